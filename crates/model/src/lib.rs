@@ -1,0 +1,33 @@
+//! The words of biplane: ids, records, state machines and events.
+//!
+//! **Contract.** Pure data and pure functions. A record is one row of the ledger; a state machine is one enum with one
+//! function that says which moves are legal.
+//!
+//! **Deliberately absent:** I/O, clocks, randomness, git, processes, SQL, terminal output.
+
+mod id;
+mod name;
+mod process;
+mod state;
+mod text;
+mod time;
+
+mod event;
+mod run;
+mod submission;
+mod task;
+mod worktree;
+
+pub mod view;
+
+pub use event::{Actor, Event, EventKind, NewEvent, RunRef, Seconds, SubmissionRef, TaskRef, WorktreeRef};
+pub use id::{CommitId, InvalidId, RepoName, RunId, Seq, SubmissionId, TaskId, TaskPrefix, WorktreeId};
+pub use name::{AgentName, InvalidName, Label, RESERVED_NAMES, WORKTREE_BRANCH_PREFIX, WorktreeName};
+pub use process::ProcessIdentity;
+pub use run::{Run, RunEvidence, RunKind, RunStatus};
+pub use state::IllegalMove;
+pub use submission::{Strategy, Submission, SubmissionStatus};
+pub use task::{Closeout, CloseoutAction, Task, TaskStatus, WorktreeState};
+pub use text::{clip, sanitize, sanitize_line};
+pub use time::Timestamp;
+pub use worktree::{Operation, OperationKind, Worktree, WorktreeStatus};
