@@ -1,0 +1,147 @@
+//! What can go wrong in the control plane.
+
+use std::time::Duration;
+
+use biplane_model::{IllegalMove, TaskId};
+
+/// The ledger could not be read or written. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The ledger was written by a newer biplane.
+    #[error("the ledger `{path}` has schema version {found}, and this biplane knows versions up to {known}")]
+    NewerSchema {
+        /// The ledger's file.
+        path: String,
+        /// Its version.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+    /// The file is no ledger, or a damaged one.
+    #[error("the ledger `{path}` is damaged: {detail}")]
+    Damaged {
+        /// The ledger's file.
+        path: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Another process held the ledger for too long.
+    #[error("the ledger is busy: {holder} has held it for more than {} s", waited.as_secs())]
+    Busy {
+        /// Who holds it, as far as it is known.
+        holder: String,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// A record was changed by somebody else since it was read.
+    #[error("{what} was changed by somebody else meanwhile")]
+    Stale {
+        /// Which record: `task 7`.
+        what: String,
+    },
+    /// The disk is full.
+    #[error("the disk is full: the ledger `{path}` could not be written, nothing was changed")]
+    DiskFull {
+        /// The ledger's file.
+        path: String,
+    },
+    /// The ledger can't be written here.
+    #[error("the ledger `{path}` can't be written: {detail}")]
+    ReadOnly {
+        /// The ledger's file.
+        path: String,
+        /// Why.
+        detail: String,
+    },
+    /// A file of the ledger could not be opened, read or written.
+    #[error("the ledger `{path}` could not be {action}")]
+    Io {
+        /// The file.
+        path: String,
+        /// `opened`, `locked`, `created`.
+        action: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database engine failed.
+    #[error("the ledger `{path}` could not be used: {source}")]
+    Engine {
+        /// The ledger's file.
+        path: String,
+        /// What the engine said.
+        source: rusqlite::Error,
+    },
+}
+
+/// A rule of the board forbids what was asked, or the ledger failed. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum BoardError {
+    /// There is no such task.
+    #[error("there is no task {0}")]
+    NoTask(TaskId),
+    /// No task is ready for this claim.
+    #[error("no task is ready")]
+    NothingReady,
+    /// The state machine has no such move.
+    #[error(transparent)]
+    Illegal(#[from] IllegalMove),
+    /// The task is somebody else's.
+    #[error("task {id} belongs to `{owner}`{lease}")]
+    Owned {
+        /// The task.
+        id: TaskId,
+        /// Whose it is.
+        owner: String,
+        /// When the claim ends, in words, or nothing.
+        lease: String,
+    },
+    /// It waits for other tasks.
+    #[error("task {id} waits for {}", list(waits_for))]
+    NotReady {
+        /// The task.
+        id: TaskId,
+        /// The dependencies that are not completed.
+        waits_for: Vec<TaskId>,
+    },
+    /// The change would make tasks wait for each other in a circle.
+    #[error("task {} can't wait for task {}: {} would wait for each other", path[0], path[1], list(path))]
+    Cycle {
+        /// The circle, beginning with the task that was to be changed.
+        path: Vec<TaskId>,
+    },
+    /// The caller works under a claim that another one has replaced.
+    #[error("task {id} is at epoch {current}, and epoch {given} can no longer change it")]
+    StaleEpoch {
+        /// The task.
+        id: TaskId,
+        /// The caller's epoch.
+        given: u64,
+        /// The newest epoch.
+        current: u64,
+    },
+    /// The caller has read an older revision.
+    #[error("task {id} is at revision {current}, not {given}")]
+    StaleRevision {
+        /// The task.
+        id: TaskId,
+        /// The caller's revision.
+        given: u64,
+        /// The newest revision.
+        current: u64,
+    },
+    /// A value is out of its bounds.
+    #[error("{0}")]
+    Invalid(String),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+fn list(ids: &[TaskId]) -> String {
+    let shown = ids.iter().take(10).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match (ids.len(), ids.len().saturating_sub(10)) {
+        (1, _) => format!("task {shown}"),
+        (_, 0) => format!("tasks {shown}"),
+        (_, more) => format!("tasks {shown} and {more} more"),
+    }
+}
