@@ -1,1 +1,78 @@
-//! The rules of the board.
+//! The rules of the board, as functions from a [`View`] to the [`Changes`] they ask for.
+//!
+//! Each takes the moment `now` from outside and writes nothing. The ledger calls them inside its transaction, so what
+//! they read can't change before it is written.
+
+mod binding;
+mod claim;
+mod create;
+mod depend;
+mod finish;
+mod update;
+
+use biplane_model::{EventKind, NewEvent, Task, TaskId, TaskStatus, Timestamp};
+
+pub use binding::{bind, mark_worktree, unbind};
+pub use claim::{Claim, claim, release, renew, start};
+pub use create::{NewTask, create};
+pub use depend::{Readiness, readiness};
+pub use finish::{block, cancel, complete, fail, give_back, reopen, review};
+pub use update::{TaskUpdate, update};
+
+use crate::{BoardError, Changes, View};
+
+/// What the caller has seen of a task, checked before anything is changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// The epoch of the caller's claim.
+    pub epoch: Option<u64>,
+    /// The revision the caller has read.
+    pub rev: Option<u64>,
+}
+
+impl Guard {
+    /// Only the holder of the claim with this epoch.
+    pub fn epoch(epoch: u64) -> Self {
+        Self { epoch: Some(epoch), rev: None }
+    }
+}
+
+/// The task `id`, if the guard lets the caller change it.
+fn guarded(view: &dyn View, id: &TaskId, guard: Guard) -> Result<Task, BoardError> {
+    let task = view.task(id)?.ok_or_else(|| BoardError::NoTask(id.clone()))?;
+    match guard {
+        Guard { epoch: Some(given), .. } if given != task.epoch => {
+            Err(BoardError::StaleEpoch { id: id.clone(), given, current: task.epoch })
+        }
+        Guard { rev: Some(given), .. } if given != task.rev => {
+            Err(BoardError::StaleRevision { id: id.clone(), given, current: task.rev })
+        }
+        _ => Ok(task),
+    }
+}
+
+/// Moves `task` to `to` if the state machine has the move.
+fn shift(task: &mut Task, to: TaskStatus, now: Timestamp) -> Result<(), BoardError> {
+    task.status = task.status.to(to, format_args!("task {}", task.id))?;
+    task.updated_at = now;
+    Ok(())
+}
+
+/// Takes the claim away from whoever holds it: later writes of that run are refused.
+fn fence(task: &mut Task) {
+    task.epoch += 1;
+    task.lease_until = None;
+    task.run = None;
+}
+
+/// One changed task and the event that says so.
+fn changed(task: Task, event: NewEvent) -> (Changes, Task) {
+    let changes =
+        Changes { tasks: vec![task.clone()], events: vec![event.task(&task)], ..Changes::default() };
+    (changes, task)
+}
+
+/// One changed task and an event of this kind.
+fn changed_as(task: Task, kind: EventKind) -> (Changes, Task) {
+    changed(task, NewEvent::new(kind))
+}

@@ -1,0 +1,159 @@
+//! The ways in which work on a task ends, for now or for good.
+
+use biplane_model::{EventKind, NewEvent, Task, TaskId, TaskStatus, Timestamp, clip, sanitize};
+
+use super::{Guard, changed, changed_as, fence, guarded, readiness, shift};
+use crate::{BoardError, Changes, View};
+
+/// The most characters of a reason that are kept.
+const MAX_REASON: usize = 4000;
+
+/// Completes a task. Also gives the tasks that became ready by it.
+///
+/// # Errors
+/// An illegal move, or the guard.
+pub fn complete(
+    view: &dyn View,
+    id: &TaskId,
+    guard: Guard,
+    now: Timestamp,
+) -> Result<(Changes, Task, Vec<TaskId>), BoardError> {
+    let mut task = guarded(view, id, guard)?;
+    shift(&mut task, TaskStatus::Completed, now)?;
+    task.lease_until = None;
+    task.run = None;
+    task.reason = String::new();
+    let mut unblocked = Vec::new();
+    for dependent in view.dependents(id)? {
+        let Some(waiting) = view.task(&dependent)? else { continue };
+        let waits_for = readiness(view, &waiting)?.all();
+        if waiting.status == TaskStatus::Pending && waits_for.iter().all(|on| on == id) {
+            unblocked.push(dependent);
+        }
+    }
+    let mut event = NewEvent::new(EventKind::TaskCompleted);
+    if !unblocked.is_empty() {
+        let ids = unblocked.iter().filter_map(|id| serde_json::to_value(id).ok()).collect::<Vec<_>>();
+        event = event.with("unblocked", ids);
+    }
+    let (changes, task) = changed(task, event);
+    Ok((changes, task, unblocked))
+}
+
+/// Marks a task's work as submitted.
+///
+/// # Errors
+/// An illegal move, or the guard.
+pub fn review(
+    view: &dyn View,
+    id: &TaskId,
+    guard: Guard,
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
+    let mut task = guarded(view, id, guard)?;
+    if task.status == TaskStatus::InReview {
+        return Ok((Changes::default(), task));
+    }
+    if task.status == TaskStatus::Pending {
+        // Somebody worked on it without saying so; both steps are in the log.
+        shift(&mut task, TaskStatus::InProgress, now)?;
+    }
+    shift(&mut task, TaskStatus::InReview, now)?;
+    task.lease_until = None;
+    task.run = None;
+    task.reason = String::new();
+    Ok(changed_as(task, EventKind::TaskInReview))
+}
+
+/// Sends a task back to be worked on again: pending, nobody's, with the reason.
+///
+/// # Errors
+/// An illegal move, or the guard.
+pub fn give_back(
+    view: &dyn View,
+    id: &TaskId,
+    reason: &str,
+    guard: Guard,
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
+    let mut task = guarded(view, id, guard)?;
+    shift(&mut task, TaskStatus::Pending, now)?;
+    fence(&mut task);
+    task.owner = None;
+    Ok(with_reason(task, reason, EventKind::TaskReturned))
+}
+
+/// Sets a task aside for a person, with the reason.
+///
+/// # Errors
+/// An illegal move, or the guard.
+pub fn block(
+    view: &dyn View,
+    id: &TaskId,
+    reason: &str,
+    guard: Guard,
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
+    let mut task = guarded(view, id, guard)?;
+    shift(&mut task, TaskStatus::Blocked, now)?;
+    fence(&mut task);
+    Ok(with_reason(task, reason, EventKind::TaskBlocked))
+}
+
+/// Gives a task up, with the reason.
+///
+/// # Errors
+/// An illegal move, or the guard.
+pub fn fail(
+    view: &dyn View,
+    id: &TaskId,
+    reason: &str,
+    guard: Guard,
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
+    let mut task = guarded(view, id, guard)?;
+    shift(&mut task, TaskStatus::Failed, now)?;
+    fence(&mut task);
+    Ok(with_reason(task, reason, EventKind::TaskFailed))
+}
+
+/// Calls a task off.
+///
+/// # Errors
+/// An illegal move, or the guard.
+pub fn cancel(
+    view: &dyn View,
+    id: &TaskId,
+    reason: &str,
+    guard: Guard,
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
+    let mut task = guarded(view, id, guard)?;
+    shift(&mut task, TaskStatus::Cancelled, now)?;
+    fence(&mut task);
+    Ok(with_reason(task, reason, EventKind::TaskCancelled))
+}
+
+/// Makes a blocked, failed or cancelled task pending again; its attempts are counted anew.
+///
+/// # Errors
+/// An illegal move, or the guard.
+pub fn reopen(
+    view: &dyn View,
+    id: &TaskId,
+    guard: Guard,
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
+    let mut task = guarded(view, id, guard)?;
+    shift(&mut task, TaskStatus::Pending, now)?;
+    fence(&mut task);
+    task.owner = None;
+    task.attempts = 0;
+    Ok(changed_as(task, EventKind::TaskReopened))
+}
+
+fn with_reason(mut task: Task, reason: &str, kind: EventKind) -> (Changes, Task) {
+    task.reason = clip(sanitize(reason).trim(), MAX_REASON);
+    let event = NewEvent::new(kind).error(&task.reason);
+    changed(task, event)
+}
