@@ -1,1 +1,26 @@
-//! x
+//! Where the two planes meet.
+//!
+//! **Contract.** [`Service`] is the verbs that every face calls; a face uses nothing else but this crate's types and the
+//! model. Every verb that changes something records its intent, has its effect, records its result; [`recovery`] pairs
+//! them after a crash.
+//!
+//! **Deliberately absent:** terminal, arguments, colours, reading the process's environment or current directory.
+
+pub mod bounds;
+pub mod dispatch;
+mod error;
+mod files;
+mod home;
+mod locks;
+mod recovery;
+mod service;
+pub mod settings;
+mod views;
+
+pub use error::{Error, ErrorKind, Result};
+pub use home::{Home, ROOT_VARIABLE, Surroundings};
+pub use recovery::Recovery;
+pub use service::{
+    ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished, GateReport, InitReport, Landing, ListedTask, MergeRequest,
+    Notice, Removal, RemoveRequest, RunReport, RunRequest, Service, Start, Submitted, TaskChange, WorktreeStatusReport,
+};

@@ -1,1 +1,10 @@
-//! x
+//! The execution plane: where work is done.
+//!
+//! **Contract.** [`git`] is the only module that runs git, [`supervise`] the only one that starts processes,
+//! [`worktrees`] the only one that makes or removes worktrees.
+//!
+//! **Deliberately absent:** task texts, dependencies, owners, the ledger, settings files.
+
+pub mod git;
+pub mod supervise;
+pub mod worktrees;

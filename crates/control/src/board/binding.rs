@@ -6,7 +6,7 @@ use biplane_model::{
     WorktreeState, WorktreeStatus,
 };
 
-use super::{Guard, guarded};
+use super::{Guard, guarded, readiness, shift};
 use crate::{BoardError, Changes, View, WorktreeFilter};
 
 /// Binds `worktree` (as it is to be written) to the task `id`, which `owner` gets when it has none.
@@ -53,6 +53,18 @@ pub fn bind(
     task.updated_at = now;
     let event = NewEvent::new(EventKind::WorktreeBind).task(&task).worktree(worktree);
     Ok((task, event))
+}
+
+/// Moves a bound task (as it is to be written) from pending to in progress, if it waits for nothing.
+///
+/// # Errors
+/// When the ledger can't be read.
+pub fn begin(view: &dyn View, task: &mut Task, now: Timestamp) -> Result<Option<NewEvent>, BoardError> {
+    if task.status != TaskStatus::Pending || !readiness(view, task)?.is_ready() {
+        return Ok(None);
+    }
+    shift(task, TaskStatus::InProgress, now)?;
+    Ok(Some(NewEvent::new(EventKind::TaskStarted).task(task)))
 }
 
 /// Unbinds `worktree` (as it is to be written) from its task. Nothing when it has none.

@@ -27,22 +27,31 @@ impl Readiness {
     }
 }
 
+/// What `task` still waits for, by the states that `status_of` gives; `None` there is a task that is gone.
+///
+/// # Errors
+/// What `status_of` fails with.
+pub fn waits_for<E>(
+    task: &Task,
+    mut status_of: impl FnMut(&TaskId) -> Result<Option<TaskStatus>, E>,
+) -> Result<Readiness, E> {
+    let mut readiness = Readiness::default();
+    for id in &task.after {
+        match status_of(id)? {
+            Some(TaskStatus::Completed) => {}
+            Some(status @ (TaskStatus::Failed | TaskStatus::Cancelled)) => readiness.dead.push((id.clone(), status)),
+            _ => readiness.open.push(id.clone()),
+        }
+    }
+    Ok(readiness)
+}
+
 /// What `task` still waits for.
 ///
 /// # Errors
 /// When the ledger can't be read.
 pub fn readiness(view: &dyn View, task: &Task) -> Result<Readiness, BoardError> {
-    let mut readiness = Readiness::default();
-    for id in &task.after {
-        match view.task(id)?.map(|t| t.status) {
-            Some(TaskStatus::Completed) => {}
-            Some(status @ (TaskStatus::Failed | TaskStatus::Cancelled)) => {
-                readiness.dead.push((id.clone(), status))
-            }
-            _ => readiness.open.push(id.clone()),
-        }
-    }
-    Ok(readiness)
+    waits_for(task, |id| Ok(view.task(id)?.map(|t| t.status)))
 }
 
 /// `after` without repetition, if every task in it exists and none of them waits for `id`.

@@ -12,10 +12,10 @@ mod update;
 
 use biplane_model::{EventKind, NewEvent, Task, TaskId, TaskStatus, Timestamp};
 
-pub use binding::{bind, mark_worktree, unbind};
+pub use binding::{begin, bind, mark_worktree, unbind};
 pub use claim::{Claim, claim, release, renew, start};
 pub use create::{NewTask, create};
-pub use depend::{Readiness, readiness};
+pub use depend::{Readiness, readiness, waits_for};
 pub use finish::{block, cancel, complete, fail, give_back, reopen, review};
 pub use update::{TaskUpdate, update};
 

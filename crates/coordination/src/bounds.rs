@@ -1,0 +1,40 @@
+//! Every bound of this crate, in one place.
+
+use std::time::Duration;
+
+/// How long a claim made by a person holds, in seconds: a day.
+pub const PERSON_LEASE_S: u64 = 24 * 3600;
+/// How long a supervised run's claim holds unless it is renewed, in seconds.
+pub const RUN_LEASE_S: u64 = 90;
+/// How often a supervised run renews its claim.
+pub const RENEW_EVERY: Duration = Duration::from_secs(20);
+/// How long a command in a worktree may take unless told otherwise.
+pub const RUN_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long an agent may take unless told otherwise.
+pub const AGENT_TIMEOUT: Duration = Duration::from_secs(3600);
+/// How long a gate may take unless told otherwise.
+pub const GATE_TIMEOUT: Duration = Duration::from_secs(1800);
+/// The most bytes of a run's output that are kept.
+pub const LOG_BYTES: u64 = 10 << 20;
+/// How long is waited for the lock around git's adding of worktrees.
+pub const GIT_LOCK_WAIT: Duration = Duration::from_secs(120);
+/// How long is waited for another process that writes views.
+pub const VIEWS_LOCK_WAIT: Duration = Duration::from_secs(30);
+/// How long is waited for another process that gates and lands; a gate may take long.
+pub const MERGE_LOCK_WAIT: Duration = Duration::from_secs(3600);
+/// How often a candidate is made anew because the target moved while the gate ran.
+pub const LAND_TRIES: u32 = 5;
+/// How often a task goes back to its agent after a bounce before it waits for a person.
+pub const REVISIONS: u32 = 2;
+/// How many removed worktrees the index still shows.
+pub const REMOVED_SHOWN: usize = 100;
+/// The most events in one answer, when no number is asked for.
+pub const EVENTS_SHOWN: usize = 20;
+/// The most bytes of a gate's output that a reason quotes.
+pub const REASON_TAIL: usize = 1500;
+/// The most conflicting files that a reason names.
+pub const CONFLICTS_NAMED: usize = 20;
+/// The most agents at once.
+pub const MOST_AGENTS: usize = 256;
+/// The most bytes of a settings file.
+pub const SETTINGS_BYTES: u64 = 1 << 20;

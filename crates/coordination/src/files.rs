@@ -1,0 +1,53 @@
+//! Writing files so that nobody ever sees half of one.
+
+use std::{
+    fs::File,
+    io::Write,
+    time::{Duration, SystemTime},
+};
+
+use camino::Utf8Path;
+
+use crate::error::{Error, Result};
+
+/// Replaces the file at `path` by one with these bytes, in one step. Makes the directory when it is missing.
+///
+/// # Errors
+/// When the directory or the file can't be written; the old file is as it was.
+pub fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+    replace_stamped(path, bytes, None)
+}
+
+/// As [`replace`], with a time of modification.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_stamped(path: &Utf8Path, bytes: &[u8], modified: Option<SystemTime>) -> Result<()> {
+    let dir = path.parent().unwrap_or(Utf8Path::new("."));
+    let io = |e| Error::io("written", path, e);
+    let mut temporary = match tempfile::Builder::new().prefix(".new-").tempfile_in(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::create_dir_all(dir).map_err(|e| Error::io("created", dir, e))?;
+            tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(io)?
+        }
+        other => other.map_err(io)?,
+    };
+    temporary.write_all(bytes).map_err(io)?;
+    readable(temporary.as_file()).map_err(io)?;
+    if let Some(time) = modified {
+        temporary.as_file().set_modified(time).map_err(io)?;
+    }
+    temporary.persist(path).map_err(|e| io(e.error))?;
+    Ok(())
+}
+
+/// A temporary file is for its owner only; a view is for everybody who may read the directory.
+fn readable(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+/// A time of `micros` microseconds since the Unix epoch.
+pub fn time_of(micros: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}

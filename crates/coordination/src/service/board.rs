@@ -1,0 +1,204 @@
+//! The verbs of the control plane.
+
+use std::collections::HashMap;
+
+use biplane_control::{
+    Changes, TaskFilter, View, WorktreeFilter,
+    board::{self, Claim, Guard, NewTask, Readiness, TaskUpdate},
+};
+use biplane_model::{AgentName, CommitId, Task, TaskId, TaskStatus, view::TaskView};
+
+use super::Service;
+use crate::{bounds, error::Result};
+
+/// A task in a list, with what it waits for.
+#[derive(Debug, Clone)]
+pub struct ListedTask {
+    /// The task.
+    pub task: TaskView,
+    /// What it still waits for; only looked up for pending tasks.
+    pub waits_for: Readiness,
+}
+
+/// A task after a change.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The task.
+    pub task: TaskView,
+    /// The tasks that became ready by it.
+    pub unblocked: Vec<TaskId>,
+}
+
+/// A change of a task's state.
+#[derive(Debug, Clone)]
+pub enum TaskChange {
+    /// Give the claim back.
+    Release,
+    /// It is done.
+    Complete,
+    /// Give it up.
+    Fail {
+        /// Why.
+        reason: String,
+    },
+    /// Call it off.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// Set it aside for a person.
+    Block {
+        /// Why.
+        reason: String,
+    },
+    /// Take it up again.
+    Reopen,
+}
+
+/// A wish to own a task.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    /// The task; without one, the next ready one.
+    pub id: Option<TaskId>,
+    /// Who claims.
+    pub owner: AgentName,
+    /// How long the claim holds, in seconds; a day when absent.
+    pub lease_s: Option<u64>,
+}
+
+impl Service {
+    /// Creates a task.
+    ///
+    /// # Errors
+    /// Texts out of bounds, unknown dependencies, or the ledger.
+    pub fn task_create(&self, new: &NewTask) -> Result<TaskView> {
+        let task = self.change(|view, now| Ok(board::create(view, new, now)?))?;
+        self.task_view(&task.id)
+    }
+
+    /// The tasks that `filter` lets through.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    pub fn task_list(&self, filter: &TaskFilter) -> Result<Vec<ListedTask>> {
+        self.look(|view| {
+            let bases = bases(view)?;
+            let tasks = view.tasks(filter)?;
+            let known: HashMap<&TaskId, TaskStatus> = tasks.iter().map(|t| (&t.id, t.status)).collect();
+            let status_of = |id: &TaskId| match known.get(id) {
+                Some(status) => Ok(Some(*status)),
+                None => view.task(id).map(|found| found.map(|t| t.status)),
+            };
+            let mut listed = Vec::with_capacity(tasks.len());
+            for task in &tasks {
+                let pending = task.status == TaskStatus::Pending;
+                let waits_for = if pending { board::waits_for(task, status_of)? } else { Readiness::default() };
+                listed.push(ListedTask { task: TaskView::new(task, bases.get(&task.id)), waits_for });
+            }
+            Ok(listed)
+        })
+    }
+
+    /// The tasks that are ready, in the order in which they would be dispatched.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    pub fn task_ready(&self) -> Result<Vec<ListedTask>> {
+        self.look(|view| {
+            let bases = bases(view)?;
+            let listed = view.ready(usize::MAX)?.into_iter().map(|task| ListedTask {
+                task: TaskView::new(&task, bases.get(&task.id)),
+                waits_for: Readiness::default(),
+            });
+            Ok(listed.collect())
+        })
+    }
+
+    /// One task, what it waits for, and what waits for it.
+    ///
+    /// # Errors
+    /// When there is no such task.
+    pub fn task_show(&self, id: &TaskId) -> Result<(ListedTask, Vec<TaskId>)> {
+        self.look(|view| {
+            let task = task(view, id)?;
+            let waits_for = board::readiness(view, &task)?;
+            let listed = ListedTask { task: shown(view, &task)?, waits_for };
+            Ok((listed, view.dependents(id)?))
+        })
+    }
+
+    /// Claims a task.
+    ///
+    /// # Errors
+    /// When it is somebody else's, not ready, or nothing is ready.
+    pub fn task_claim(&self, request: &ClaimRequest) -> Result<TaskView> {
+        let claim = Claim {
+            id: request.id.clone(),
+            owner: request.owner.clone(),
+            lease_s: Some(request.lease_s.unwrap_or(bounds::PERSON_LEASE_S)),
+            run: None,
+            guard: Guard::default(),
+        };
+        let task = self.change(|view, now| Ok(board::claim(view, &claim, now)?))?;
+        self.task_view(&task.id)
+    }
+
+    /// Changes what a task says, and its state by name.
+    ///
+    /// # Errors
+    /// Whatever the rules of the board forbid.
+    pub fn task_update(&self, id: &TaskId, update: &TaskUpdate, rev: Option<u64>) -> Result<Finished> {
+        let guard = self.guard_for(id, rev);
+        let unblocked = self.change(|view, now| {
+            let (changes, _, unblocked) = board::update(view, id, update, guard, now)?;
+            Ok((changes, unblocked))
+        })?;
+        Ok(Finished { task: self.task_view(id)?, unblocked })
+    }
+
+    /// Changes a task's state.
+    ///
+    /// # Errors
+    /// When the state machine has no such move, or the caller's claim was replaced.
+    pub fn task_change(&self, id: &TaskId, change: &TaskChange) -> Result<Finished> {
+        let guard = self.guard_for(id, None);
+        let unblocked = self.change(|view, now| {
+            let (changes, _): (Changes, Task) = match change {
+                TaskChange::Complete => {
+                    let (changes, _, unblocked) = board::complete(view, id, guard, now)?;
+                    return Ok((changes, unblocked));
+                }
+                TaskChange::Release => board::release(view, id, guard, now)?,
+                TaskChange::Fail { reason } => board::fail(view, id, reason, guard, now)?,
+                TaskChange::Cancel { reason } => board::cancel(view, id, reason, guard, now)?,
+                TaskChange::Block { reason } => board::block(view, id, reason, guard, now)?,
+                TaskChange::Reopen => board::reopen(view, id, guard, now)?,
+            };
+            Ok((changes, Vec::new()))
+        })?;
+        Ok(Finished { task: self.task_view(id)?, unblocked })
+    }
+
+    /// One task as it is now.
+    pub(crate) fn task_view(&self, id: &TaskId) -> Result<TaskView> {
+        self.look(|view| {
+            let task = task(view, id)?;
+            shown(view, &task)
+        })
+    }
+}
+
+pub(super) fn task(view: &dyn View, id: &TaskId) -> Result<Task> {
+    Ok(view.task(id)?.ok_or_else(|| biplane_control::BoardError::NoTask(id.clone()))?)
+}
+
+fn shown(view: &dyn View, task: &Task) -> Result<TaskView> {
+    let bound = view.worktrees(&WorktreeFilter { live: true, task: Some(task.id.clone()), name: None })?;
+    Ok(TaskView::new(task, bound.first().map(|w| &w.base)))
+}
+
+/// The base of each bound task's worktree.
+fn bases(view: &dyn View) -> Result<HashMap<TaskId, CommitId>> {
+    let live = view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?;
+    Ok(live.into_iter().filter_map(|w| Some((w.task?, w.base))).collect())
+}

@@ -1,0 +1,64 @@
+//! The settings file that `biplane init` writes.
+
+/// A commented settings file with this target and gate.
+pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let target = target.map_or("# target = \"main\"".to_owned(), |t| format!("target = {}", quoted(t)));
+    let gate = gate.map_or("# gate = \"make test\"".to_owned(), |g| format!("gate = {}", quoted(g)));
+    format!(
+        r#"# biplane's settings. Every line may be left out.
+
+# The branch that work lands on. Without it: the branch checked out in the main checkout.
+{target}
+
+# The command that must pass on the merged result before it lands; run by `sh -c` in a scratch worktree.
+{gate}
+# gate_timeout = "30m"
+
+# How a branch is brought onto the target: "merge", "squash" or "rebase".
+# strategy = "merge"
+
+# The agent that `biplane up` starts. `{{prompt}}` in its command stands for the prompt; without it the prompt comes on
+# standard input. BIPLANE_PROMPT_FILE names a file with the prompt in every case.
+# agent = "mine"
+#
+# [agents.mine]
+# command = ["my-agent", "--message", "{{prompt}}"]
+# prompt = "argument"        # or "stdin", or "file"
+# timeout = "1h"
+# env = {{ MY_AGENT_MODE = "batch" }}
+
+# [up]
+# agents = 2                 # how many at once
+# revisions = 2              # how often a bounced task goes back to its agent before it waits for a person
+# commit_leftovers = true    # commit what an agent left uncommitted
+# remove_landed = true       # remove a worktree whose work has landed
+
+# [limits]
+# run_timeout = "300s"       # for `biplane run`
+# log = "10M"                # the most that is kept of a run's output
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::Settings;
+
+    #[test]
+    fn the_starter_file_is_valid_with_and_without_its_comments() {
+        let text = super::starter_file(Some("ma\"in"), Some("cargo test"));
+        let settings = Settings::parse(&text).unwrap();
+        assert_eq!(settings.gate.as_deref(), Some("cargo test"));
+        assert_eq!(settings.target.as_deref(), Some("ma\"in"));
+        let is_setting = |l: &str| l.contains(" = ") || l.starts_with('[');
+        let bare: Vec<_> = super::starter_file(None, None)
+            .lines()
+            .map(|l| l.trim_start_matches("# ").to_owned())
+            .filter(|l| is_setting(l) && !l.contains("in its command"))
+            .collect();
+        let settings = Settings::parse(&bare.join("\n")).unwrap();
+        assert_eq!(settings.agents.len(), 1);
+        assert_eq!(settings.gate.as_deref(), Some("make test"));
+    }
+}

@@ -1,0 +1,85 @@
+//! `.worktrees/index.json`.
+
+use std::collections::HashSet;
+
+use biplane_control::{View, WorktreeFilter};
+use biplane_model::{
+    Worktree,
+    view::{WorktreeIndex, WorktreeView},
+};
+
+use super::{
+    Repaired,
+    stamp::{carries, fnv1a, stamp},
+};
+use crate::{bounds, error::Result, files, home::Home};
+
+/// The file, relative to the home's root.
+pub(super) const FILE: &str = ".worktrees/index.json";
+
+/// What the file should hold.
+pub(super) struct Wanted {
+    json: Vec<u8>,
+    hash: u64,
+    at: i64,
+    damaged: bool,
+}
+
+/// The index as it should be, when the file is not.
+pub(super) fn stale(home: &Home, view: &dyn View) -> Result<Option<Wanted>> {
+    let shown = shown(view.worktrees(&WorktreeFilter::default())?);
+    let at = shown.iter().map(|w| w.updated_at.0).max().unwrap_or(0);
+    let mut index = WorktreeIndex { worktrees: Vec::new() };
+    for worktree in &shown {
+        index.worktrees.push(view_of(home, view, worktree)?);
+    }
+    let mut json = serde_json::to_vec_pretty(&index).expect("a view is plain data");
+    json.push(b'\n');
+    let hash = fnv1a(json.iter().copied());
+    let path = home.root.join(FILE);
+    Ok(match carries(&path, FILE, hash) {
+        Some(true) => None,
+        Some(false) => {
+            // An index of ours carries the checksum of its own text, whatever its age.
+            let text = std::fs::read(&path).unwrap_or_default();
+            let damaged = carries(&path, FILE, fnv1a(text.into_iter())) != Some(true);
+            Some(Wanted { json, hash, at, damaged })
+        }
+        None if shown.is_empty() => None,
+        None => Some(Wanted { json, hash, at, damaged: false }),
+    })
+}
+
+pub(super) fn write(home: &Home, wanted: &Option<Wanted>, repaired: &mut Repaired) -> Result<()> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    if wanted.damaged {
+        repaired.files.push(FILE.into());
+    }
+    files::replace_stamped(&home.root.join(FILE), &wanted.json, Some(stamp(FILE, wanted.hash, wanted.at)))
+}
+
+/// The view of one worktree.
+pub(crate) fn view_of(home: &Home, view: &dyn View, worktree: &Worktree) -> Result<WorktreeView> {
+    let epoch = match &worktree.task {
+        Some(id) => view.task(id)?.map_or(0, |task| task.epoch),
+        None => 0,
+    };
+    Ok(WorktreeView::new(worktree, home.absolute(&worktree.path).into_string(), epoch))
+}
+
+/// The newest record of each name: all live ones and the latest removed ones, in the order of their creation.
+fn shown(all: Vec<Worktree>) -> Vec<Worktree> {
+    let mut names = HashSet::new();
+    let mut removed = 0;
+    let mut list: Vec<Worktree> = all
+        .into_iter()
+        .rev()
+        .filter(|w| names.insert(w.name.clone()))
+        .filter(|w| {
+            removed += usize::from(!w.status.is_live());
+            w.status.is_live() || removed <= bounds::REMOVED_SHOWN
+        })
+        .collect();
+    list.reverse();
+    list
+}

@@ -1,0 +1,324 @@
+//! Git, always through the `git` program. The only module that runs it.
+//!
+//! **Contract.** Every call names its directories (`GIT_DIR`, `GIT_COMMON_DIR`, `GIT_WORK_TREE`), so nothing that an agent
+//! wrote into a worktree can point git elsewhere; inherited `GIT_*` variables are scrubbed; hooks, fsmonitor, replace
+//! refs and automatic maintenance are off; paths are asked for in machine formats (`-z`).
+//!
+//! **Deliberately absent:** merging, resetting or stashing in a checkout of the user.
+
+mod candidate;
+mod discover;
+mod durable;
+mod list;
+mod refs;
+mod status;
+mod tree;
+mod version;
+
+use std::{ffi::OsString, time::Duration};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::supervise::{self, Capture, Captured, SuperviseError};
+
+pub use candidate::{Candidate, ConflictedFile, MergeOutcome};
+pub use discover::Repository;
+pub use list::ListedWorktree;
+pub use refs::RefUpdate;
+pub use status::{Change, CheckoutState, WithIgnored};
+pub use tree::BroughtAlong;
+pub use version::{GitVersion, MINIMUM_GIT};
+
+/// The longest a single git command may take.
+const GIT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What every call switches off, and what makes our own objects and refs durable.
+const ALWAYS: &[&str] = &[
+    "--no-pager",
+    "--literal-pathspecs",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.quotePath=false",
+    "-c",
+    "core.fsync=committed,reference",
+    "-c",
+    "core.fsyncMethod=batch",
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "maintenance.auto=false",
+    "-c",
+    "commit.gpgSign=false",
+    "-c",
+    "log.showSignature=false",
+    "-c",
+    "advice.detachedHead=false",
+];
+
+/// Git failed, or could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// There is no `git` program.
+    #[error("`git` was not found on PATH")]
+    Missing,
+    /// Git is older than biplane can work with.
+    #[error("git {found} is too old: biplane needs {MINIMUM_GIT} or newer")]
+    TooOld {
+        /// The version found.
+        found: GitVersion,
+    },
+    /// Git said no.
+    #[error("`git {command}` failed: {message}")]
+    Failed {
+        /// What was run, without its options.
+        command: String,
+        /// Its exit code; `None` when a signal ended it.
+        code: Option<i32>,
+        /// The last lines it wrote to standard error, made safe to show.
+        message: String,
+    },
+    /// Git answered something that can't be understood; treated as unknown.
+    #[error("`git {command}` gave an answer that can't be understood: {detail}")]
+    Answer {
+        /// What was run.
+        command: String,
+        /// What was wrong with the answer.
+        detail: String,
+    },
+    /// There is no repository here.
+    #[error("`{place}` is not inside a git repository")]
+    NoRepository {
+        /// Where was looked.
+        place: Utf8PathBuf,
+    },
+    /// The repository has no commit yet.
+    #[error("the repository has no commit yet")]
+    NoCommit,
+    /// A name that is no commit.
+    #[error("`{name}` is not a commit, branch or tag here")]
+    UnknownRevision {
+        /// What was asked for.
+        name: String,
+    },
+    /// A ref was not where it was thought to be.
+    #[error("`{name}` was moved by somebody else meanwhile")]
+    RefMoved {
+        /// The ref.
+        name: String,
+    },
+    /// A path that is not UTF-8.
+    #[error("the path `{0}` is not UTF-8, which biplane needs")]
+    NotUtf8(String),
+    /// A file of the repository could not be read or written.
+    #[error("`{path}` could not be {action}: {source}")]
+    Io {
+        /// The file.
+        path: Utf8PathBuf,
+        /// `read`, `written`, …
+        action: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The process could not be run.
+    #[error(transparent)]
+    Process(SuperviseError),
+}
+
+/// A repository, or one checkout of it, that git can be asked about.
+#[derive(Debug, Clone)]
+pub struct Git {
+    git_dir: Utf8PathBuf,
+    common_dir: Utf8PathBuf,
+    work_tree: Option<Utf8PathBuf>,
+    index: Option<Utf8PathBuf>,
+}
+
+impl Git {
+    /// Git on the repository whose shared directory is `common_dir`, without a checkout.
+    pub fn bare(common_dir: &Utf8Path) -> Self {
+        Self { git_dir: common_dir.to_owned(), common_dir: common_dir.to_owned(), work_tree: None, index: None }
+    }
+
+    /// Git on the checkout at `work_tree`, whose own directory is `git_dir`.
+    pub fn checkout(common_dir: &Utf8Path, git_dir: &Utf8Path, work_tree: &Utf8Path) -> Self {
+        Self {
+            git_dir: git_dir.to_owned(),
+            common_dir: common_dir.to_owned(),
+            work_tree: Some(work_tree.to_owned()),
+            index: None,
+        }
+    }
+
+    /// The same with an index file of its own, so that the checkout's is neither read nor written.
+    pub fn with_index(&self, index: &Utf8Path) -> Self {
+        Self { index: Some(index.to_owned()), ..self.clone() }
+    }
+
+    /// The checkout's directory.
+    pub fn work_tree(&self) -> Option<&Utf8Path> {
+        self.work_tree.as_deref()
+    }
+
+    /// The directory git keeps this checkout's head and index in.
+    pub fn git_dir(&self) -> &Utf8Path {
+        &self.git_dir
+    }
+
+    /// The directory that all checkouts share.
+    pub fn common_dir(&self) -> &Utf8Path {
+        &self.common_dir
+    }
+
+    /// A call of git with these arguments.
+    pub fn call<'a>(&'a self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Call<'a> {
+        Call { git: self, args: args.into_iter().map(Into::into).collect(), stdin: Vec::new(), env: Vec::new() }
+    }
+
+    fn environment(&self) -> Vec<(OsString, OsString)> {
+        let mut env: Vec<(OsString, OsString)> = vec![
+            ("GIT_DIR".into(), self.git_dir.as_str().into()),
+            ("GIT_COMMON_DIR".into(), self.common_dir.as_str().into()),
+        ];
+        if let Some(tree) = &self.work_tree {
+            env.push(("GIT_WORK_TREE".into(), tree.as_str().into()));
+        }
+        if let Some(index) = &self.index {
+            env.push(("GIT_INDEX_FILE".into(), index.as_str().into()));
+        }
+        env
+    }
+}
+
+/// One call of git, to be run.
+#[derive(Debug)]
+#[must_use = "a call does nothing until it is run"]
+pub struct Call<'a> {
+    git: &'a Git,
+    args: Vec<OsString>,
+    stdin: Vec<u8>,
+    env: Vec<(OsString, OsString)>,
+}
+
+impl Call<'_> {
+    /// Adds arguments.
+    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Gives it something to read.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs it and gives whatever came of it.
+    ///
+    /// # Errors
+    /// When it could not be run.
+    pub fn output(self) -> Result<Captured, GitError> {
+        let mut env = self.git.environment();
+        env.extend(self.env);
+        let cwd = self.git.work_tree.as_ref().unwrap_or(&self.git.git_dir);
+        raw(self.args, Some(cwd), env, self.stdin)
+    }
+
+    /// Runs it and gives its standard output.
+    ///
+    /// # Errors
+    /// When it could not be run, or ended with anything but 0.
+    pub fn bytes(self) -> Result<Vec<u8>, GitError> {
+        let command = shown(&self.args);
+        let output = self.output()?;
+        if output.code == Some(0) { Ok(output.stdout) } else { Err(failed(command, &output)) }
+    }
+
+    /// As [`Call::bytes`], as text without the last newline.
+    ///
+    /// # Errors
+    /// As [`Call::bytes`], or when the answer is not UTF-8.
+    pub fn text(self) -> Result<String, GitError> {
+        let command = shown(&self.args);
+        let bytes = self.bytes()?;
+        let mut text = String::from_utf8(bytes)
+            .map_err(|_| GitError::Answer { command, detail: "it is not UTF-8".to_owned() })?;
+        if text.ends_with('\n') {
+            text.pop();
+        }
+        Ok(text)
+    }
+
+    /// Runs it for a yes (exit code 0) or a no (exit code 1).
+    ///
+    /// # Errors
+    /// When it could not be run, or ended with anything else: that is neither yes nor no.
+    pub fn ask(self) -> Result<bool, GitError> {
+        let command = shown(&self.args);
+        let output = self.output()?;
+        match output.code {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(failed(command, &output)),
+        }
+    }
+}
+
+/// Runs `git` with the settings that every call has.
+fn raw(
+    args: Vec<OsString>,
+    cwd: Option<&Utf8Path>,
+    env: Vec<(OsString, OsString)>,
+    stdin: Vec<u8>,
+) -> Result<Captured, GitError> {
+    let mut all: Vec<OsString> = ALWAYS.iter().map(Into::into).collect();
+    all.extend(args);
+    let mut spec = Capture::new("git", all).timeout(GIT_TIMEOUT).stdin(stdin).scrub_git();
+    if let Some(cwd) = cwd {
+        spec = spec.cwd(cwd);
+    }
+    let fixed = [
+        ("LC_ALL", "C"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_NO_REPLACE_OBJECTS", "1"),
+        ("GIT_OPTIONAL_LOCKS", "0"),
+        ("GIT_EDITOR", "true"),
+    ];
+    for (name, value) in fixed {
+        spec = spec.env(name, value);
+    }
+    for (name, value) in env {
+        spec = spec.env(name, value);
+    }
+    supervise::capture(&spec).map_err(|error| match error {
+        SuperviseError::NotFound { .. } => GitError::Missing,
+        other => GitError::Process(other),
+    })
+}
+
+/// The subcommand and what follows it up to the first option or path, for messages.
+fn shown(args: &[OsString]) -> String {
+    let words: Vec<_> = args.iter().map(|a| a.to_string_lossy()).collect();
+    let start = words.iter().position(|w| !w.starts_with('-')).unwrap_or(0);
+    words[start..].iter().take(2).take_while(|w| !w.starts_with('-') && !w.contains('/')).cloned().collect::<Vec<_>>().join(" ")
+}
+
+fn failed(command: String, output: &Captured) -> GitError {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("hint:")).collect();
+    let last = lines[lines.len().saturating_sub(4)..].join("; ");
+    let message = match (last.is_empty(), output.signal) {
+        (true, Some(signal)) => format!("signal {signal} ended it"),
+        (true, None) => format!("exit code {}", output.code.unwrap_or(-1)),
+        (false, _) => biplane_model::clip(&biplane_model::sanitize_line(&last), 1000),
+    };
+    GitError::Failed { command, code: output.code, message }
+}

@@ -1,0 +1,147 @@
+//! Names and what they stand for; moving them only by compare-and-swap.
+
+use biplane_model::CommitId;
+
+use super::{Git, GitError};
+
+/// A move of one ref.
+#[derive(Debug, Clone)]
+pub struct RefUpdate<'a> {
+    /// The ref's full name.
+    pub name: &'a str,
+    /// Where it must be now; `None`: it must not exist.
+    pub old: Option<&'a CommitId>,
+    /// Where it goes; `None`: it is deleted.
+    pub new: Option<&'a CommitId>,
+    /// What the reflog says.
+    pub why: &'a str,
+}
+
+impl Git {
+    /// The commit that `name` stands for.
+    ///
+    /// # Errors
+    /// [`GitError::UnknownRevision`]; [`GitError::NoCommit`] for `HEAD` of a repository without one.
+    pub fn commit_of(&self, name: &str) -> Result<CommitId, GitError> {
+        match self.find_commit(name)? {
+            Some(id) => Ok(id),
+            None if name == "HEAD" => Err(GitError::NoCommit),
+            None => Err(GitError::UnknownRevision { name: biplane_model::sanitize_line(name) }),
+        }
+    }
+
+    /// The commit that `name` stands for, if it stands for one.
+    ///
+    /// # Errors
+    /// When git can't be asked.
+    pub fn find_commit(&self, name: &str) -> Result<Option<CommitId>, GitError> {
+        let spec = format!("{name}^{{commit}}");
+        let output = self.call(["rev-parse", "--verify", "--quiet", "--end-of-options", &spec]).output()?;
+        if output.code != Some(0) {
+            // 1 and 128 are both how git says that there is no such commit.
+            return Ok(None);
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().parse().ok())
+    }
+
+    /// The branch that is checked out, without `refs/heads/`; `None` when the head is detached.
+    ///
+    /// # Errors
+    /// When git can't be asked.
+    pub fn current_branch(&self) -> Result<Option<String>, GitError> {
+        let output = self.call(["symbolic-ref", "--quiet", "HEAD"]).output()?;
+        match output.code {
+            Some(0) => {
+                let name = String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned();
+                Ok(name.strip_prefix("refs/heads/").map(str::to_owned))
+            }
+            Some(1) => Ok(None),
+            _ => Err(super::failed("symbolic-ref".to_owned(), &output)),
+        }
+    }
+
+    /// The tip of the branch `name`, if it exists.
+    ///
+    /// # Errors
+    /// When git can't be asked.
+    pub fn branch_tip(&self, name: &str) -> Result<Option<CommitId>, GitError> {
+        self.find_commit(&format!("refs/heads/{name}"))
+    }
+
+    /// The full names of the refs below `prefix` with the objects they name.
+    ///
+    /// # Errors
+    /// When git can't be asked.
+    pub fn refs_below(&self, prefix: &str) -> Result<Vec<(String, CommitId)>, GitError> {
+        let text = self.call(["for-each-ref", "--format=%(objectname) %(refname)", prefix]).text()?;
+        Ok(text
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .filter_map(|(id, name)| Some((name.to_owned(), id.parse().ok()?)))
+            .collect())
+    }
+
+    /// Moves a ref if it still is where it was.
+    ///
+    /// # Errors
+    /// [`GitError::RefMoved`] when it is not; nothing is changed then.
+    pub fn update_ref(&self, update: &RefUpdate<'_>) -> Result<(), GitError> {
+        let zero = "0".repeat(update.old.or(update.new).map_or(40, |id| id.as_str().len()));
+        let old = update.old.map_or(zero.as_str(), CommitId::as_str);
+        let mut args = vec!["update-ref", "--no-deref", "-m", update.why];
+        match update.new {
+            Some(new) => args.extend([update.name, new.as_str(), old]),
+            None => args.extend(["-d", update.name, old]),
+        }
+        let output = self.call(&args).output()?;
+        if output.code == Some(0) {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&output.stderr);
+        let moved = text.contains("but expected") || text.contains("reference already exists") || text.contains("unable to resolve reference");
+        if moved {
+            return Err(GitError::RefMoved { name: update.name.to_owned() });
+        }
+        Err(super::failed("update-ref".to_owned(), &output))
+    }
+
+    /// Whether `ancestor` is reachable from `descendant`.
+    ///
+    /// # Errors
+    /// When git can't tell.
+    pub fn is_ancestor(&self, ancestor: &CommitId, descendant: &CommitId) -> Result<bool, GitError> {
+        self.call(["merge-base", "--is-ancestor", ancestor.as_str(), descendant.as_str()]).ask()
+    }
+
+    /// The best common ancestor of two commits.
+    ///
+    /// # Errors
+    /// When git can't tell.
+    pub fn merge_base(&self, a: &CommitId, b: &CommitId) -> Result<Option<CommitId>, GitError> {
+        let output = self.call(["merge-base", a.as_str(), b.as_str()]).output()?;
+        match output.code {
+            Some(0) => Ok(String::from_utf8_lossy(&output.stdout).trim().parse().ok()),
+            Some(1) => Ok(None),
+            _ => Err(super::failed("merge-base".to_owned(), &output)),
+        }
+    }
+
+    /// How many commits `head` has that `base` has not.
+    ///
+    /// # Errors
+    /// When git can't tell.
+    pub fn commits_between(&self, base: &CommitId, head: &CommitId) -> Result<u64, GitError> {
+        let range = format!("{base}..{head}");
+        let text = self.call(["rev-list", "--count", &range]).text()?;
+        text.trim().parse().map_err(|_| GitError::Answer { command: "rev-list".to_owned(), detail: text })
+    }
+
+    /// The subject of a commit.
+    ///
+    /// # Errors
+    /// When git can't tell.
+    pub fn subject_of(&self, commit: &CommitId) -> Result<String, GitError> {
+        let bytes = self.call(["show", "-s", "--format=%s", commit.as_str()]).bytes()?;
+        Ok(biplane_model::sanitize_line(String::from_utf8_lossy(&bytes).trim()))
+    }
+}

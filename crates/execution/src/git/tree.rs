@@ -1,0 +1,129 @@
+//! Trees and checkouts: filling one, bringing one along, reading one without touching it.
+
+use biplane_model::CommitId;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Git, GitError, WithIgnored};
+
+/// Files in a checkout's git directory that say somebody is in the middle of something.
+const IN_PROGRESS: &[&str] =
+    &["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "BISECT_LOG", "sequencer"];
+
+/// What became of a checkout whose branch was moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BroughtAlong {
+    /// Its files and index are at the new commit.
+    Updated,
+    /// It has uncommitted work, and stays as it is.
+    LeftAlone,
+}
+
+impl Git {
+    /// Fills a checkout that has no index yet with the files of its head.
+    ///
+    /// # Errors
+    /// When git can't.
+    pub fn fill(&self) -> Result<(), GitError> {
+        self.call(["-c", "checkout.workers=0", "reset", "--hard", "--quiet", "--no-recurse-submodules"]).bytes()?;
+        Ok(())
+    }
+
+    /// Whether the checkout has no uncommitted work and nobody is in the middle of a merge or the like, and whether its
+    /// untracked files leave room for going from `old` to `new`.
+    ///
+    /// # Errors
+    /// When git can't tell.
+    pub fn can_follow(&self, old: &CommitId, new: &CommitId) -> Result<bool, GitError> {
+        if IN_PROGRESS.iter().any(|name| self.git_dir.join(name).as_std_path().symlink_metadata().is_ok()) {
+            return Ok(false);
+        }
+        let state = self.state(WithIgnored::No)?;
+        if !state.changed.is_empty() || state.head.as_ref() != Some(old) {
+            return Ok(false);
+        }
+        self.call(["update-index", "-q", "--refresh"]).output()?;
+        let dry = self.call(["read-tree", "-m", "-u", "-n", old.as_str(), new.as_str()]).output()?;
+        Ok(dry.code == Some(0))
+    }
+
+    /// Takes the files and the index of a clean checkout from `old` to `new`. Changed files are never overwritten: git
+    /// refuses then, and the checkout is left alone.
+    ///
+    /// # Errors
+    /// When git can't be asked.
+    pub fn follow(&self, old: &CommitId, new: &CommitId) -> Result<BroughtAlong, GitError> {
+        self.call(["update-index", "-q", "--refresh"]).output()?;
+        let output = self.call(["read-tree", "-m", "-u", old.as_str(), new.as_str()]).output()?;
+        match output.code {
+            Some(0) => Ok(BroughtAlong::Updated),
+            Some(_) => Ok(BroughtAlong::LeftAlone),
+            None => Err(super::failed("read-tree".to_owned(), &output)),
+        }
+    }
+
+    /// Whether the checkout's index holds exactly the tree of `commit`.
+    ///
+    /// # Errors
+    /// When git can't tell.
+    pub fn index_is(&self, commit: &CommitId) -> Result<bool, GitError> {
+        self.call(["diff-index", "--cached", "--quiet", "--ignore-submodules=all", commit.as_str()]).ask()
+    }
+
+    /// The tree of everything that lies in the checkout: tracked, untracked, and those ignored paths that are named in
+    /// `ignored`. Neither the checkout nor its index is touched.
+    ///
+    /// # Errors
+    /// When git can't; [`GitError::Io`] when there is no room for a copy of the index.
+    pub fn tree_of_files(&self, ignored: &[String]) -> Result<String, GitError> {
+        let (_guard, copy) = self.index_copy()?;
+        let git = self.with_index(&copy);
+        git.call(["add", "--all", "--", "."]).bytes()?;
+        if !ignored.is_empty() {
+            let list = ignored.join("\0");
+            git.call(["add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul"]).stdin(list).bytes()?;
+        }
+        git.call(["write-tree"]).text()
+    }
+
+    /// The tree of the index, unless paths are in conflict in it.
+    ///
+    /// # Errors
+    /// When git can't be asked.
+    pub fn tree_of_index(&self) -> Result<Option<String>, GitError> {
+        let (_guard, copy) = self.index_copy()?;
+        let output = self.with_index(&copy).call(["write-tree"]).output()?;
+        Ok((output.code == Some(0)).then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned()))
+    }
+
+    fn index_copy(&self) -> Result<(tempfile::TempDir, Utf8PathBuf), GitError> {
+        let io = |path: &Utf8Path, source| GitError::Io { path: path.to_owned(), action: "copied", source };
+        let place = self.common_dir.join("biplane");
+        fs_err::create_dir_all(&place).map_err(|e| io(&place, e))?;
+        let dir = tempfile::Builder::new().prefix("index-").tempdir_in(&place).map_err(|e| io(&place, e))?;
+        let copy = Utf8PathBuf::try_from(dir.path().join("index")).map_err(|e| GitError::NotUtf8(e.to_string()))?;
+        let index = self.git_dir.join("index");
+        match fs_err::copy(&index, &copy) {
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(io(&index, e)),
+        }
+        Ok((dir, copy))
+    }
+
+    /// Commits everything in the checkout to its branch, hooks off. `None` when there is nothing to commit.
+    ///
+    /// # Errors
+    /// When git can't.
+    pub fn commit_all(&self, message: &str) -> Result<Option<CommitId>, GitError> {
+        self.call(["add", "--all", "--", "."]).bytes()?;
+        let mut call = self.call(["commit", "--quiet", "--no-verify", "--file=-"]).stdin(message.as_bytes());
+        for (name, value) in self.identity()? {
+            call = call.env(name, value);
+        }
+        if self.call(["diff", "--cached", "--quiet", "--ignore-submodules=none"]).ask()? {
+            return Ok(None);
+        }
+        call.bytes()?;
+        self.commit_of("HEAD").map(Some)
+    }
+}

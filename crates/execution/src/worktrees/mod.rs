@@ -1,0 +1,46 @@
+//! Worktrees on the disk: making, proving, saving and removing them.
+//!
+//! **Contract.** Adding is serialised by a lock that the caller holds, because git's own adding races; filling is not.
+//! Nothing is deleted unless the directory, git's entry and our record name each other, and unless a ref holds what
+//! would be lost. A look that failed is an error, never "clean" and never "gone".
+//!
+//! **Deliberately absent:** tasks, the ledger, settings.
+
+mod add;
+mod owned;
+mod remove;
+mod snapshot;
+mod standing;
+
+use camino::Utf8PathBuf;
+
+pub use add::{AddSpec, Added, BranchFault, add, check_branch, undo_add};
+pub use owned::{Owned, OwnershipFault, prove};
+pub use remove::{delete_aside, delete_entry, move_aside, remove_scratch};
+pub use snapshot::{Held, SNAPSHOT_REFS, Snapshot, SnapshotError, snapshot};
+pub use standing::{Standing, Unlanded, standing};
+
+use crate::git::Git;
+
+/// Where one worktree is, by our record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The directory shared by all checkouts.
+    pub common_dir: Utf8PathBuf,
+    /// The worktree's directory, absolute.
+    pub path: Utf8PathBuf,
+    /// The name of git's entry below `<common dir>/worktrees/`.
+    pub git_entry: String,
+}
+
+impl Place {
+    /// The directory git keeps the worktree's head and index in.
+    pub fn entry_dir(&self) -> Utf8PathBuf {
+        self.common_dir.join("worktrees").join(&self.git_entry)
+    }
+
+    /// Git on this worktree, by its recorded directories.
+    pub fn git(&self) -> Git {
+        Git::checkout(&self.common_dir, &self.entry_dir(), &self.path)
+    }
+}
