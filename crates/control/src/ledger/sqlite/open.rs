@@ -84,11 +84,11 @@ impl Place {
 /// Opens the file at `path`, and makes what is missing.
 pub(super) fn create(path: &Utf8Path, gate: &Gate) -> Result<(Place, Connection), LedgerError> {
     let fail = |e| LedgerError::of_engine(path.as_str(), e);
+    let damaged = |detail: &str| LedgerError::Damaged { path: path.to_string(), detail: detail.to_owned() };
     let is_new = match fs::metadata(path) {
-        Ok(found) if found.is_dir() => {
-            let detail = "it is a directory".to_owned();
-            return Err(LedgerError::Damaged { path: path.to_string(), detail });
-        }
+        Ok(found) if found.is_dir() => return Err(damaged("it is a directory")),
+        // Shorter than the shortest database: the engine would take it for an empty one and write over it.
+        Ok(found) if (1..512).contains(&found.len()) => return Err(damaged("file is not a database")),
         Ok(_) => false,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => true,
         Err(source) => return Err(LedgerError::of_file(path, "opened", source)),

@@ -19,7 +19,7 @@ pub(super) const LIVE_WORKTREE: &str = "status <> 'removed'";
 pub(super) const OPEN_RUN: &str = "status IN ('starting', 'running')";
 pub(super) const OPEN_SUBMISSION: &str = "status IN ('queued', 'testing')";
 
-const READY: &str = "status = 'pending' AND NOT EXISTS (
+pub(super) const READY: &str = "status = 'pending' AND NOT EXISTS (
     SELECT 1 FROM dependency d WHERE d.task = task.id AND NOT EXISTS (
         SELECT 1 FROM task other WHERE other.id = d.on_task AND other.status = 'completed'))
     ORDER BY priority DESC, ord LIMIT ?";
