@@ -436,3 +436,51 @@ fn a_reader_that_goes_away_costs_the_echo_only() {
     assert!(captured.stdout.len() < 100, "{:?}", String::from_utf8_lossy(&captured.stdout));
     assert_eq!(place.read("out"), format!("Exited(0) {}", 5 + 1_288_895));
 }
+
+/// Run by the next test on a terminal of its own.
+#[test]
+fn terminal_in_a_process_of_its_own() {
+    let Some(directory) = std::env::var_os("BIPLANE_TEST_TERMINAL") else { return };
+    let mut place = Place::new("terminal");
+    place.path = Utf8PathBuf::try_from(std::path::PathBuf::from(directory)).expect("UTF-8");
+    let foreground = || rustix::termios::tcgetpgrp(std::io::stdin()).expect("a terminal");
+    let ours = foreground();
+    let mut spec = place.sh("trap 'echo interrupted > got; stty raw; kill -9 $$' INT
+        read line; kill -STOP $$; echo \"$line\" > line; while :; do sleep 0.01; done");
+    spec.input = Input::Inherit;
+    spec.foreground = true;
+    spec.tick = Duration::from_millis(10);
+    let first = run_quietly(&spec).how;
+    spec.args[1] = "read line; echo \"$line\" > shell; [ -t 1 ] && exit 5".into();
+    let second = biplane_execution::supervise::interactive(&spec, &mut ()).expect("a shell").how;
+    let cooked = rustix::termios::tcgetattr(std::io::stdin())
+        .expect("modes")
+        .local_modes
+        .contains(rustix::termios::LocalModes::ICANON);
+    let result = format!("{first:?} {second:?} {} {cooked}", ours == foreground());
+    fs_err::write(place.path.join("out"), result).expect("a result");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_on_a_terminal_gets_its_keys_and_gives_it_back() {
+    let place = Place::new("terminals");
+    let until = |name: &str| format!("while ! [ -s {name} ]; do sleep 0.01; done");
+    let keys = format!(
+        "printf 'hello\\n'; {}; printf '\\003'; {}; printf 'again\\n'; {}",
+        until("line"),
+        until("got"),
+        until("out")
+    );
+    let exe = std::env::current_exe().expect("ourselves");
+    let terminal = "script -qec \"$1 --exact terminal_in_a_process_of_its_own --nocapture\" /dev/null";
+    let mut spec = Capture::new("sh", ["-c".into(), format!("({keys}) | {terminal}"), "sh".into()]);
+    spec.args.push(exe.into());
+    spec.cwd = Some(place.path.clone());
+    spec.env.set = vec![("BIPLANE_TEST_TERMINAL".into(), place.path.clone().into())];
+    spec.timeout = Duration::from_secs(60);
+    let captured = capture(&spec).expect("a capture");
+    assert_eq!(place.read("line"), "hello\n", "{}", String::from_utf8_lossy(&captured.stdout));
+    assert_eq!(place.read("shell"), "again\n", "{}", String::from_utf8_lossy(&captured.stdout));
+    assert_eq!(place.read("out"), "Signalled(9) Exited(5) true true");
+}
