@@ -11,7 +11,7 @@ use rustix::process::{Signal, WaitOptions};
 use super::{
     Marker,
     capture::HELPER,
-    proctable::{self, Process, Variable},
+    proctable::{self, Process},
     root,
 };
 
@@ -65,17 +65,21 @@ impl Family {
         let others = root::children();
         let orphans = settled.is_some() && settled == root::settled();
         let us = std::process::id();
-        let mut spared: BTreeSet<u32> = others.into_iter().filter(|&pid| Some(pid) != self.root).collect();
+        let mut spared =
+            descendants(others.into_iter().filter(|&pid| Some(pid) != self.root).collect(), &table);
         spared.extend(ancestors(us, &table));
-        let candidates: Vec<Process> = table.into_iter().filter(|p| !spared.contains(&p.pid)).collect();
 
-        self.forget_reused(&candidates);
+        self.forget_reused(&table);
+        let candidates: Vec<Process> = table.into_iter().filter(|p| !spared.contains(&p.pid)).collect();
+        let young: Vec<u32> =
+            candidates.iter().filter(|p| p.start_time >= self.since && !p.ended).map(|p| p.pid).collect();
+        let marked = proctable::carriers(&young, &self.marker.name, &self.marker.value);
         let mut members: BTreeMap<u32, Process> = candidates
             .iter()
             .filter(|p| {
                 self.known.get(&p.pid) == Some(&p.start_time)
-                    || p.start_time >= self.since
-                        && (self.is_marked(p) || orphans && p.parent == us && self.is_adopted(p))
+                    || marked.contains(&p.pid)
+                    || orphans && p.parent == us && self.is_adopted(p)
             })
             .map(|p| (p.pid, *p))
             .collect();
@@ -109,18 +113,12 @@ impl Family {
             .retain(|pid, start_time| now.get(pid).map_or(in_use.contains(pid), |start| start == start_time));
     }
 
-    fn is_marked(&self, process: &Process) -> bool {
-        !process.ended
-            && matches!(proctable::variable(process.pid, &self.marker.name),
-                Variable::Set(value) if value == self.marker.value.as_bytes())
-    }
-
     fn is_adopted(&self, process: &Process) -> bool {
         let Some(directory) = &self.directory else { return false };
         !process.ended
-            && proctable::variable(process.pid, &self.marker.name) == Variable::Unset
-            && proctable::variable(process.pid, HELPER) == Variable::Unset
+            && process.start_time >= self.since
             && proctable::is_within(process.pid, directory)
+            && [&self.marker.name, HELPER].iter().all(|name| proctable::lacks(process.pid, name))
     }
 
     /// Collects a member that ended and is a child of ours, but for the head of the family.
@@ -160,4 +158,17 @@ fn ancestors(pid: u32, table: &[Process]) -> BTreeSet<u32> {
         next = table.iter().find(|p| p.pid == pid).map(|p| p.parent);
     }
     line
+}
+
+/// The processes `heads` and those that descend from them.
+fn descendants(heads: BTreeSet<u32>, table: &[Process]) -> BTreeSet<u32> {
+    let mut all = heads;
+    loop {
+        let before = all.len();
+        let children: Vec<u32> = table.iter().filter(|p| all.contains(&p.parent)).map(|p| p.pid).collect();
+        all.extend(children);
+        if all.len() == before {
+            return all;
+        }
+    }
 }

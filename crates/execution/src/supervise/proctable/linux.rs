@@ -1,8 +1,8 @@
 //! The table of processes as Linux's `/proc` shows it; see `proc(5)`.
 
-use std::{io, os::unix::fs::MetadataExt, path::Path, sync::OnceLock};
+use std::{collections::BTreeSet, io, os::unix::fs::MetadataExt, path::Path, sync::OnceLock};
 
-use super::{Process, Variable, is_surely_absent};
+use super::{Process, is_surely_absent};
 
 /// The id of this boot and of the namespace that process numbers are counted in; empty when the system hides it.
 pub(in super::super) fn boot_id() -> String {
@@ -37,21 +37,24 @@ pub(in super::super) fn processes() -> Vec<Process> {
         .collect()
 }
 
-/// What the environment that `pid` was started with says of `name`.
-pub(in super::super) fn variable(pid: u32, name: &str) -> Variable {
-    let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else { return Variable::Unknown };
-    if environ.is_empty() {
-        // A process that ended, and a kernel thread, show nothing at all; one that wiped its environment does too.
-        return if matches!(process(pid), Ok(Some(process)) if !process.ended) {
-            Variable::Unset
-        } else {
-            Variable::Unknown
-        };
-    }
-    environ
-        .split(|&byte| byte == 0)
-        .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-        .map_or(Variable::Unset, |value| Variable::Set(value.to_vec()))
+/// Those of `pids` that were started with `name` set to `value`.
+pub(in super::super) fn carriers(pids: &[u32], name: &str, value: &str) -> BTreeSet<u32> {
+    let entry = format!("{name}={value}");
+    let carries = |pid: &u32| {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ.split(|&byte| byte == 0).any(|found| found == entry.as_bytes())
+    };
+    pids.iter().copied().filter(carries).collect()
+}
+
+/// Whether `pid` was surely started without `name`.
+pub(in super::super) fn lacks(pid: u32, name: &str) -> bool {
+    let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
+    // One that has ended shows nothing either.
+    (!environ.is_empty() || matches!(process(pid), Ok(Some(process)) if !process.ended))
+        && !environ
+            .split(|&byte| byte == 0)
+            .any(|entry| entry.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")))
 }
 
 /// Whether `pid` stands in `directory` or below.

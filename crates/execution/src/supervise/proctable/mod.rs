@@ -9,7 +9,7 @@ mod system;
 
 use rustix::process::Pid;
 
-pub(super) use system::{boot_id, command_line, is_within, process, processes, variable};
+pub(super) use system::{boot_id, carriers, command_line, is_within, lacks, process, processes};
 
 /// A process as the system lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,17 +26,6 @@ pub(super) struct Process {
     pub(super) start_time: u64,
     /// Whether it ended and only waits to be collected.
     pub(super) ended: bool,
-}
-
-/// What a process's environment says of a variable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Variable {
-    /// This value.
-    Set(Vec<u8>),
-    /// It is not there.
-    Unset,
-    /// It may not be read, or the process is gone.
-    Unknown,
 }
 
 /// `pid` as the system calls want it; none when it can't be one.

@@ -1,9 +1,9 @@
 //! The table of processes as `ps(1)` shows it, for systems without `/proc`. Coarser than Linux's: start times count
 //! whole seconds, and sessions are not told.
 
-use std::{ffi::OsString, io, path::Path, sync::OnceLock};
+use std::{collections::BTreeSet, ffi::OsString, io, path::Path, sync::OnceLock};
 
-use super::{Process, Variable, is_surely_absent};
+use super::{Process, is_surely_absent};
 use crate::supervise::{Capture, capture};
 
 /// The id of this boot; empty when the system doesn't tell.
@@ -28,14 +28,22 @@ pub(in super::super) fn processes() -> Vec<Process> {
     output("ps", &["-A", "-o", COLUMNS]).unwrap_or_default().lines().filter_map(parse).collect()
 }
 
-/// What the environment of `pid` says of `name`.
-pub(in super::super) fn variable(pid: u32, name: &str) -> Variable {
-    let Some(text) = output("ps", &["-E", "-ww", "-o", "command=", "-p", &pid.to_string()]) else {
-        return Variable::Unknown;
-    };
-    text.split_ascii_whitespace()
-        .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
-        .map_or(Variable::Unknown, |value| Variable::Set(value.as_bytes().to_vec()))
+/// Those of `pids` that seem to have been started with `name` set to `value`.
+pub(in super::super) fn carriers(pids: &[u32], name: &str, value: &str) -> BTreeSet<u32> {
+    let entry = format!("{name}={value}");
+    let text = output("ps", &["-A", "-E", "-ww", "-o", "pid=,command="]).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let pid = words.next()?.parse().ok()?;
+            (pids.contains(&pid) && words.any(|word| word == entry)).then_some(pid)
+        })
+        .collect()
+}
+
+/// Not told here.
+pub(in super::super) fn lacks(_pid: u32, _name: &str) -> bool {
+    false
 }
 
 /// Not told here.
