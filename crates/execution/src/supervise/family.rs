@@ -1,0 +1,174 @@
+//! The processes of one run, wherever they moved to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use biplane_model::ProcessIdentity;
+use rustix::process::{Signal, WaitOptions};
+
+use super::{
+    Marker,
+    capture::HELPER,
+    proctable::{self, Process},
+    root,
+};
+
+/// Makes orphans below us come to us instead of to the system's first process, so that descent from us is never lost.
+pub(super) fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        // A system that refuses leaves the other proofs.
+        ONCE.call_once(|| _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid())));
+    }
+}
+
+/// A run's processes. See the [module's documentation](super) for what proves that one belongs to the run.
+#[derive(Debug)]
+pub(super) struct Family {
+    marker: Marker,
+    /// Our own child at the head, when we are the run's supervisor.
+    root: Option<u32>,
+    /// Nothing that started before this belongs to the run.
+    since: u64,
+    /// Where an orphan without an environment must stand to be taken for the run's.
+    directory: Option<PathBuf>,
+    /// Members seen, by number, with their start time. Those that are gone stay while their group or session lives on.
+    known: BTreeMap<u32, u64>,
+}
+
+impl Family {
+    /// The family of `root`, an uncollected child of ours. Orphans that wiped their environment belong to it when they
+    /// stand in `directory`.
+    pub(super) fn of_child(root: &ProcessIdentity, marker: Marker, directory: Option<PathBuf>) -> Self {
+        Self {
+            marker,
+            root: Some(root.pid),
+            since: if cfg!(target_os = "linux") { root.start_time } else { 0 },
+            directory,
+            known: BTreeMap::from([(root.pid, root.start_time)]),
+        }
+    }
+
+    /// The family that a supervisor left behind, with its `child` when that is still the same process.
+    pub(super) fn left_behind(marker: Marker, child: Option<&ProcessIdentity>) -> Self {
+        let known = child.map(|child| (child.pid, child.start_time)).into_iter().collect();
+        Self { marker, root: None, since: 0, directory: None, known }
+    }
+
+    /// Looks for members: those that run now. Members that ended and came to us are collected.
+    pub(super) fn scan(&mut self) -> Vec<Process> {
+        let settled = root::settled();
+        let table = proctable::processes();
+        let others = root::children();
+        let orphans = settled.is_some() && settled == root::settled();
+        let us = std::process::id();
+        let mut spared =
+            descendants(others.into_iter().filter(|&pid| Some(pid) != self.root).collect(), &table);
+        spared.extend(ancestors(us, &table));
+
+        self.forget_reused(&table);
+        let candidates: Vec<Process> = table.into_iter().filter(|p| !spared.contains(&p.pid)).collect();
+        let young: Vec<u32> =
+            candidates.iter().filter(|p| p.start_time >= self.since && !p.ended).map(|p| p.pid).collect();
+        let marked = proctable::carriers(&young, &self.marker.name, &self.marker.value);
+        let mut members: BTreeMap<u32, Process> = candidates
+            .iter()
+            .filter(|p| {
+                self.known.get(&p.pid) == Some(&p.start_time)
+                    || marked.contains(&p.pid)
+                    || orphans && p.parent == us && self.is_adopted(p)
+            })
+            .map(|p| (p.pid, *p))
+            .collect();
+        loop {
+            self.known.extend(members.values().map(|p| (p.pid, p.start_time)));
+            let found: Vec<Process> = candidates
+                .iter()
+                .filter(|p| !members.contains_key(&p.pid) && p.start_time >= self.since)
+                .filter(|p| {
+                    members.contains_key(&p.parent)
+                        || self.known.contains_key(&p.group)
+                        || self.known.contains_key(&p.session)
+                })
+                .copied()
+                .collect();
+            if found.is_empty() {
+                break;
+            }
+            members.extend(found.into_iter().map(|p| (p.pid, p)));
+        }
+        members.into_values().filter(|p| !self.collect(p, us)).filter(|p| !p.ended).collect()
+    }
+
+    /// Drops numbers that mean another process by now, and those that mean nothing any more.
+    fn forget_reused(&mut self, table: &[Process]) {
+        let now: BTreeMap<u32, u64> = table.iter().map(|p| (p.pid, p.start_time)).collect();
+        let in_use: BTreeSet<u32> = table.iter().flat_map(|p| [p.group, p.session]).collect();
+        // A number is not handed out again while a group or session bears it, so a leader that is gone still vouches
+        // for the rest.
+        self.known
+            .retain(|pid, start_time| now.get(pid).map_or(in_use.contains(pid), |start| start == start_time));
+    }
+
+    fn is_adopted(&self, process: &Process) -> bool {
+        let Some(directory) = &self.directory else { return false };
+        !process.ended
+            && process.start_time >= self.since
+            && proctable::is_within(process.pid, directory)
+            && [&self.marker.name, HELPER].iter().all(|name| proctable::lacks(process.pid, name))
+    }
+
+    /// Collects a member that ended and is a child of ours, but for the head of the family.
+    fn collect(&self, process: &Process, us: u32) -> bool {
+        if !process.ended || process.parent != us || Some(process.pid) == self.root {
+            return false;
+        }
+        let pid = proctable::pid(process.pid);
+        pid.is_some_and(|pid| matches!(rustix::process::waitpid(Some(pid), WaitOptions::NOHANG), Ok(Some(_))))
+    }
+}
+
+/// Sends `signal` to the process if it is still the same one.
+pub(super) fn send(process: &Process, signal: Signal) {
+    let Some(pid) = proctable::pid(process.pid) else { return };
+    #[cfg(target_os = "linux")]
+    if let Ok(handle) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+        if is_same(process) {
+            _ = rustix::process::pidfd_send_signal(&handle, signal);
+        }
+        return;
+    }
+    if is_same(process) {
+        _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+fn is_same(process: &Process) -> bool {
+    matches!(proctable::process(process.pid), Ok(Some(now)) if now.start_time == process.start_time)
+}
+
+/// `pid` and the processes it descends from.
+fn ancestors(pid: u32, table: &[Process]) -> BTreeSet<u32> {
+    let mut line = BTreeSet::new();
+    let mut next = Some(pid);
+    while let Some(pid) = next.filter(|&pid| pid != 0 && line.insert(pid)) {
+        next = table.iter().find(|p| p.pid == pid).map(|p| p.parent);
+    }
+    line
+}
+
+/// The processes `heads` and those that descend from them.
+fn descendants(heads: BTreeSet<u32>, table: &[Process]) -> BTreeSet<u32> {
+    let mut all = heads;
+    loop {
+        let before = all.len();
+        let children: Vec<u32> = table.iter().filter(|p| all.contains(&p.parent)).map(|p| p.pid).collect();
+        all.extend(children);
+        if all.len() == before {
+            return all;
+        }
+    }
+}

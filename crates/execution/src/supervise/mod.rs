@@ -1,0 +1,52 @@
+//! Starting, watching and ending processes; the only place in biplane that does.
+//!
+//! **Contract.** [`capture()`] runs a short helper command and returns its output. [`run()`] supervises a command, an
+//! agent or a gate: it logs, echoes, times out, and ends the command *with every process it started*, whatever process
+//! group or session those moved to. [`interactive()`] does the same for a shell that owns the terminal. [`reap`] does
+//! the last step for a run whose supervisor died. [`identity`] says who a process is and whether it is dead for certain.
+//!
+//! How a run's processes are known, each by itself enough: descent from the run's command; its process group and the
+//! groups and sessions its processes made; the run's [`Marker`] in their environment; and, for orphans that wiped their
+//! environment, having been handed to this process (a child subreaper on Linux) with a directory inside the run's own.
+//!
+//! **Invariant:** no signal goes to a process without one of these proofs, and none by number alone where the system
+//! can do better: the identity is compared on a handle to the process (pidfd) before the signal is sent.
+//! **Invariant:** only known processes are waited for, never "any child": runs in parallel threads don't disturb each
+//! other.
+//!
+//! **Deliberately absent:** settings, the ledger, git, any knowledge of what an exit code means.
+//!
+//! Sources: `proc(5)`, `pidfd_open(2)`, `prctl(2)` (`PR_SET_CHILD_SUBREAPER`), `credentials(7)`.
+
+pub mod bounds;
+pub mod env;
+mod error;
+pub mod identity;
+pub mod signals;
+
+mod capture;
+mod interactive;
+mod reap;
+mod run;
+mod spec;
+
+mod echo;
+mod ending;
+mod family;
+mod lines;
+mod log;
+mod output;
+mod pipes;
+mod proctable;
+mod root;
+mod terminal;
+
+pub use capture::{Capture, Captured, capture};
+pub use error::SuperviseError;
+pub use interactive::interactive;
+pub use reap::{reap, with_marker};
+pub use run::run;
+pub use signals::StopFlag;
+pub use spec::{
+    Echo, EnvChanges, How, Input, LogSpec, Marker, RunExit, RunObserver, RunSpec, StopReason, Stray, Tick,
+};

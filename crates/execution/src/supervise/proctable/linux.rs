@@ -1,0 +1,122 @@
+//! The table of processes as Linux's `/proc` shows it; see `proc(5)`.
+
+use std::{collections::BTreeSet, io, os::unix::fs::MetadataExt, path::Path, sync::OnceLock};
+
+use super::{Process, is_surely_absent};
+
+/// The id of this boot and of the namespace that process numbers are counted in; empty when the system hides it.
+pub(in super::super) fn boot_id() -> String {
+    static ID: OnceLock<String> = OnceLock::new();
+    ID.get_or_init(|| {
+        let Ok(boot) = fs_err::read_to_string("/proc/sys/kernel/random/boot_id") else {
+            return String::new();
+        };
+        match fs_err::metadata("/proc/self/ns/pid") {
+            Ok(namespace) => format!("{}:{}", boot.trim(), namespace.ino()),
+            Err(_) => boot.trim().to_owned(),
+        }
+    })
+    .clone()
+}
+
+/// The process `pid`; none when there surely is none.
+pub(in super::super) fn process(pid: u32) -> io::Result<Option<Process>> {
+    match fs_err::read(format!("/proc/{pid}/stat")) {
+        Ok(stat) => parse_stat(&stat).map(Some).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData)),
+        Err(_) if is_surely_absent(pid) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// All processes that we may see.
+pub(in super::super) fn processes() -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+        .filter_map(|pid| parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?))
+        .collect()
+}
+
+/// Those of `pids` that were started with `name` set to `value`.
+pub(in super::super) fn carriers(pids: &[u32], name: &str, value: &str) -> BTreeSet<u32> {
+    let entry = format!("{name}={value}");
+    let carries = |pid: &u32| {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ.split(|&byte| byte == 0).any(|found| found == entry.as_bytes())
+    };
+    pids.iter().copied().filter(carries).collect()
+}
+
+/// Whether `pid` was surely started without `name`.
+pub(in super::super) fn lacks(pid: u32, name: &str) -> bool {
+    let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
+    // One that has ended shows nothing either.
+    (!environ.is_empty() || matches!(process(pid), Ok(Some(process)) if !process.ended))
+        && !environ
+            .split(|&byte| byte == 0)
+            .any(|entry| entry.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")))
+}
+
+/// Whether `pid` stands in `directory` or below.
+pub(in super::super) fn is_within(pid: u32, directory: &Path) -> bool {
+    std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(directory))
+}
+
+/// The command line of `pid`, words separated by spaces; its name in brackets when it has none; else `?`.
+pub(in super::super) fn command_line(pid: u32) -> String {
+    use std::io::Read;
+    let mut line = Vec::new();
+    if let Ok(file) = std::fs::File::open(format!("/proc/{pid}/cmdline")) {
+        _ = file.take(4096).read_to_end(&mut line);
+    }
+    while line.last() == Some(&0) {
+        line.pop();
+    }
+    if line.is_empty() {
+        return match std::fs::read(format!("/proc/{pid}/comm")) {
+            Ok(name) => format!("[{}]", String::from_utf8_lossy(&name).trim_end()),
+            Err(_) => "?".to_owned(),
+        };
+    }
+    String::from_utf8_lossy(&line).replace('\0', " ")
+}
+
+/// Reads a line of `/proc/PID/stat`. The second field, the name, is in parentheses and may hold anything, spaces and
+/// parentheses too; so fields are counted from the last `)`.
+fn parse_stat(stat: &[u8]) -> Option<Process> {
+    let pid = std::str::from_utf8(&stat[..stat.iter().position(|&byte| byte == b' ')?]).ok()?.parse().ok()?;
+    let rest = std::str::from_utf8(&stat[stat.iter().rposition(|&byte| byte == b')')? + 1..]).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let ended = matches!(fields.next()?, "Z" | "X" | "x");
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
+    // Field 22 of the line; the session is field 6.
+    let start_time = fields.nth(15)?.parse().ok()?;
+    Some(Process { pid, parent, group, session, start_time, ended })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REST: &str = "4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 10 184467";
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        for name in ["sh", "a b", ") (", ") Z 9 9 9", "((", "\u{fffd})\n("] {
+            let line = format!("42 ({name}) S 7 40 39 34816 40 {REST}\n");
+            let expected =
+                Process { pid: 42, parent: 7, group: 40, session: 39, start_time: 987_654, ended: false };
+            assert_eq!(parse_stat(line.as_bytes()), Some(expected), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_ended_is_told_apart() {
+        assert!(parse_stat(format!("42 (x) Z 7 40 39 0 -1 {REST}").as_bytes()).is_some_and(|p| p.ended));
+        for torn in ["", "42", "42 (x", "42 (x) S 7 40", "x (x) S 7"] {
+            assert_eq!(parse_stat(torn.as_bytes()), None, "{torn:?}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The table of processes as `ps(1)` shows it, for systems without `/proc`. Coarser than Linux's: start times count
+//! whole seconds, and sessions are not told.
+
+use std::{collections::BTreeSet, ffi::OsString, io, path::Path, sync::OnceLock};
+
+use super::{Process, is_surely_absent};
+use crate::supervise::{Capture, capture};
+
+/// The id of this boot; empty when the system doesn't tell.
+pub(in super::super) fn boot_id() -> String {
+    static ID: OnceLock<String> = OnceLock::new();
+    ID.get_or_init(|| output("sysctl", &["-n", "kern.bootsessionuuid"]).unwrap_or_default().trim().to_owned())
+        .clone()
+}
+
+/// The process `pid`; none when there surely is none.
+pub(in super::super) fn process(pid: u32) -> io::Result<Option<Process>> {
+    match output("ps", &["-o", COLUMNS, "-p", &pid.to_string()]).and_then(|text| text.lines().find_map(parse))
+    {
+        Some(process) => Ok(Some(process)),
+        None if is_surely_absent(pid) => Ok(None),
+        None => Err(io::Error::from(io::ErrorKind::InvalidData)),
+    }
+}
+
+/// All processes.
+pub(in super::super) fn processes() -> Vec<Process> {
+    output("ps", &["-A", "-o", COLUMNS]).unwrap_or_default().lines().filter_map(parse).collect()
+}
+
+/// Those of `pids` that seem to have been started with `name` set to `value`.
+pub(in super::super) fn carriers(pids: &[u32], name: &str, value: &str) -> BTreeSet<u32> {
+    let entry = format!("{name}={value}");
+    let text = output("ps", &["-A", "-E", "-ww", "-o", "pid=,command="]).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let pid = words.next()?.parse().ok()?;
+            (pids.contains(&pid) && words.any(|word| word == entry)).then_some(pid)
+        })
+        .collect()
+}
+
+/// Not told here.
+pub(in super::super) fn lacks(_pid: u32, _name: &str) -> bool {
+    false
+}
+
+/// Not told here.
+pub(in super::super) fn is_within(_pid: u32, _directory: &Path) -> bool {
+    false
+}
+
+/// The command line of `pid`; `?` when there is none.
+pub(in super::super) fn command_line(pid: u32) -> String {
+    let text = output("ps", &["-ww", "-o", "command=", "-p", &pid.to_string()]).unwrap_or_default();
+    if text.trim().is_empty() { "?".to_owned() } else { text }
+}
+
+const COLUMNS: &str = "pid=,ppid=,pgid=,state=,lstart=";
+
+fn parse(line: &str) -> Option<Process> {
+    let mut fields = line.split_ascii_whitespace();
+    let pid = fields.next()?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let ended = fields.next()?.starts_with('Z');
+    let started: Vec<&str> = fields.collect();
+    // FNV-1a of the start's text: only its being equal matters.
+    let start_time = started.join(" ").bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    Some(Process { pid, parent, group, session: 0, start_time: start_time >> 1, ended })
+}
+
+fn output(program: &str, args: &[&str]) -> Option<String> {
+    let mut spec = Capture::new(program, args.iter().map(OsString::from));
+    spec.env.set.push(("LC_ALL".into(), "C".into()));
+    let captured = capture(&spec).ok()?;
+    Some(String::from_utf8_lossy(&captured.stdout).into_owned())
+}
