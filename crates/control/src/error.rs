@@ -25,9 +25,11 @@ pub enum LedgerError {
         /// What is wrong.
         detail: String,
     },
-    /// Another process held the ledger for too long.
-    #[error("the ledger is busy: {holder} has held it for more than {} s", waited.as_secs())]
+    /// Another process held the ledger, or another thing behind a gate, for too long.
+    #[error("{what} is busy: {holder} has held it for more than {} s", waited.as_secs())]
     Busy {
+        /// What: `the ledger`.
+        what: &'static str,
         /// Who holds it, as far as it is known.
         holder: String,
         /// How long was waited.

@@ -11,6 +11,7 @@ mod error;
 pub mod ledger;
 
 pub use error::{BoardError, LedgerError};
+pub use ledger::gate;
 pub use ledger::{
     Changes, Committed, EventFilter, Ledger, LedgerExt, RunFilter, SqliteLedger, SubmissionFilter,
     TaskFilter, View, WorktreeFilter,

@@ -142,7 +142,12 @@ pub fn release(
 ///
 /// # Errors
 /// An illegal move, or [`BoardError::NotReady`].
-pub fn start(view: &dyn View, id: &TaskId, guard: Guard, now: Timestamp) -> Result<(Changes, Task), BoardError> {
+pub fn start(
+    view: &dyn View,
+    id: &TaskId,
+    guard: Guard,
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
     let mut task = guarded(view, id, guard)?;
     if task.status == TaskStatus::InProgress {
         return Ok((Changes::default(), task));

@@ -39,7 +39,9 @@ pub fn waits_for<E>(
     for id in &task.after {
         match status_of(id)? {
             Some(TaskStatus::Completed) => {}
-            Some(status @ (TaskStatus::Failed | TaskStatus::Cancelled)) => readiness.dead.push((id.clone(), status)),
+            Some(status @ (TaskStatus::Failed | TaskStatus::Cancelled)) => {
+                readiness.dead.push((id.clone(), status))
+            }
             _ => readiness.open.push(id.clone()),
         }
     }

@@ -1,4 +1,4 @@
-//! The gate: writers of one ledger wait here in line, instead of polling the engine's own lock.
+//! Gates: writers of one ledger wait here in line, instead of polling the engine's own lock.
 //!
 //! **Contract.** A lock on a file beside the ledger, so that threads and processes stand in the same line. The gate only
 //! keeps the order and names the holder; what keeps the ledger whole is the engine's own lock. The system drops the
@@ -24,20 +24,22 @@ use super::limits::{HOLDER_BYTES, HOLDER_CHARS, TELL_AFTER, WRITE_WAIT};
 use crate::LedgerError;
 
 /// Told the holder's name when a writer has waited for a while.
-pub(crate) type OnWait = Arc<dyn Fn(&str) + Send + Sync>;
+pub type OnWait = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// The line in front of one ledger.
-pub(crate) struct Gate {
+/// The line in front of one ledger, or of another thing that one process at a time may change.
+pub struct Gate {
     path: Utf8PathBuf,
+    /// What is waited for, for messages: `the ledger`.
+    what: &'static str,
     /// How long to wait before giving up.
-    pub(crate) patience: Duration,
+    pub patience: Duration,
     /// Called once for each wait that lasts longer than [`TELL_AFTER`].
-    pub(crate) on_wait: Option<OnWait>,
+    pub on_wait: Option<OnWait>,
 }
 
 /// The right to write; dropping it lets the next one in.
 #[derive(Debug)]
-pub(crate) struct Pass {
+pub struct Pass {
     file: Option<File>,
 }
 
@@ -53,14 +55,19 @@ impl Drop for Pass {
 impl Gate {
     /// The gate of the ledger at `ledger`: the file `<ledger>.lock`.
     pub(crate) fn new(ledger: &Utf8Path) -> Self {
-        Self { path: Utf8PathBuf::from(format!("{ledger}.lock")), patience: WRITE_WAIT, on_wait: None }
+        Self::at(Utf8PathBuf::from(format!("{ledger}.lock")), "the ledger", WRITE_WAIT)
+    }
+
+    /// A gate in front of something else: the lock file, what it guards, and how long to wait for it.
+    pub fn at(path: Utf8PathBuf, what: &'static str, patience: Duration) -> Self {
+        Self { path, what, patience, on_wait: None }
     }
 
     /// Waits for the turn of `who`.
     ///
     /// # Errors
     /// [`LedgerError::Busy`] with the holder's name when it takes longer than the gate's patience.
-    pub(crate) fn enter(&self, who: &str) -> Result<Pass, LedgerError> {
+    pub fn enter(&self, who: &str) -> Result<Pass, LedgerError> {
         // Each entry opens the file anew: threads that shared a descriptor would share the lock.
         let file = OpenOptions::new()
             .read(true)
@@ -104,7 +111,9 @@ impl Gate {
         }
         match answer {
             Ok(locked) => locked.map_err(|source| LedgerError::of_file(&self.path, "locked", source)),
-            Err(_) => Err(LedgerError::Busy { holder: self.holder(), waited: began.elapsed() }),
+            Err(_) => {
+                Err(LedgerError::Busy { what: self.what, holder: self.holder(), waited: began.elapsed() })
+            }
         }
     }
 
@@ -156,7 +165,7 @@ mod tests {
         drop(held);
         let _held = gate(&dir, WRITE_WAIT).enter("alice").unwrap();
         let error = gate(&dir, Duration::from_millis(30)).enter("bob").unwrap_err();
-        let LedgerError::Busy { holder, waited } = error else { panic!("{error}") };
+        let LedgerError::Busy { holder, waited, .. } = error else { panic!("{error}") };
         assert_eq!(holder, format!("pid {} for alice", std::process::id()));
         assert!(waited >= Duration::from_millis(30));
     }

@@ -9,7 +9,7 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
-mod gate;
+pub mod gate;
 mod limits;
 mod sqlite;
 mod trouble;

@@ -41,7 +41,7 @@ impl LedgerError {
         match code {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
                 // Whoever holds this lock did not come through the gate and left no name.
-                Self::Busy { holder: "another program".to_owned(), waited: ENGINE_WAIT }
+                Self::Busy { what: "the ledger", holder: "another program".to_owned(), waited: ENGINE_WAIT }
             }
             ErrorCode::DiskFull => Self::DiskFull { path },
             // The shared index of the log could not grow, which SQLite does not report as a full disk.

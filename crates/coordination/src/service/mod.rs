@@ -13,7 +13,9 @@ mod worktree;
 
 use std::sync::Arc;
 
-use biplane_control::{Changes, Committed, Ledger, LedgerExt, SqliteLedger, View, board::Guard};
+use biplane_control::{
+    Changes, Committed, Ledger, LedgerExt, SqliteLedger, View, board::Guard, gate::OnWait,
+};
 use biplane_execution::supervise::identity;
 use biplane_model::{Actor, ProcessIdentity, TaskId, Timestamp};
 
@@ -30,7 +32,6 @@ pub use worktree::{Diff, WorktreeStatusReport};
 use crate::{
     error::{Error, Result},
     home::{Home, Surroundings},
-    locks::OnWait,
     settings::Settings,
     views::{self, Scope},
 };

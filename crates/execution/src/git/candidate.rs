@@ -92,7 +92,9 @@ impl Git {
     fn replay(&self, candidate: &Candidate<'_>) -> Result<MergeOutcome, GitError> {
         let found = Self::version()?;
         if found < REBASE_GIT {
-            return Err(refused(format!("the strategy `rebase` needs git {REBASE_GIT} or newer, this is {found}")));
+            return Err(refused(format!(
+                "the strategy `rebase` needs git {REBASE_GIT} or newer, this is {found}"
+            )));
         }
         let range = format!("{}..{}", candidate.onto, candidate.head);
         let merges = self.call(["rev-list", "--count", "--merges", &range]).text()?;
@@ -112,7 +114,9 @@ impl Git {
             if tree == self.tree_of(&tip)? {
                 continue;
             }
-            let said = self.call(["show", "-s", "--format=%an%x00%ae%x00%ad%x00%B", "--date=raw", commit.as_str()]).bytes()?;
+            let said = self
+                .call(["show", "-s", "--format=%an%x00%ae%x00%ad%x00%B", "--date=raw", commit.as_str()])
+                .bytes()?;
             let said = String::from_utf8_lossy(&said).into_owned();
             let mut parts = said.splitn(4, '\0');
             let mut next = || parts.next().unwrap_or_default().to_owned();
@@ -126,8 +130,18 @@ impl Git {
         Ok(if tip == *candidate.onto { MergeOutcome::Nothing } else { MergeOutcome::Clean(tip) })
     }
 
-    fn merge_trees(&self, base: Option<&CommitId>, ours: &CommitId, theirs: &CommitId) -> Result<Merged, GitError> {
-        let mut args = vec!["merge-tree".to_owned(), "--write-tree".to_owned(), "-z".to_owned(), "--no-messages".to_owned()];
+    fn merge_trees(
+        &self,
+        base: Option<&CommitId>,
+        ours: &CommitId,
+        theirs: &CommitId,
+    ) -> Result<Merged, GitError> {
+        let mut args = vec![
+            "merge-tree".to_owned(),
+            "--write-tree".to_owned(),
+            "-z".to_owned(),
+            "--no-messages".to_owned(),
+        ];
         args.extend(base.map(|b| format!("--merge-base={b}")));
         args.extend([ours.to_string(), theirs.to_string()]);
         let output = self.call(args).output()?;
@@ -197,7 +211,9 @@ impl Git {
     /// # Errors
     /// When git can't tell.
     pub fn landing_faults(&self, onto: &CommitId, candidate: &CommitId) -> Result<Vec<String>, GitError> {
-        let bytes = self.call(["diff-tree", "-r", "-z", "--no-renames", onto.as_str(), candidate.as_str()]).bytes()?;
+        let bytes = self
+            .call(["diff-tree", "-r", "-z", "--no-renames", onto.as_str(), candidate.as_str()])
+            .bytes()?;
         let text = String::from_utf8_lossy(&bytes);
         let mut fields = text.split('\0');
         let mut faults = Vec::new();

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, fs::File, time::SystemTime};
 
 use biplane_model::CommitId;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Git, GitError};
 
@@ -18,7 +18,8 @@ impl Git {
     /// When git can't list the objects, or the system can't sync them.
     pub fn make_durable(&self, base: &CommitId, head: &CommitId, since: SystemTime) -> Result<(), GitError> {
         let excluded = format!("^{base}");
-        let ids = self.call(["rev-list", "--objects", "--no-object-names", head.as_str(), &excluded]).text()?;
+        let ids =
+            self.call(["rev-list", "--objects", "--no-object-names", head.as_str(), &excluded]).text()?;
         let objects = self.common_dir.join("objects");
         let mut directories: BTreeSet<Utf8PathBuf> = BTreeSet::new();
         for id in ids.lines().filter(|id| id.len() >= 40) {
@@ -42,8 +43,8 @@ impl Git {
 }
 
 /// Syncs a file or directory; false when it is not there.
-fn sync(path: &Utf8PathBuf) -> Result<bool, GitError> {
-    let io = |action, source| GitError::Io { path: path.clone(), action, source };
+fn sync(path: &Utf8Path) -> Result<bool, GitError> {
+    let io = |action, source| GitError::Io { path: path.to_owned(), action, source };
     match File::open(path) {
         Ok(file) => file.sync_all().map(|()| true).map_err(|e| io("written to the disk", e)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),

@@ -37,7 +37,9 @@ impl Git {
             match self.call(["worktree", "list", "--porcelain", "-z"]).bytes() {
                 Ok(bytes) => return Ok(parse(&bytes)),
                 Err(error @ GitError::Failed { .. }) if tries == LIST_TRIES => return Err(error),
-                Err(GitError::Failed { .. }) => std::thread::sleep(std::time::Duration::from_millis(20 << tries)),
+                Err(GitError::Failed { .. }) => {
+                    std::thread::sleep(std::time::Duration::from_millis(20 << tries))
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -71,7 +73,9 @@ mod tests {
     #[test]
     fn a_newline_in_a_path_forges_no_entry() {
         let id = "a".repeat(40);
-        let text = format!("worktree /r\0HEAD {id}\0branch refs/heads/main\0\0worktree /r/x\nbare\0HEAD {id}\0detached\0locked why\0\0");
+        let text = format!(
+            "worktree /r\0HEAD {id}\0branch refs/heads/main\0\0worktree /r/x\nbare\0HEAD {id}\0detached\0locked why\0\0"
+        );
         let list = parse(text.as_bytes());
         assert_eq!(list.len(), 2);
         assert_eq!(list[0].branch.as_deref(), Some("main"));

@@ -139,7 +139,12 @@ pub struct Git {
 impl Git {
     /// Git on the repository whose shared directory is `common_dir`, without a checkout.
     pub fn bare(common_dir: &Utf8Path) -> Self {
-        Self { git_dir: common_dir.to_owned(), common_dir: common_dir.to_owned(), work_tree: None, index: None }
+        Self {
+            git_dir: common_dir.to_owned(),
+            common_dir: common_dir.to_owned(),
+            work_tree: None,
+            index: None,
+        }
     }
 
     /// Git on the checkout at `work_tree`, whose own directory is `git_dir`.
@@ -174,7 +179,12 @@ impl Git {
 
     /// A call of git with these arguments.
     pub fn call<'a>(&'a self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Call<'a> {
-        Call { git: self, args: args.into_iter().map(Into::into).collect(), stdin: Vec::new(), env: Vec::new() }
+        Call {
+            git: self,
+            args: args.into_iter().map(Into::into).collect(),
+            stdin: Vec::new(),
+            env: Vec::new(),
+        }
     }
 
     fn environment(&self) -> Vec<(OsString, OsString)> {
@@ -281,10 +291,6 @@ fn raw(
 ) -> Result<Captured, GitError> {
     let mut all: Vec<OsString> = ALWAYS.iter().map(Into::into).collect();
     all.extend(args);
-    let mut spec = Capture::new("git", all).timeout(GIT_TIMEOUT).stdin(stdin).scrub_git();
-    if let Some(cwd) = cwd {
-        spec = spec.cwd(cwd);
-    }
     let fixed = [
         ("LC_ALL", "C"),
         ("GIT_TERMINAL_PROMPT", "0"),
@@ -292,12 +298,12 @@ fn raw(
         ("GIT_OPTIONAL_LOCKS", "0"),
         ("GIT_EDITOR", "true"),
     ];
-    for (name, value) in fixed {
-        spec = spec.env(name, value);
-    }
-    for (name, value) in env {
-        spec = spec.env(name, value);
-    }
+    let mut spec = Capture::new("git", all);
+    spec.timeout = GIT_TIMEOUT;
+    spec.stdin = stdin;
+    spec.cwd = cwd.map(Utf8Path::to_owned);
+    spec.env.remove = supervise::env::scrubbed_git_variables(std::env::vars_os().map(|(name, _)| name));
+    spec.env.set = fixed.into_iter().map(|(name, value)| (name.into(), value.into())).chain(env).collect();
     supervise::capture(&spec).map_err(|error| match error {
         SuperviseError::NotFound { .. } => GitError::Missing,
         other => GitError::Process(other),
@@ -308,12 +314,19 @@ fn raw(
 fn shown(args: &[OsString]) -> String {
     let words: Vec<_> = args.iter().map(|a| a.to_string_lossy()).collect();
     let start = words.iter().position(|w| !w.starts_with('-')).unwrap_or(0);
-    words[start..].iter().take(2).take_while(|w| !w.starts_with('-') && !w.contains('/')).cloned().collect::<Vec<_>>().join(" ")
+    words[start..]
+        .iter()
+        .take(2)
+        .take_while(|w| !w.starts_with('-') && !w.contains('/'))
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn failed(command: String, output: &Captured) -> GitError {
     let text = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("hint:")).collect();
+    let lines: Vec<&str> =
+        text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("hint:")).collect();
     let last = lines[lines.len().saturating_sub(4)..].join("; ");
     let message = match (last.is_empty(), output.signal) {
         (true, Some(signal)) => format!("signal {signal} ended it"),

@@ -98,7 +98,9 @@ impl Git {
             return Ok(());
         }
         let text = String::from_utf8_lossy(&output.stderr);
-        let moved = text.contains("but expected") || text.contains("reference already exists") || text.contains("unable to resolve reference");
+        let moved = text.contains("but expected")
+            || text.contains("reference already exists")
+            || text.contains("unable to resolve reference");
         if moved {
             return Err(GitError::RefMoved { name: update.name.to_owned() });
         }

@@ -104,7 +104,10 @@ fn change(rest: &str, fields: usize) -> Option<Change> {
 }
 
 fn unknown(field: &str) -> GitError {
-    GitError::Answer { command: "status".to_owned(), detail: biplane_model::clip(&biplane_model::sanitize_line(field), 80) }
+    GitError::Answer {
+        command: "status".to_owned(),
+        detail: biplane_model::clip(&biplane_model::sanitize_line(field), 80),
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Git, GitError, WithIgnored};
 
 /// Files in a checkout's git directory that say somebody is in the middle of something.
-const IN_PROGRESS: &[&str] =
-    &["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "BISECT_LOG", "sequencer"];
+const IN_PROGRESS: &[&str] = &[
+    "MERGE_HEAD",
+    "CHERRY_PICK_HEAD",
+    "REVERT_HEAD",
+    "rebase-merge",
+    "rebase-apply",
+    "BISECT_LOG",
+    "sequencer",
+];
 
 /// What became of a checkout whose branch was moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +31,8 @@ impl Git {
     /// # Errors
     /// When git can't.
     pub fn fill(&self) -> Result<(), GitError> {
-        self.call(["-c", "checkout.workers=0", "reset", "--hard", "--quiet", "--no-recurse-submodules"]).bytes()?;
+        self.call(["-c", "checkout.workers=0", "reset", "--hard", "--quiet", "--no-recurse-submodules"])
+            .bytes()?;
         Ok(())
     }
 
@@ -80,7 +88,9 @@ impl Git {
         git.call(["add", "--all", "--", "."]).bytes()?;
         if !ignored.is_empty() {
             let list = ignored.join("\0");
-            git.call(["add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul"]).stdin(list).bytes()?;
+            git.call(["add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul"])
+                .stdin(list)
+                .bytes()?;
         }
         git.call(["write-tree"]).text()
     }
@@ -100,7 +110,8 @@ impl Git {
         let place = self.common_dir.join("biplane");
         fs_err::create_dir_all(&place).map_err(|e| io(&place, e))?;
         let dir = tempfile::Builder::new().prefix("index-").tempdir_in(&place).map_err(|e| io(&place, e))?;
-        let copy = Utf8PathBuf::try_from(dir.path().join("index")).map_err(|e| GitError::NotUtf8(e.to_string()))?;
+        let copy =
+            Utf8PathBuf::try_from(dir.path().join("index")).map_err(|e| GitError::NotUtf8(e.to_string()))?;
         let index = self.git_dir.join("index");
         match fs_err::copy(&index, &copy) {
             Ok(_) => {}

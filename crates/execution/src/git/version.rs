@@ -66,6 +66,9 @@ mod tests {
         assert_eq!(of("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
         assert_eq!(of("git version 2.51.0.rc1"), Some((2, 51)));
         assert_eq!(of("hg 3"), None);
-        assert!(GitVersion { major: 2, minor: 9 } < MINIMUM_GIT && GitVersion { major: 3, minor: 0 } > MINIMUM_GIT);
+        assert!(
+            GitVersion { major: 2, minor: 9 } < MINIMUM_GIT
+                && GitVersion { major: 3, minor: 0 } > MINIMUM_GIT
+        );
     }
 }

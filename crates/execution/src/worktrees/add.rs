@@ -59,7 +59,8 @@ pub enum BranchFault {
 /// # Errors
 /// When git can't be asked; the inner result says what stands in the way.
 pub fn check_branch(git: &Git, name: &str) -> Result<Result<(), BranchFault>, GitError> {
-    let prefix = name.split_once('/').map_or("refs/heads/".to_owned(), |(dir, _)| format!("refs/heads/{dir}/"));
+    let prefix =
+        name.split_once('/').map_or("refs/heads/".to_owned(), |(dir, _)| format!("refs/heads/{dir}/"));
     for (full, at) in git.refs_below(&prefix)? {
         let other = full.strip_prefix("refs/heads/").unwrap_or(&full).to_owned();
         if other == name {
@@ -114,7 +115,11 @@ fn try_add(git: &Git, spec: &AddSpec<'_>) -> Result<String, GitError> {
 /// The name of git's entry, from the `.git` file that git has just written.
 fn entry_of(path: &Utf8Path) -> Result<String, GitError> {
     let file = path.join(".git");
-    let text = fs_err::read_to_string(&file).map_err(|source| GitError::Io { path: file, action: "read", source })?;
+    let text = fs_err::read_to_string(&file).map_err(|source| GitError::Io {
+        path: file,
+        action: "read",
+        source,
+    })?;
     let dir = text.strip_prefix("gitdir: ").map(|t| Utf8PathBuf::from(t.strip_suffix('\n').unwrap_or(t)));
     dir.as_ref().and_then(|d| d.file_name()).map(str::to_owned).ok_or_else(|| GitError::Answer {
         command: "worktree add".to_owned(),

@@ -66,7 +66,9 @@ pub fn prove(place: &Place) -> Result<Owned, OwnershipFault> {
         Some(Kind::Directory) if !has_entry => return Err(not_ours("git has no entry for it".to_owned())),
         Some(Kind::Directory) => {}
     }
-    if let Some(mount) = mount_in(&place.path).map_err(|why| OwnershipFault::Unknown { path: path.clone(), why })? {
+    if let Some(mount) =
+        mount_in(&place.path).map_err(|why| OwnershipFault::Unknown { path: path.clone(), why })?
+    {
         return Err(not_ours(format!("something is mounted on `{mount}`")));
     }
     let forward = read_link_file(&place.path.join(".git"), Some("gitdir: ")).map_err(&not_ours)?;
@@ -92,7 +94,9 @@ fn kind_of(path: &Utf8Path) -> Result<Option<Kind>, String> {
         Ok(meta) if meta.is_dir() => Ok(Some(Kind::Directory)),
         Ok(meta) if meta.is_symlink() => Ok(Some(Kind::Link)),
         Ok(_) => Ok(Some(Kind::Other)),
-        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(None),
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(e) => Err(e.to_string()),
     }
 }
@@ -101,7 +105,9 @@ fn kind_of(path: &Utf8Path) -> Result<Option<Kind>, String> {
 #[cfg(target_os = "linux")]
 fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
     let table = fs_err::read_to_string("/proc/self/mountinfo").map_err(|e| e.to_string())?;
-    let below = |point: &str| point == path.as_str() || point.strip_prefix(path.as_str()).is_some_and(|r| r.starts_with('/'));
+    let below = |point: &str| {
+        point == path.as_str() || point.strip_prefix(path.as_str()).is_some_and(|r| r.starts_with('/'))
+    };
     Ok(table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape).find(|point| below(point)))
 }
 
@@ -116,7 +122,8 @@ fn unescape(point: &str) -> String {
 /// Whether `path` is a mount point; where the system has no table of mounts, those below it are not seen.
 #[cfg(not(target_os = "linux"))]
 fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
-    let device = |p: &Utf8Path| p.as_std_path().symlink_metadata().map(|m| m.dev()).map_err(|e| e.to_string());
+    let device =
+        |p: &Utf8Path| p.as_std_path().symlink_metadata().map(|m| m.dev()).map_err(|e| e.to_string());
     let Some(parent) = path.parent() else { return Ok(None) };
     Ok((device(path)? != device(parent)?).then(|| path.to_string()))
 }
@@ -129,7 +136,8 @@ fn read_link_file(file: &Utf8Path, prefix: Option<&str>) -> Result<Utf8PathBuf, 
     }
     let text = fs_err::read_to_string(file).map_err(|e| e.to_string())?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
-    let path = prefix.map_or(Some(text), |p| text.strip_prefix(p)).ok_or(format!("`{file}` is not git's file"))?;
+    let path =
+        prefix.map_or(Some(text), |p| text.strip_prefix(p)).ok_or(format!("`{file}` is not git's file"))?;
     let base = file.parent().unwrap_or(Utf8Path::new("/"));
     Ok(base.join(path))
 }

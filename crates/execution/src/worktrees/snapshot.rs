@@ -21,8 +21,23 @@ const NUMBER_TRIES: u32 = 16;
 
 /// Ignored directories and files that a build makes again, by their names.
 const REPRODUCIBLE: &[&str] = &[
-    "target", "node_modules", ".venv", "venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox",
-    ".gradle", ".next", ".nuxt", ".turbo", ".cache", ".parcel-cache", ".DS_Store", "Thumbs.db",
+    "target",
+    "node_modules",
+    ".venv",
+    "venv",
+    "__pycache__",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".tox",
+    ".gradle",
+    ".next",
+    ".nuxt",
+    ".turbo",
+    ".cache",
+    ".parcel-cache",
+    ".DS_Store",
+    "Thumbs.db",
 ];
 
 /// A snapshot that was taken.
@@ -75,7 +90,12 @@ pub fn snapshot(
     let mut parents: Vec<CommitId> = head.iter().cloned().collect();
     if let Some(index_tree) = git.tree_of_index()? {
         let refs: Vec<&CommitId> = head.iter().collect();
-        parents.push(git.commit_tree(&index_tree, &refs, &format!("biplane: index of {name}\n"), &identity)?);
+        parents.push(git.commit_tree(
+            &index_tree,
+            &refs,
+            &format!("biplane: index of {name}\n"),
+            &identity,
+        )?);
     }
     let branch = state.branch.as_deref().unwrap_or("(detached)");
     let message = format!("biplane: snapshot of worktree {name}\n\nWhy: {why}\nBranch: {branch}\n");
@@ -106,7 +126,8 @@ pub enum Held {
 
 /// The ignored paths that nothing makes again.
 fn worth_keeping(state: &CheckoutState) -> Vec<String> {
-    let again = |path: &str| path.trim_end_matches('/').rsplit('/').next().is_some_and(|n| REPRODUCIBLE.contains(&n));
+    let again =
+        |path: &str| path.trim_end_matches('/').rsplit('/').next().is_some_and(|n| REPRODUCIBLE.contains(&n));
     state.ignored.iter().filter(|path| !again(path)).cloned().collect()
 }
 
@@ -171,7 +192,8 @@ mod tests {
     #[test]
     fn what_a_build_makes_again_is_left_out() {
         let ignored = ["target/", "a/node_modules/", ".env", "data.sqlite", "my-target/", "x/__pycache__/"];
-        let state = CheckoutState { ignored: ignored.map(str::to_owned).to_vec(), ..CheckoutState::default() };
+        let state =
+            CheckoutState { ignored: ignored.map(str::to_owned).to_vec(), ..CheckoutState::default() };
         assert_eq!(worth_keeping(&state), [".env", "data.sqlite", "my-target/"]);
     }
 }

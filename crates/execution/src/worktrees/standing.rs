@@ -60,7 +60,12 @@ pub fn standing(
 
 /// Whether `target` would gain nothing from `commit`: it is an ancestor, has no commits of its own, or merging it
 /// changes nothing (which is how a squashed branch is seen).
-fn is_landed(git: &Git, base: &CommitId, commit: &CommitId, target: Option<&CommitId>) -> Result<bool, GitError> {
+fn is_landed(
+    git: &Git,
+    base: &CommitId,
+    commit: &CommitId,
+    target: Option<&CommitId>,
+) -> Result<bool, GitError> {
     if commit == base {
         return Ok(true);
     }

@@ -1,0 +1,304 @@
+//! Removing worktrees. Nothing is lost by it: what the target does not have is in a snapshot first.
+
+use biplane_control::{Changes, RunFilter, View, board};
+use biplane_execution::{
+    git::{Git, GitError, RefUpdate, WithIgnored},
+    worktrees::{self, Held, OwnershipFault, Place, Snapshot, Standing},
+};
+use biplane_model::{
+    EventKind, NewEvent, Operation, OperationKind, SubmissionStatus, TaskId, Worktree, WorktreeId, WorktreeName,
+    WorktreeStatus, view::WorktreeView,
+};
+use camino::Utf8PathBuf;
+
+use super::{Service, place::record};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    locks,
+};
+
+/// Whether the task is completed by the removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Closing {
+    /// The task stays as it is.
+    #[default]
+    LeaveTask,
+    /// The task is completed.
+    CompleteTask,
+}
+
+/// Which worktree to remove, and how.
+#[derive(Debug, Clone)]
+pub struct RemoveRequest {
+    /// Its name.
+    pub name: WorktreeName,
+    /// Remove it even with uncommitted or unlanded work, which a snapshot then holds.
+    pub force: bool,
+    /// What becomes of its task.
+    pub closing: Closing,
+    /// Why.
+    pub reason: String,
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+}
+
+/// What became of a worktree that was to be removed.
+#[derive(Debug, Clone)]
+pub struct Removal {
+    /// The worktree's record.
+    pub worktree: WorktreeView,
+    /// The ref that holds what the target does not have; none when there was nothing.
+    pub snapshot: Option<String>,
+    /// The branch that was left, because it moved meanwhile or is checked out elsewhere.
+    pub branch_left: Option<String>,
+    /// The tasks that became ready.
+    pub unblocked: Vec<TaskId>,
+    /// What a dry run would do, in sentences.
+    pub would: Vec<String>,
+}
+
+impl Service {
+    /// Removes a worktree and its branch.
+    ///
+    /// # Errors
+    /// When it has uncommitted or unlanded work (unless forced), when it can't be proved to be ours, when a run is at
+    /// work in it, when a snapshot can't be taken, or when the task can't be completed.
+    pub fn worktree_remove(&self, request: &RemoveRequest) -> Result<Removal> {
+        let worktree = self.need(&request.name)?;
+        let place = self.place(&worktree)?;
+        self.refuse_running(&worktree)?;
+        match worktrees::prove(&place) {
+            Ok(_) => {}
+            Err(OwnershipFault::Gone { .. }) => return self.forget(request, &worktree),
+            Err(fault) => return Err(fault.into()),
+        }
+        let standing = self.standing(&worktree, WithIgnored::Yes)?;
+        let git = self.home().git()?;
+        refuse_locked(&git, &place)?;
+        if !request.force {
+            refuse_work(&worktree, &standing)?;
+        }
+        if request.dry_run {
+            return self.would_remove(&worktree, &standing);
+        }
+        self.intend_remove(request, &worktree)?;
+        match self.remove_proved(request, &worktree, &place, &standing) {
+            Ok((snapshot, branch_left, aside)) => {
+                let unblocked = self.removed(request, worktree.id, snapshot.as_ref())?;
+                worktrees::delete_aside(&aside)?;
+                let snapshot = snapshot.map(|s| s.name);
+                let worktree = self.worktree_view(worktree.id)?;
+                Ok(Removal { worktree, snapshot, branch_left, unblocked, would: Vec::new() })
+            }
+            Err(error) => {
+                self.not_removed(worktree.id, &error)?;
+                Err(error)
+            }
+        }
+    }
+
+    fn refuse_running(&self, worktree: &Worktree) -> Result<()> {
+        let filter = RunFilter { open: true, worktree: Some(worktree.id), task: None };
+        let open = self.look(|view| Ok(view.runs(&filter)?))?;
+        match open.first() {
+            None => Ok(()),
+            Some(run) => Err(Error::new(
+                ErrorKind::Busy,
+                format!("run {} is at work in worktree `{}` ({})", run.id, worktree.name, run.supervisor),
+            )
+            .hint("wait for it or stop it; `biplane doctor --fix` ends runs whose supervisor died")),
+        }
+    }
+
+    fn would_remove(&self, worktree: &Worktree, standing: &Standing) -> Result<Removal> {
+        let mut would = vec![format!("delete `{}`", worktree.path), format!("delete the branch `{}`", worktree.branch)];
+        let (dirty, ignored) = (standing.state.dirty_files(), standing.state.ignored.len());
+        if dirty > 0 || ignored > 0 || !standing.unlanded.is_empty() {
+            let commits: u64 = standing.unlanded.iter().map(|u| u.commits).sum();
+            would.insert(0, format!("take a snapshot of {dirty} uncommitted and {ignored} ignored paths and {commits} unlanded commits"));
+        }
+        let worktree = self.worktree_view(worktree.id)?;
+        Ok(Removal { worktree, snapshot: None, branch_left: None, unblocked: Vec::new(), would })
+    }
+
+    fn intend_remove(&self, request: &RemoveRequest, worktree: &Worktree) -> Result<()> {
+        let guard = worktree.task.as_ref().map(|id| self.guard_for(id, None)).unwrap_or_default();
+        self.change(|view, now| {
+            let mut worktree = record(view, worktree.id)?;
+            if !worktree.status.is_live() {
+                return Err(super::place::no_worktree(&request.name));
+            }
+            if request.closing == Closing::CompleteTask && let Some(id) = &worktree.task {
+                // Whether it can be completed is found out before anything is touched.
+                board::complete(view, id, guard, now)?;
+            }
+            worktree.operation = Some(Operation { kind: OperationKind::Remove, by: self.me() });
+            worktree.reason = biplane_model::clip(&biplane_model::sanitize(&request.reason), 1000);
+            worktree.updated_at = now;
+            let event = about_task(view, NewEvent::new(EventKind::WorktreeRemoveBefore).worktree(&worktree), &worktree)?;
+            Ok((Changes { worktrees: vec![worktree], events: vec![event], ..Changes::default() }, ()))
+        })
+    }
+
+    /// The effect: snapshot, proof again, rename aside, entry, branch.
+    fn remove_proved(
+        &self,
+        request: &RemoveRequest,
+        worktree: &Worktree,
+        place: &Place,
+        standing: &Standing,
+    ) -> Result<(Option<Snapshot>, Option<String>, Utf8PathBuf)> {
+        let held = if standing.unlanded.is_empty() { Held::ByAnother } else { Held::ByNothing };
+        let why = if request.reason.is_empty() { "removed" } else { &request.reason };
+        let snapshot = worktrees::snapshot(place, &worktree.name, why, held)?;
+        let git = self.home().git()?;
+        if let Some(snapshot) = &snapshot {
+            git.make_durable(&worktree.base, &snapshot.commit, crate::files::time_of(worktree.created_at.0))?;
+        }
+        let owned = worktrees::prove(place)?;
+        let aside = self.home().worktrees_dir().join(format!(".removed-{}", worktree.id));
+        worktrees::move_aside(&owned, &aside)?;
+        let branch_left = self.forget_in_git(&git, worktree, standing)?;
+        Ok((snapshot, branch_left, aside))
+    }
+
+    /// Deletes git's entry and, when its tip is landed or in the snapshot, the branch. Gives the branch when it stays.
+    fn forget_in_git(&self, git: &Git, worktree: &Worktree, standing: &Standing) -> Result<Option<String>> {
+        let _held = locks::git(self.home(), "removing a worktree", self.wait_notice("git's worktrees"))?;
+        worktrees::delete_entry(git, &self.home().absolute(&worktree.path))?;
+        let Some(tip) = &standing.tip else { return Ok(None) };
+        let stays = Ok(Some(worktree.branch.clone()));
+        let is_head = standing.state.head.as_ref() == Some(tip);
+        let is_unlanded = standing.unlanded.iter().any(|u| u.at == worktree.branch);
+        let elsewhere = git.worktrees()?.iter().any(|w| w.branch.as_ref() == Some(&worktree.branch));
+        if elsewhere || (is_unlanded && !is_head) {
+            return stays;
+        }
+        let name = format!("refs/heads/{}", worktree.branch);
+        match git.update_ref(&RefUpdate { name: &name, old: Some(tip), new: None, why: "biplane: worktree removed" }) {
+            Ok(()) => Ok(None),
+            Err(GitError::RefMoved { .. }) => stays,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn removed(&self, request: &RemoveRequest, id: WorktreeId, snapshot: Option<&Snapshot>) -> Result<Vec<TaskId>> {
+        self.change(|view, now| {
+            let mut worktree = record(view, id)?;
+            let mut changes = Changes::default();
+            if let Some(snapshot) = snapshot {
+                let event = NewEvent::new(EventKind::WorktreeSnapshot).worktree(&worktree);
+                let event = event.with("ref", snapshot.name.as_str()).with("commit", snapshot.commit.as_str());
+                changes.events.push(event);
+            }
+            worktree.status = worktree.status.to(WorktreeStatus::Removed, format_args!("worktree `{}`", worktree.name))?;
+            worktree.operation = None;
+            worktree.removed_at = Some(now);
+            worktree.updated_at = now;
+            let bound = worktree.task.take();
+            let mut unblocked = Vec::new();
+            let mut after = NewEvent::new(EventKind::WorktreeRemoveAfter).worktree(&worktree);
+            if let Some(mut task) = bound.as_ref().map(|id| view.task(id)).transpose()?.flatten() {
+                if request.closing == Closing::CompleteTask {
+                    let guard = self.guard_for(&task.id, None);
+                    let (completed, done, ready) = board::complete(view, &task.id, guard, now)?;
+                    changes.events.extend(completed.events);
+                    (task, unblocked) = (done, ready);
+                }
+                board::mark_worktree(&mut task, &worktree, now);
+                after = after.task(&task);
+                changes.tasks.push(task);
+            }
+            for mut submission in open_submissions(view, id)? {
+                submission.status = submission.status.to(SubmissionStatus::Withdrawn, submission.id)?;
+                submission.updated_at = now;
+                submission.reason = "its worktree was removed".to_owned();
+                changes.events.push(NewEvent::new(EventKind::SubmissionWithdrawn).submission(&submission));
+                changes.submissions.push(submission);
+            }
+            changes.events.push(after);
+            changes.worktrees.push(worktree);
+            Ok((changes, unblocked))
+        })
+    }
+
+    fn not_removed(&self, id: WorktreeId, why: &Error) -> Result<()> {
+        self.change(|view, now| {
+            let mut worktree = record(view, id)?;
+            worktree.operation = None;
+            worktree.updated_at = now;
+            let event = NewEvent::new(EventKind::WorktreeRemoveFailed).worktree(&worktree).error(why.to_string());
+            let event = about_task(view, event, &worktree)?;
+            Ok((Changes { worktrees: vec![worktree], events: vec![event], ..Changes::default() }, ()))
+        })
+    }
+
+    /// Records the end of a worktree that was removed by something else. Its branch stays.
+    fn forget(&self, request: &RemoveRequest, worktree: &Worktree) -> Result<Removal> {
+        if request.dry_run {
+            let worktree = self.worktree_view(worktree.id)?;
+            let would = vec!["note that it is gone; its branch stays".to_owned()];
+            return Ok(Removal { worktree, snapshot: None, branch_left: None, unblocked: Vec::new(), would });
+        }
+        self.intend_remove(request, worktree)?;
+        let unblocked = self.removed(request, worktree.id, None)?;
+        let branch_left = self.home().git()?.branch_tip(&worktree.branch)?.map(|_| worktree.branch.clone());
+        let worktree = self.worktree_view(worktree.id)?;
+        Ok(Removal { worktree, snapshot: None, branch_left, unblocked, would: Vec::new() })
+    }
+
+    /// Ends a removal that a crash has interrupted after the directory was put aside: what was to be kept is kept.
+    pub(crate) fn finish_remove(&self, worktree: &Worktree) -> Result<()> {
+        let git = self.home().git()?;
+        {
+            let _held = locks::git(self.home(), "finishing a removal", None)?;
+            worktrees::delete_entry(&git, &self.home().absolute(&worktree.path))?;
+        }
+        let request = RemoveRequest {
+            name: worktree.name.clone(),
+            force: true,
+            closing: Closing::LeaveTask,
+            reason: worktree.reason.clone(),
+            dry_run: false,
+        };
+        self.removed(&request, worktree.id, None)?;
+        let aside = self.home().worktrees_dir().join(format!(".removed-{}", worktree.id));
+        Ok(worktrees::delete_aside(&aside)?)
+    }
+}
+
+fn open_submissions(view: &dyn View, id: WorktreeId) -> Result<Vec<biplane_model::Submission>> {
+    let filter = biplane_control::SubmissionFilter { open: true, worktree: Some(id), task: None };
+    Ok(view.submissions(&filter)?)
+}
+
+fn about_task(view: &dyn View, event: NewEvent, worktree: &Worktree) -> Result<NewEvent> {
+    let task = worktree.task.as_ref().map(|id| view.task(id)).transpose()?.flatten();
+    Ok(task.map_or(event.clone(), |task| event.task(&task)))
+}
+
+fn refuse_locked(git: &Git, place: &Place) -> Result<()> {
+    let locked = git.worktrees()?.into_iter().any(|w| w.path == place.path && w.locked);
+    if locked {
+        let hint = format!("`git worktree unlock {}` first", place.path);
+        return Err(Error::refused(format!("git has `{}` locked against removal", place.path)).hint(hint));
+    }
+    Ok(())
+}
+
+fn refuse_work(worktree: &Worktree, standing: &Standing) -> Result<()> {
+    let name = &worktree.name;
+    let dirty = standing.state.dirty_files();
+    if dirty > 0 {
+        let files = if dirty == 1 { "1 file".to_owned() } else { format!("{dirty} files") };
+        return Err(Error::refused(format!("worktree `{name}` has uncommitted work in {files}"))
+            .hint("commit it, or use `--force`: a snapshot will hold it"));
+    }
+    if let Some(unlanded) = standing.unlanded.first() {
+        let count = unlanded.commits;
+        let commits = if count == 1 { "1 commit".to_owned() } else { format!("{count} commits") };
+        return Err(Error::refused(format!("worktree `{name}` has {commits} that the target lacks"))
+            .hint(format!("`biplane merge {name}` lands it; with `--force` a snapshot will hold it")));
+    }
+    Ok(())
+}

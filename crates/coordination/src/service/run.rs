@@ -1,0 +1,379 @@
+//! Running commands, agents and gates: intent, supervision, result.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    time::{Duration, Instant},
+};
+
+use biplane_control::{Changes, board};
+use biplane_execution::{
+    supervise::{
+        self, Echo, EnvChanges, How, Input, LogSpec, Marker, RunExit, RunObserver, RunSpec, SuperviseError, Tick,
+    },
+    worktrees,
+};
+use biplane_model::{
+    AgentName, EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunId, RunKind, RunStatus, TaskId, Worktree,
+    WorktreeName, view::RunView,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Service, place::record};
+use crate::{
+    bounds,
+    error::{Error, Result},
+    files,
+};
+
+/// The variable that marks a run's processes; its value names the ledger's run on this machine.
+pub(crate) const RUN_VARIABLE: &str = "BIPLANE_RUN_ID";
+
+/// What to run.
+pub struct RunRequest<'a> {
+    /// The worktree.
+    pub name: WorktreeName,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// How long it may take; the settings' time when absent.
+    pub timeout: Option<Duration>,
+    /// What it reads.
+    pub input: Input,
+    /// Which of its streams are copied to ours.
+    pub echo: Echo,
+    /// Hand it the terminal.
+    pub foreground: bool,
+    /// No log and no pipes: it gets our streams themselves, as a shell must.
+    pub interactive: bool,
+    /// Watches it; may stop it.
+    pub observer: &'a mut dyn RunObserver,
+}
+
+/// A run that is over.
+#[derive(Debug, Clone)]
+pub struct RunReport {
+    /// Its record.
+    pub run: RunView,
+    /// How it ended.
+    pub how: How,
+    /// The processes it left behind, which were stopped.
+    pub strays: Vec<String>,
+    /// Its log.
+    pub log: Utf8PathBuf,
+}
+
+/// A run as the service starts it.
+pub(crate) struct Job<'a> {
+    pub(crate) kind: RunKind,
+    pub(crate) worktree: Worktree,
+    pub(crate) task: Option<TaskId>,
+    pub(crate) epoch: u64,
+    pub(crate) agent: Option<AgentName>,
+    pub(crate) command: Vec<String>,
+    pub(crate) cwd: Utf8PathBuf,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) input: Input,
+    pub(crate) echo: Echo,
+    pub(crate) foreground: bool,
+    pub(crate) interactive: bool,
+    pub(crate) renew: bool,
+    /// Written into the run's directory before it starts, and named by `BIPLANE_PROMPT_FILE`.
+    pub(crate) prompt: Option<String>,
+    pub(crate) observer: &'a mut dyn RunObserver,
+}
+
+impl Service {
+    /// Runs a command in a worktree, as if one stood there. Its exit code is not judged here.
+    ///
+    /// # Errors
+    /// When there is no such worktree or program, or it can't be started.
+    pub fn run(&self, request: RunRequest<'_>) -> Result<RunReport> {
+        let worktree = self.need(&request.name)?;
+        let place = worktrees::prove(&self.place(&worktree)?)?.place;
+        let task = worktree.task.clone();
+        let epoch = match &task {
+            Some(id) => self.look(|view| Ok(view.task(id)?.map_or(0, |t| t.epoch)))?,
+            None => 0,
+        };
+        let timeout = if request.interactive { None } else { Some(request.timeout.unwrap_or(self.settings().run_timeout)) };
+        self.execute(Job {
+            kind: RunKind::Command,
+            worktree,
+            task,
+            epoch,
+            agent: None,
+            command: request.command,
+            cwd: place.path,
+            env: BTreeMap::new(),
+            timeout,
+            input: request.input,
+            echo: request.echo,
+            foreground: request.foreground,
+            interactive: request.interactive,
+            renew: false,
+            prompt: None,
+            observer: request.observer,
+        })
+    }
+
+    /// Intent, supervision, evidence, result.
+    pub(crate) fn execute(&self, job: Job<'_>) -> Result<RunReport> {
+        let run = self.intend_run(&job)?;
+        let dir = self.home().run_dir(run.id);
+        let log = dir.join("output.log");
+        let job = Job { interactive: job.interactive, ..job };
+        let ended = self.supervise(job, &run, &dir);
+        let (how, strays, error) = match &ended {
+            Ok(exit) => (Some(exit.how), exit.strays.iter().map(|s| format!("{} ({})", s.pid, s.command)).collect(), exit.log_error.clone()),
+            Err(error) => (None, Vec::new(), Some(error.to_string())),
+        };
+        let run = self.end_run(run.id, how, error.as_deref())?;
+        self.write_record(&dir, &run);
+        match (ended, how) {
+            (Ok(_), Some(how)) => Ok(RunReport { run: (&run).into(), how, strays, log }),
+            (Err(error), _) => Err(error),
+            (Ok(_), None) => unreachable!("a run that was supervised has an end"),
+        }
+    }
+
+    fn intend_run(&self, job: &Job<'_>) -> Result<Run> {
+        let preview = biplane_model::clip(&biplane_model::sanitize_line(&job.command.join(" ")), 200);
+        self.change(|view, now| {
+            let number = view.counter("run")? + 1;
+            let run = Run {
+                id: RunId(number),
+                repo: RepoName::default(),
+                worktree: job.worktree.name.clone(),
+                worktree_id: job.worktree.id,
+                task: job.task.clone(),
+                epoch: job.epoch,
+                kind: job.kind,
+                agent: job.agent.clone(),
+                command: preview.clone(),
+                status: RunStatus::Starting,
+                supervisor: self.me(),
+                child: None,
+                started_at: now,
+                ended_at: None,
+                exit_code: None,
+                signal: None,
+                error: String::new(),
+                evidence: None,
+                rev: 0,
+            };
+            let mut changes = Changes { counters: vec![("run".to_owned(), number)], ..Changes::default() };
+            let mut event = NewEvent::new(EventKind::WorktreeRunBefore).run(&run).with("kind", job.kind.as_str());
+            if job.kind != RunKind::Gate {
+                let mut worktree = record(view, job.worktree.id)?;
+                if !worktree.status.is_live() || worktree.operation.is_some() {
+                    return Err(Error::new(crate::ErrorKind::Busy, format!("worktree `{}` is being created or removed", worktree.name)));
+                }
+                worktree.last_command_at = Some(now);
+                worktree.last_command_preview.clone_from(&preview);
+                event = event.worktree(&worktree);
+                changes.worktrees.push(worktree);
+            } else {
+                event = event.worktree(&job.worktree);
+            }
+            if let Some(mut task) = job.task.as_ref().map(|id| view.task(id)).transpose()?.flatten() {
+                if job.renew {
+                    task.run = Some(run.id);
+                    changes.tasks.push(task.clone());
+                }
+                event = event.task(&task);
+            }
+            changes.events.push(event);
+            changes.runs.push(run.clone());
+            Ok((changes, run))
+        })
+        .map(|run| Run { rev: run.rev + 1, ..run })
+    }
+
+    fn supervise(&self, job: Job<'_>, run: &Run, dir: &Utf8Path) -> Result<RunExit> {
+        super::place::ensure_dir(&self.home().worktrees_dir())?;
+        std::fs::create_dir_all(dir).map_err(|e| Error::io("created", dir, e))?;
+        let mut set = self.run_environment(&job, run);
+        if let Some(prompt) = &job.prompt {
+            let file = dir.join("prompt.md");
+            files::replace(&file, prompt.as_bytes())?;
+            set.insert("BIPLANE_PROMPT_FILE".to_owned(), file.into_string());
+        }
+        set.extend(job.env);
+        let (program, args) = job.command.split_first().ok_or_else(|| Error::usage("there is no command to run"))?;
+        let mut spec = RunSpec::new(program, Marker::new(RUN_VARIABLE, run.id.to_string()));
+        spec.marker = Marker::new(RUN_MARK, self.mark(run.id));
+        spec.args = args.iter().map(Into::into).collect();
+        spec.cwd = Some(job.cwd);
+        let inherited = self.surroundings.env.keys();
+        let remove = supervise::env::scrubbed_git_variables(inherited.map(OsString::from));
+        spec.env = EnvChanges { remove, set: set.into_iter().map(|(k, v)| (k.into(), v.into())).collect() };
+        spec.input = job.input;
+        spec.echo = job.echo;
+        spec.timeout = job.timeout;
+        spec.foreground = job.foreground;
+        let lease = job.renew.then(|| job.task.clone()).flatten().map(|task| Lease { task, epoch: job.epoch });
+        let mut watch = Watch { service: self, run: run.id, lease, renewed: Instant::now(), inner: job.observer };
+        let exit = if job.interactive {
+            supervise::interactive(&spec, &mut watch)
+        } else {
+            spec.log = Some(LogSpec { path: dir.join("output.log"), bound: self.settings().log_bytes });
+            supervise::run(&spec, &mut watch)
+        };
+        exit.map_err(|error| self.not_started(error))
+    }
+
+    fn not_started(&self, error: SuperviseError) -> Error {
+        match error {
+            SuperviseError::NotFound { program } => {
+                let shown = biplane_model::sanitize_line(&program);
+                Error::not_found(format!("there is no program `{shown}` on PATH")).hint("install it, or give its path")
+            }
+            other => other.into(),
+        }
+    }
+
+    /// What every run finds in its environment.
+    fn run_environment(&self, job: &Job<'_>, run: &Run) -> BTreeMap<String, String> {
+        let mut set = BTreeMap::from([
+            ("BIPLANE_ROOT".to_owned(), self.home().root.to_string()),
+            ("BIPLANE_WORKTREE".to_owned(), job.worktree.name.to_string()),
+            (RUN_VARIABLE.to_owned(), run.id.to_string()),
+        ]);
+        if let Some(task) = &job.task {
+            set.insert("BIPLANE_TASK_ID".to_owned(), task.to_string());
+            set.insert("BIPLANE_EPOCH".to_owned(), job.epoch.to_string());
+        }
+        if let Some(agent) = &job.agent {
+            set.insert("BIPLANE_ACTOR".to_owned(), agent.to_string());
+        }
+        set
+    }
+
+    /// The mark of a run's processes: unique on this machine, unlike a run's id.
+    pub(crate) fn mark(&self, run: RunId) -> String {
+        format!("{}:{run}", self.home().state_dir())
+    }
+
+    fn started_run(&self, id: RunId, child: &ProcessIdentity) -> Result<()> {
+        self.change(|view, _| {
+            let mut run = view.run(id)?.ok_or_else(|| Error::not_found(format!("there is no run {id}")))?;
+            run.status = run.status.to(RunStatus::Running, format_args!("run {id}"))?;
+            run.child = Some(child.clone());
+            Ok((Changes { runs: vec![run], ..Changes::default() }, ()))
+        })
+    }
+
+    fn end_run(&self, id: RunId, how: Option<How>, error: Option<&str>) -> Result<Run> {
+        let before = self.look(|view| view.run(id)?.ok_or_else(|| Error::not_found(format!("there is no run {id}"))))?;
+        let worktree = self.look(|view| record(view, before.worktree_id))?;
+        // A gate's work is the candidate, whose worktree is gone already.
+        let evidence = if before.kind == RunKind::Gate { None } else { Some(self.evidence(&worktree)) };
+        self.change(|view, now| {
+            let mut run = view.run(id)?.ok_or_else(|| Error::not_found(format!("there is no run {id}")))?;
+            if run.status.is_over() {
+                // Recovery in another process has ended it; its word stands.
+                return Ok((Changes::default(), run));
+            }
+            let (status, kind) = match how {
+                Some(How::Exited(0)) => (RunStatus::Succeeded, EventKind::WorktreeRunAfter),
+                Some(How::TimedOut) => (RunStatus::TimedOut, EventKind::WorktreeRunTimeout),
+                Some(How::Stopped(_)) => (RunStatus::Cancelled, EventKind::WorktreeRunAfter),
+                Some(How::Exited(_) | How::Signalled(_)) | None => (RunStatus::Failed, EventKind::WorktreeRunAfter),
+            };
+            run.status = end_status(run.status, status, id)?;
+            run.ended_at = Some(now);
+            match how {
+                Some(How::Exited(code)) => run.exit_code = Some(code),
+                Some(How::Signalled(signal)) => run.signal = Some(signal),
+                _ => {}
+            }
+            run.error = biplane_model::clip(&biplane_model::sanitize_line(error.unwrap_or_default()), 500);
+            match &evidence {
+                Some(Ok(seen)) => run.evidence = Some(seen.clone()),
+                Some(Err(unknown)) if run.error.is_empty() => run.error = unknown.to_string(),
+                _ => {}
+            }
+            let mut event = NewEvent::new(kind).run(&run).worktree(&record(view, run.worktree_id)?).error(&run.error);
+            if let Some(task) = run.task.as_ref().map(|id| view.task(id)).transpose()?.flatten() {
+                event = event.task(&task);
+            }
+            if let Some(seen) = &run.evidence {
+                event = event.with("commits", seen.commits).with("dirty_files", seen.dirty_files);
+            }
+            Ok((Changes { runs: vec![run.clone()], events: vec![event], ..Changes::default() }, run))
+        })
+    }
+
+    /// The run's record beside its log, for people; the ledger has the truth.
+    fn write_record(&self, dir: &Utf8Path, run: &Run) {
+        let json = serde_json::to_vec_pretty(&RunView::from(run)).expect("a view is plain data");
+        if let Err(error) = files::replace(&dir.join("run.json"), &json) {
+            self.say(error.to_string());
+        }
+    }
+}
+
+/// The variable that marks a run's processes beyond doubt.
+const RUN_MARK: &str = "BIPLANE_RUN_MARK";
+
+/// The marker of `run` on this machine.
+pub(crate) fn marker(mark: String) -> Marker {
+    Marker::new(RUN_MARK, mark)
+}
+
+/// A run that never got to running passes through it.
+fn end_status(from: RunStatus, to: RunStatus, id: RunId) -> Result<RunStatus> {
+    let what = format!("run {id}");
+    if from == RunStatus::Starting && matches!(to, RunStatus::Succeeded | RunStatus::TimedOut) {
+        return Ok(from.to(RunStatus::Running, &what)?.to(to, &what)?);
+    }
+    Ok(from.to(to, what)?)
+}
+
+/// The claim a run works under.
+struct Lease {
+    task: TaskId,
+    epoch: u64,
+}
+
+/// Watches a run for the service: records its start, renews its claim, and stops it when the claim is lost.
+struct Watch<'a> {
+    service: &'a Service,
+    run: RunId,
+    lease: Option<Lease>,
+    renewed: Instant,
+    inner: &'a mut dyn RunObserver,
+}
+
+impl RunObserver for Watch<'_> {
+    fn started(&mut self, child: &ProcessIdentity) {
+        if let Err(error) = self.service.started_run(self.run, child) {
+            self.service.say(format!("run {} could not be noted as started: {error}", self.run));
+        }
+        self.inner.started(child);
+    }
+
+    fn tick(&mut self) -> Tick {
+        if let Some(lease) = &self.lease
+            && self.renewed.elapsed() >= bounds::RENEW_EVERY
+        {
+            let renewal = self.service.change(|view, now| {
+                Ok((board::renew(view, &lease.task, lease.epoch, bounds::RUN_LEASE_S, now)?, ()))
+            });
+            match renewal {
+                Ok(()) => self.renewed = Instant::now(),
+                Err(error) if error.kind == crate::ErrorKind::Conflict => {
+                    return Tick::Stop(supervise::StopReason::Fenced);
+                }
+                // A ledger that is busy now may not be at the next tick; the claim still holds.
+                Err(_) => {}
+            }
+        }
+        self.inner.tick()
+    }
+
+    fn line(&mut self, line: &str) {
+        self.inner.line(line);
+    }
+}
