@@ -2,7 +2,7 @@
 //! the same transaction, so that neither view can be without the other.
 
 use biplane_model::{
-    AgentName, Closeout, CloseoutAction, EventKind, NewEvent, Task, TaskId, Timestamp, Worktree,
+    AgentName, Closeout, CloseoutAction, EventKind, NewEvent, Task, TaskId, TaskStatus, Timestamp, Worktree,
     WorktreeState, WorktreeStatus,
 };
 

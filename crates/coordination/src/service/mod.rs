@@ -9,6 +9,7 @@ mod place;
 mod remove;
 mod run;
 mod submit;
+mod tail;
 mod worktree;
 
 use std::sync::Arc;

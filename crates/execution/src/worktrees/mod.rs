@@ -15,7 +15,7 @@ mod standing;
 use camino::Utf8PathBuf;
 
 pub use add::{AddSpec, Added, BranchFault, add, check_branch, undo_add};
-pub use owned::{Owned, OwnershipFault, prove};
+pub use owned::{Owned, OwnershipFault, linked_checkout, prove};
 pub use remove::{delete_aside, delete_entry, move_aside, remove_scratch};
 pub use snapshot::{Held, SNAPSHOT_REFS, Snapshot, SnapshotError, snapshot};
 pub use standing::{Standing, Unlanded, standing};

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Place;
+use crate::git::Git;
 
 /// A directory that was proved to be ours a moment ago.
 #[derive(Debug, Clone)]
@@ -145,4 +146,12 @@ fn read_link_file(file: &Utf8Path, prefix: Option<&str>) -> Result<Utf8PathBuf, 
 fn same_dir(a: &Utf8Path, b: &Utf8Path) -> bool {
     let id = |p: &Utf8Path| p.as_std_path().metadata().map(|m| (m.dev(), m.ino())).ok();
     a == b || (id(a).is_some() && id(a) == id(b))
+}
+
+/// Git on the linked checkout at `path`, when git's entry for it and the directory name each other.
+pub fn linked_checkout(common_dir: &Utf8Path, path: &Utf8Path) -> Option<Git> {
+    let entry = read_link_file(&path.join(".git"), Some("gitdir: ")).ok()?;
+    let git_entry = entry.file_name()?.to_owned();
+    let place = Place { common_dir: common_dir.to_owned(), path: path.to_owned(), git_entry };
+    prove(&place).ok().map(|owned| owned.place.git())
 }

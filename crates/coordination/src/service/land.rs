@@ -1,0 +1,504 @@
+//! Landing: candidate, gate, compare-and-swap. One at a time.
+//!
+//! The target moves only to a commit whose exact tree passed the gate, and never under a dirty checkout: a clean one is
+//! brought along, and one with uncommitted work is taken off the branch first (its head detached where it is), so that its
+//! next commit can't undo what has landed. Its files and index are not touched.
+
+use std::collections::BTreeMap;
+
+use biplane_control::{BoardError, Changes, View, board};
+use biplane_execution::{
+    git::{BroughtAlong, Candidate, ConflictedFile, Git, GitError, MergeOutcome, RefUpdate},
+    supervise::{Echo, How, Input, RunObserver},
+    worktrees::{self, AddSpec, Place},
+};
+use biplane_model::{
+    CommitId, EventKind, NewEvent, RunKind, Submission, SubmissionId, SubmissionStatus, TaskId, TaskStatus, Worktree,
+    WorktreeStatus, sanitize, sanitize_line, view::SubmissionView,
+};
+use camino::Utf8PathBuf;
+
+use super::{
+    Service,
+    place::record,
+    run::Job,
+    submit::{guard_of, submission},
+};
+use crate::{
+    bounds,
+    error::{Error, Result},
+    locks,
+};
+
+/// What became of a submission.
+#[derive(Debug, Clone)]
+pub struct Landing {
+    /// The submission.
+    pub submission: SubmissionView,
+    /// The gate's run, when there was one.
+    pub gate: Option<GateReport>,
+    /// What became of the checkouts of the target, in sentences.
+    pub checkouts: Vec<String>,
+    /// The tasks that became ready.
+    pub unblocked: Vec<TaskId>,
+}
+
+/// A run of the gate.
+#[derive(Debug, Clone)]
+pub struct GateReport {
+    /// The command.
+    pub command: String,
+    /// Whether it passed.
+    pub passed: bool,
+    /// Its log.
+    pub log: Utf8PathBuf,
+    /// The last lines of its output, made safe to show.
+    pub tail: String,
+}
+
+/// Why a submission does not go on.
+enum Stop {
+    /// It goes back: a conflict, a red gate, or something that must not land.
+    Bounce(String),
+    /// It waits again: the gate was interrupted.
+    Requeue(String),
+}
+
+/// A checkout of the target and what it does when the target moves.
+enum Checkout {
+    Follows(Git),
+    StaysBehind(Git),
+}
+
+impl Service {
+    /// Makes the candidate of a submission, gates it, and lands or bounces it. Waits for others that are at it.
+    ///
+    /// # Errors
+    /// When it is over already, or git or the ledger fails. A conflict and a red gate are no errors: the landing says
+    /// `bounced` and why.
+    pub fn land(&self, id: SubmissionId, observer: &mut dyn RunObserver) -> Result<Landing> {
+        let _held = locks::merge(self.home(), &format!("landing {id}"), self.wait_notice("landing"))?;
+        let mut gate = None;
+        for _ in 0..bounds::LAND_TRIES {
+            let Some(current) = self.begin_testing(id)? else {
+                return self.landing(id, None, Vec::new(), Vec::new());
+            };
+            match self.try_land(&current, &mut gate, observer) {
+                Ok(Some((checkouts, unblocked))) => return self.landing(id, gate, checkouts, unblocked),
+                Ok(None) => self.say(format!("`{}` moved meanwhile; {id} is made and tested anew", current.target)),
+                Err(Refusal::Stop(Stop::Bounce(reason))) => {
+                    self.bounce(id, &reason)?;
+                    return self.landing(id, gate, Vec::new(), Vec::new());
+                }
+                Err(Refusal::Stop(Stop::Requeue(reason))) => {
+                    self.requeue(id, &reason)?;
+                    return self.landing(id, gate, Vec::new(), Vec::new());
+                }
+                Err(Refusal::Error(error)) => {
+                    self.requeue(id, &error.to_string())?;
+                    return Err(error);
+                }
+            }
+        }
+        let reason = format!("the target moved {} times while the candidate was tested", bounds::LAND_TRIES);
+        self.requeue(id, &reason)?;
+        Err(Error::new(crate::ErrorKind::Busy, reason).hint("try again when it is quieter"))
+    }
+
+    fn landing(
+        &self,
+        id: SubmissionId,
+        gate: Option<GateReport>,
+        checkouts: Vec<String>,
+        unblocked: Vec<TaskId>,
+    ) -> Result<Landing> {
+        Ok(Landing { submission: (&self.submission(id)?).into(), gate, checkouts, unblocked })
+    }
+
+    /// Marks the submission as being worked on by us. `None` when it is over, or was overtaken by a newer claim.
+    fn begin_testing(&self, id: SubmissionId) -> Result<Option<Submission>> {
+        let git = self.home().git()?;
+        let target = self.submission(id)?.target;
+        let tip = git.branch_tip(&target)?.ok_or_else(|| {
+            Error::not_found(format!("there is no branch `{}` to land on", sanitize_line(&target)))
+        })?;
+        self.change(|view, now| {
+            let mut current = submission(view, id)?;
+            if !current.status.is_open() {
+                return Ok((Changes::default(), None));
+            }
+            if let Some(stale) = superseded(view, &current)? {
+                return Ok((withdraw(current, &stale, now)?, None));
+            }
+            if current.status == SubmissionStatus::Queued {
+                current.status = current.status.to(SubmissionStatus::Testing, id)?;
+            }
+            current.worker = Some(self.me());
+            current.onto = Some(tip.clone());
+            current.candidate = None;
+            current.updated_at = now;
+            let event = NewEvent::new(EventKind::SubmissionTesting).submission(&current).with("onto", tip.as_str());
+            let changes = Changes { submissions: vec![current.clone()], events: vec![event], ..Changes::default() };
+            current.rev += 1;
+            Ok((changes, Some(current)))
+        })
+    }
+
+    /// One try. `None` when the target moved meanwhile.
+    fn try_land(
+        &self,
+        current: &Submission,
+        gate: &mut Option<GateReport>,
+        observer: &mut dyn RunObserver,
+    ) -> std::result::Result<Option<(Vec<String>, Vec<TaskId>)>, Refusal> {
+        let git = self.home().git()?;
+        let onto = current.onto.as_ref().ok_or_else(|| Error::failed("the submission has no target tip"))?;
+        let message = self.merge_message(current)?;
+        let wish = Candidate { onto, head: &current.head, strategy: current.strategy, message: &message };
+        let candidate = match git.make_candidate(&wish)? {
+            MergeOutcome::Nothing => return Ok(Some((Vec::new(), self.landed(current, onto)?))),
+            MergeOutcome::Conflict(files) => {
+                return Err(Stop::Bounce(conflict_reason(&current.target, &files)).into());
+            }
+            MergeOutcome::Clean(candidate) => candidate,
+        };
+        let faults = git.landing_faults(onto, &candidate)?;
+        if !faults.is_empty() {
+            return Err(Stop::Bounce(faults.into_iter().take(10).collect::<Vec<_>>().join("; ")).into());
+        }
+        if let Some(command) = &current.gate {
+            let report = self.gate(&git, current, &candidate, command, observer)?;
+            let failed = (!report.passed).then(|| gate_reason(&report));
+            *gate = Some(report);
+            if let Some(reason) = failed {
+                return Err(Stop::Bounce(reason).into());
+            }
+        }
+        self.passed(current, &candidate)?;
+        let checkouts = match self.move_target(&git, current, onto, &candidate) {
+            Ok(checkouts) => checkouts,
+            Err(error) if error.kind == crate::ErrorKind::Conflict => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Some((checkouts, self.landed(current, &candidate)?)))
+    }
+
+    fn merge_message(&self, current: &Submission) -> Result<String> {
+        let task = match &current.task {
+            Some(id) => self.look(|view| Ok(view.task(id)?))?,
+            None => None,
+        };
+        let git = self.home().git()?;
+        let subject = match &task {
+            Some(task) => task.subject.clone(),
+            None => git.subject_of(&current.head)?,
+        };
+        let id = task.as_ref().map(|t| format!("Task: {}\n", t.id)).unwrap_or_default();
+        Ok(format!("{subject}\n\n{id}Worktree: {}\nSubmission: {}\n", current.worktree, current.id))
+    }
+
+    /// Runs the gate on the candidate in a scratch worktree, which is gone afterwards.
+    fn gate(
+        &self,
+        git: &Git,
+        current: &Submission,
+        candidate: &CommitId,
+        command: &str,
+        observer: &mut dyn RunObserver,
+    ) -> std::result::Result<GateReport, Refusal> {
+        let place = self.scratch(git, current.id, candidate)?;
+        let worktree = self.look(|view| record(view, current.worktree_id))?;
+        let ran = self.execute(Job {
+            kind: RunKind::Gate,
+            worktree,
+            task: current.task.clone(),
+            epoch: current.epoch,
+            agent: None,
+            command: vec!["sh".to_owned(), "-c".to_owned(), command.to_owned()],
+            cwd: place.path.clone(),
+            env: BTreeMap::new(),
+            timeout: Some(self.settings().gate_timeout),
+            input: Input::Null,
+            echo: Echo::default(),
+            foreground: false,
+            interactive: false,
+            renew: false,
+            prompt: None,
+            observer,
+        });
+        self.drop_scratch(git, &place)?;
+        let ran = ran?;
+        if let How::Stopped(_) = ran.how {
+            return Err(Stop::Requeue("the gate was stopped".to_owned()).into());
+        }
+        let passed = ran.how == How::Exited(0);
+        let tail = super::tail::tail(&ran.log, bounds::REASON_TAIL);
+        let said = match ran.how {
+            How::Exited(code) => format!("exit code {code}"),
+            How::Signalled(signal) => format!("signal {signal}"),
+            How::TimedOut => format!("not done after {} s", self.settings().gate_timeout.as_secs()),
+            How::Stopped(_) => "stopped".to_owned(),
+        };
+        let tail = if passed { tail } else { format!("{said}\n{tail}") };
+        Ok(GateReport { command: command.to_owned(), passed, log: ran.log, tail })
+    }
+
+    fn scratch(&self, git: &Git, id: SubmissionId, candidate: &CommitId) -> Result<Place> {
+        super::place::ensure_dir(&self.home().worktrees_dir())?;
+        let path = self.scratch_path(id);
+        let place = {
+            let _held = locks::git(self.home(), "adding a scratch worktree", self.wait_notice("git's worktrees"))?;
+            worktrees::add(git, &AddSpec { path: &path, branch: None, base: candidate })?.place
+        };
+        place.git().fill()?;
+        Ok(place)
+    }
+
+    /// Where the gate of submission `id` runs. No worktree's name starts with a dot.
+    pub(crate) fn scratch_path(&self, id: SubmissionId) -> Utf8PathBuf {
+        self.home().worktrees_dir().join(format!(".gate-{id}"))
+    }
+
+    pub(crate) fn drop_scratch(&self, git: &Git, place: &Place) -> Result<()> {
+        let _held = locks::git(self.home(), "removing a scratch worktree", None)?;
+        Ok(worktrees::remove_scratch(git, place)?)
+    }
+
+    /// Writes down which commit the target is about to move to. From here on a crash is rolled forward if it moved.
+    fn passed(&self, current: &Submission, candidate: &CommitId) -> Result<()> {
+        self.change(|view, now| {
+            let mut current = submission(view, current.id)?;
+            if let Some(stale) = superseded(view, &current)? {
+                return Err(Error::new(crate::ErrorKind::Conflict, stale));
+            }
+            if current.status != SubmissionStatus::Testing {
+                return Err(Error::new(crate::ErrorKind::Conflict, format!("{} is {}", current.id, current.status)));
+            }
+            current.candidate = Some(candidate.clone());
+            current.updated_at = now;
+            let event = NewEvent::new(EventKind::SubmissionPassed).submission(&current);
+            let event = event.with("gate", current.gate.clone());
+            Ok((Changes { submissions: vec![current], events: vec![event], ..Changes::default() }, ()))
+        })
+    }
+
+    /// Moves the target from `onto` to `candidate`, and its clean checkouts with it.
+    fn move_target(
+        &self,
+        git: &Git,
+        current: &Submission,
+        onto: &CommitId,
+        candidate: &CommitId,
+    ) -> Result<Vec<String>> {
+        let checkouts = self.checkouts_of(git, &current.target, onto, candidate)?;
+        let mut said = Vec::new();
+        for checkout in &checkouts {
+            if let Checkout::StaysBehind(checkout) = checkout {
+                // Off the branch, where it is: the files and the index stay, and `git status` shows what it showed.
+                let why = "biplane: left behind with uncommitted work";
+                checkout.update_ref(&RefUpdate { name: "HEAD", old: Some(onto), new: Some(onto), why })?;
+                said.push(stays_behind(checkout, &current.target));
+            }
+        }
+        let name = format!("refs/heads/{}", current.target);
+        let why = format!("biplane: land {} ({})", current.worktree, current.id);
+        git.update_ref(&RefUpdate { name: &name, old: Some(onto), new: Some(candidate), why: &why })?;
+        for checkout in checkouts {
+            let Checkout::Follows(checkout) = checkout else { continue };
+            if checkout.follow(onto, candidate)? == BroughtAlong::LeftAlone {
+                said.push(not_brought_along(&checkout, onto, candidate));
+            }
+        }
+        for line in &said {
+            self.say(line.clone());
+        }
+        Ok(said)
+    }
+
+    /// The checkouts that are on the target.
+    fn checkouts_of(&self, git: &Git, target: &str, old: &CommitId, new: &CommitId) -> Result<Vec<Checkout>> {
+        let mut list = Vec::new();
+        for listed in git.worktrees()?.iter().filter(|w| w.branch.as_deref() == Some(target) && !w.bare) {
+            let Some(checkout) = self.checkout_at(&listed.path)? else { continue };
+            let follows = checkout.can_follow(old, new)?;
+            list.push(if follows { Checkout::Follows(checkout) } else { Checkout::StaysBehind(checkout) });
+        }
+        Ok(list)
+    }
+
+    /// Git on the checkout at `path`: the main one, or a linked one by git's entry for it.
+    pub(crate) fn checkout_at(&self, path: &camino::Utf8Path) -> Result<Option<Git>> {
+        let repository = self.home().repository()?;
+        if path == repository.root && repository.has_checkout {
+            return Ok(repository.main_checkout());
+        }
+        Ok(worktrees::linked_checkout(&repository.common_dir, path))
+    }
+
+    /// The result: the submission has landed, its worktree is merged, its task completed.
+    pub(crate) fn landed(&self, current: &Submission, candidate: &CommitId) -> Result<Vec<TaskId>> {
+        let unblocked = self.change(|view, now| {
+            let mut current = submission(view, current.id)?;
+            let mut changes = Changes::default();
+            current.status = current.status.to(SubmissionStatus::Landed, current.id)?;
+            current.candidate = Some(candidate.clone());
+            current.worker = None;
+            current.updated_at = now;
+            let mut worktree = record(view, current.worktree_id)?;
+            if matches!(worktree.status, WorktreeStatus::Active | WorktreeStatus::Kept) {
+                worktree.status = worktree.status.to(WorktreeStatus::Merged, format_args!("worktree `{}`", worktree.name))?;
+                worktree.updated_at = now;
+            }
+            let event = NewEvent::new(EventKind::SubmissionLanded).submission(&current).worktree(&worktree);
+            let (event, unblocked) = complete_landed(view, &current, &worktree, event, &mut changes, now)?;
+            // The landing comes before what follows from it.
+            changes.events.insert(0, event);
+            changes.submissions.push(current);
+            changes.worktrees.push(worktree);
+            Ok((changes, unblocked))
+        })?;
+        self.unpin(current)?;
+        Ok(unblocked)
+    }
+
+    /// Sends a submission's task back with the reason.
+    pub(crate) fn bounce(&self, id: SubmissionId, reason: &str) -> Result<()> {
+        let over = self.change(|view, now| {
+            let mut current = submission(view, id)?;
+            let mut changes = Changes::default();
+            current.status = current.status.to(SubmissionStatus::Bounced, id)?;
+            current.reason = biplane_model::clip(&sanitize(reason), NewEvent::MAX_ERROR);
+            current.worker = None;
+            current.updated_at = now;
+            let worktree = record(view, current.worktree_id)?;
+            let event = NewEvent::new(EventKind::SubmissionBounced).submission(&current).worktree(&worktree);
+            changes.events.push(event.error(&current.reason));
+            if let Some(task) = &current.task {
+                match board::give_back(view, task, &current.reason, guard_of(&current), now) {
+                    Ok((back, _)) => {
+                        changes.tasks.extend(back.tasks);
+                        changes.events.extend(back.events);
+                    }
+                    // Somebody has moved the task on meanwhile; the bounce stands all the same.
+                    Err(BoardError::StaleEpoch { .. } | BoardError::Illegal(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            changes.submissions.push(current.clone());
+            Ok((changes, current))
+        })?;
+        self.unpin(&over)
+    }
+
+    /// Puts a submission back in the queue.
+    pub(crate) fn requeue(&self, id: SubmissionId, reason: &str) -> Result<()> {
+        self.change(|view, now| {
+            let mut current = submission(view, id)?;
+            if current.status != SubmissionStatus::Testing {
+                return Ok((Changes::default(), ()));
+            }
+            current.status = current.status.to(SubmissionStatus::Queued, id)?;
+            current.worker = None;
+            current.candidate = None;
+            current.onto = None;
+            current.updated_at = now;
+            let event = NewEvent::new(EventKind::SubmissionRequeued).submission(&current).error(reason);
+            Ok((Changes { submissions: vec![current], events: vec![event], ..Changes::default() }, ()))
+        })
+    }
+}
+
+/// Why a submission stops: by its own fault, or because something failed.
+enum Refusal {
+    Stop(Stop),
+    Error(Error),
+}
+
+impl From<Stop> for Refusal {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<GitError> for Refusal {
+    fn from(error: GitError) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+/// Why the submission's claim no longer counts, when it doesn't.
+fn superseded(view: &dyn View, current: &Submission) -> Result<Option<String>> {
+    let Some(task) = current.task.as_ref().map(|id| view.task(id)).transpose()?.flatten() else { return Ok(None) };
+    if task.epoch != current.epoch {
+        return Ok(Some(format!("task {} was claimed anew since {} was submitted", task.id, current.id)));
+    }
+    let closed = matches!(task.status, TaskStatus::Cancelled | TaskStatus::Failed);
+    Ok(closed.then(|| format!("task {} is {}", task.id, task.status)))
+}
+
+fn withdraw(mut current: Submission, why: &str, now: biplane_model::Timestamp) -> Result<Changes> {
+    current.status = current.status.to(SubmissionStatus::Withdrawn, current.id)?;
+    current.reason = why.to_owned();
+    current.worker = None;
+    current.updated_at = now;
+    let event = NewEvent::new(EventKind::SubmissionWithdrawn).submission(&current).error(why);
+    Ok(Changes { submissions: vec![current], events: vec![event], ..Changes::default() })
+}
+
+/// Completes the task of a landed submission, if that is still its to do.
+fn complete_landed(
+    view: &dyn View,
+    current: &Submission,
+    worktree: &Worktree,
+    event: NewEvent,
+    changes: &mut Changes,
+    now: biplane_model::Timestamp,
+) -> Result<(NewEvent, Vec<TaskId>)> {
+    let Some(id) = &current.task else { return Ok((event, Vec::new())) };
+    match board::complete(view, id, guard_of(current), now) {
+        Ok((completed, mut task, unblocked)) => {
+            board::mark_worktree(&mut task, worktree, now);
+            changes.events.extend(completed.events);
+            changes.tasks.push(task.clone());
+            Ok((event.task(&task), unblocked))
+        }
+        Err(BoardError::StaleEpoch { .. } | BoardError::Illegal(_)) => Ok((event, Vec::new())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn conflict_reason(target: &str, files: &[ConflictedFile]) -> String {
+    let named = files.iter().take(bounds::CONFLICTS_NAMED).map(|f| {
+        if f.path.is_empty() { "directories moved differently on the two sides".to_owned() } else { format!("`{}` {}", sanitize_line(&f.path), f.sides()) }
+    });
+    let more = files.len().saturating_sub(bounds::CONFLICTS_NAMED);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    format!("conflict with `{}`: {}{more}", sanitize_line(target), named.collect::<Vec<_>>().join(", "))
+}
+
+fn gate_reason(report: &GateReport) -> String {
+    format!("the gate `{}` failed on the merged result: {}", sanitize_line(&report.command), report.tail)
+}
+
+fn shown_place(checkout: &Git) -> String {
+    checkout.work_tree().map(|p| sanitize_line(p.as_str())).unwrap_or_default()
+}
+
+fn stays_behind(checkout: &Git, target: &str) -> String {
+    let (place, target) = (shown_place(checkout), sanitize_line(target));
+    format!("`{place}` has uncommitted work and was left as it is, off the branch; `git switch {target}` in it brings it along")
+}
+
+fn not_brought_along(checkout: &Git, old: &CommitId, new: &CommitId) -> String {
+    let place = shown_place(checkout);
+    format!(
+        "`{place}` changed at that moment and still shows the files of {}; `git read-tree -m -u {old} {new}` in it brings it along",
+        old.short()
+    )
+}

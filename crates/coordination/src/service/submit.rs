@@ -1,0 +1,225 @@
+//! Submitting a worktree's branch: the head that is to land is frozen.
+
+use std::time::Duration;
+
+use biplane_control::{Changes, SubmissionFilter, View, board, board::Guard};
+use biplane_execution::git::{RefUpdate, WithIgnored};
+use biplane_model::{
+    CommitId, EventKind, NewEvent, RepoName, Strategy, Submission, SubmissionId, SubmissionStatus, Worktree,
+    WorktreeName, view::SubmissionView,
+};
+
+use super::{Service, place::record};
+use crate::{
+    error::{Error, Result},
+    settings,
+};
+
+/// How a worktree is to be submitted and landed; what is absent comes from the task, then from the settings.
+#[derive(Debug, Clone)]
+pub struct MergeRequest {
+    /// The worktree.
+    pub name: WorktreeName,
+    /// The gate; `Some(None)` lands untested.
+    pub gate: Option<Option<String>>,
+    /// How the branch is brought onto the target.
+    pub strategy: Option<Strategy>,
+    /// How long the gate may take.
+    pub gate_timeout: Option<Duration>,
+}
+
+impl MergeRequest {
+    /// As the task and the settings say.
+    pub fn new(name: WorktreeName) -> Self {
+        Self { name, gate: None, strategy: None, gate_timeout: None }
+    }
+}
+
+/// A submission that was made, or that was there already with the same head.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// The submission.
+    pub submission: SubmissionView,
+    /// Where the gate comes from, in words.
+    pub gate_from: &'static str,
+}
+
+impl Service {
+    /// Submits a worktree's branch as it is now. Its task is in review from then on.
+    ///
+    /// # Errors
+    /// When there is uncommitted work, nothing to submit, another branch checked out, or the caller's claim was replaced.
+    pub fn submit(&self, request: &MergeRequest) -> Result<Submitted> {
+        let worktree = self.need(&request.name)?;
+        let target = self.target()?;
+        let head = self.submittable(&worktree, &target)?;
+        let (gate, gate_from) = self.gate_of(request, &worktree)?;
+        let strategy = request.strategy.unwrap_or(self.settings().strategy);
+        let guard = worktree.task.as_ref().map(|id| self.guard_for(id, None)).unwrap_or_default();
+        let id = self.change(|view, now| {
+            let worktree = record(view, worktree.id)?;
+            let mut changes = Changes::default();
+            if let Some(same) = replace_open(view, &worktree, &head, &gate, strategy, &mut changes, now)? {
+                return Ok((Changes::default(), same));
+            }
+            let number = view.counter("submission")? + 1;
+            let mut submission = Submission {
+                id: SubmissionId(number),
+                repo: RepoName::default(),
+                worktree: worktree.name.clone(),
+                worktree_id: worktree.id,
+                task: worktree.task.clone(),
+                epoch: 0,
+                branch: worktree.branch.clone(),
+                head: head.clone(),
+                target: target.clone(),
+                strategy,
+                gate: gate.clone(),
+                status: SubmissionStatus::Queued,
+                onto: None,
+                candidate: None,
+                worker: None,
+                reason: String::new(),
+                created_at: now,
+                updated_at: now,
+                rev: 0,
+            };
+            let mut reviewed = None;
+            if let Some(id) = &worktree.task {
+                let (review, task) = board::review(view, id, guard, now)?;
+                submission.epoch = task.epoch;
+                reviewed = Some(task);
+                changes.tasks.extend(review.tasks);
+                changes.events.extend(review.events);
+            }
+            let mut event = NewEvent::new(EventKind::SubmissionQueued).submission(&submission).worktree(&worktree);
+            if let Some(task) = &reviewed {
+                event = event.task(task);
+            }
+            changes.events.push(event);
+            changes.counters.push(("submission".to_owned(), number));
+            changes.submissions.push(submission);
+            Ok((changes, SubmissionId(number)))
+        })?;
+        self.pin(id, &head)?;
+        Ok(Submitted { submission: (&self.submission(id)?).into(), gate_from })
+    }
+
+    /// The head to submit: clean, on its branch, with something in it, and on the disk.
+    fn submittable(&self, worktree: &Worktree, target: &str) -> Result<CommitId> {
+        let name = &worktree.name;
+        let standing = self.standing(worktree, WithIgnored::No)?;
+        if standing.state.branch.as_deref() != Some(worktree.branch.as_str()) {
+            let on = standing.state.branch.as_deref().map_or("no branch".to_owned(), biplane_model::sanitize_line);
+            return Err(Error::refused(format!("worktree `{name}` is on {on}, not on its branch `{}`", worktree.branch))
+                .hint(format!("in it: `git switch {}`", worktree.branch)));
+        }
+        let dirty = standing.state.dirty_files();
+        if dirty > 0 {
+            let files = if dirty == 1 { "1 file".to_owned() } else { format!("{dirty} files") };
+            return Err(Error::refused(format!("worktree `{name}` has uncommitted work in {files}"))
+                .hint("commit it or throw it away first: what is submitted is the branch"));
+        }
+        let head = standing.state.head.clone().filter(|head| *head != worktree.base).ok_or_else(|| {
+            Error::refused(format!("worktree `{name}` has no commits since its base, so there is nothing to submit"))
+        })?;
+        let git = self.home().git()?;
+        git.make_durable(&worktree.base, &head, crate::files::time_of(worktree.created_at.0))?;
+        if git.branch_tip(target)?.is_none() {
+            return Err(Error::not_found(format!("there is no branch `{}` to land on", biplane_model::sanitize_line(target))));
+        }
+        Ok(head)
+    }
+
+    /// The gate, and where it comes from: the request, the task, the settings, or a guess.
+    pub(crate) fn gate_of(&self, request: &MergeRequest, worktree: &Worktree) -> Result<(Option<String>, &'static str)> {
+        if let Some(gate) = &request.gate {
+            return Ok((gate.clone(), "as asked"));
+        }
+        let task = match &worktree.task {
+            Some(id) => self.look(|view| Ok(view.task(id)?))?,
+            None => None,
+        };
+        if let Some(gate) = task.and_then(|t| t.gate) {
+            return Ok((Some(gate), "the task's"));
+        }
+        if let Some(gate) = &self.settings().gate {
+            return Ok((Some(gate.clone()), "from biplane.toml"));
+        }
+        match settings::guess_gate(&self.home().root) {
+            Some(gate) if !self.settings().from_file => Ok((Some(gate.to_owned()), "guessed; `biplane init` writes it down")),
+            _ => Ok((None, "none is set")),
+        }
+    }
+
+    /// A ref that holds the submitted head, so that nothing the agent does to its branch can lose it.
+    fn pin(&self, id: SubmissionId, head: &CommitId) -> Result<()> {
+        let git = self.home().git()?;
+        let name = pin_name(id);
+        if git.find_commit(&name)?.is_some() {
+            return Ok(());
+        }
+        Ok(git.update_ref(&RefUpdate { name: &name, old: None, new: Some(head), why: "biplane: submitted" })?)
+    }
+
+    /// Deletes the ref of a submission that is over.
+    pub(crate) fn unpin(&self, submission: &Submission) -> Result<()> {
+        let git = self.home().git()?;
+        let name = pin_name(submission.id);
+        if git.find_commit(&name)?.is_none() {
+            return Ok(());
+        }
+        let head = &submission.head;
+        Ok(git.update_ref(&RefUpdate { name: &name, old: Some(head), new: None, why: "biplane: submission over" })?)
+    }
+
+    pub(crate) fn submission(&self, id: SubmissionId) -> Result<Submission> {
+        self.look(|view| submission(view, id))
+    }
+
+    /// The submissions that wait or are being worked on, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    pub fn open_submissions(&self) -> Result<Vec<SubmissionView>> {
+        let filter = SubmissionFilter { open: true, ..SubmissionFilter::default() };
+        self.look(|view| Ok(view.submissions(&filter)?.iter().map(SubmissionView::from).collect()))
+    }
+}
+
+fn pin_name(id: SubmissionId) -> String {
+    format!("refs/biplane/submissions/{id}")
+}
+
+pub(crate) fn submission(view: &dyn View, id: SubmissionId) -> Result<Submission> {
+    view.submission(id)?.ok_or_else(|| Error::not_found(format!("there is no submission {id}")))
+}
+
+/// Withdraws what is open from this worktree with another head; gives the open one when it is the same in everything.
+fn replace_open(
+    view: &dyn View,
+    worktree: &Worktree,
+    head: &CommitId,
+    gate: &Option<String>,
+    strategy: Strategy,
+    changes: &mut Changes,
+    now: biplane_model::Timestamp,
+) -> Result<Option<SubmissionId>> {
+    let filter = SubmissionFilter { open: true, worktree: Some(worktree.id), task: None };
+    for mut open in view.submissions(&filter)? {
+        if open.head == *head && open.gate == *gate && open.strategy == strategy {
+            return Ok(Some(open.id));
+        }
+        open.status = open.status.to(SubmissionStatus::Withdrawn, open.id)?;
+        open.updated_at = now;
+        open.reason = "a newer head was submitted".to_owned();
+        changes.events.push(NewEvent::new(EventKind::SubmissionWithdrawn).submission(&open).error(&open.reason));
+        changes.submissions.push(open);
+    }
+    Ok(None)
+}
+
+/// Only the holder of the submission's epoch may go on with it.
+pub(crate) fn guard_of(submission: &Submission) -> Guard {
+    Guard::epoch(submission.epoch)
+}
