@@ -12,6 +12,6 @@ pub mod ledger;
 
 pub use error::{BoardError, LedgerError};
 pub use ledger::{
-    Changes, Committed, EventFilter, Ledger, LedgerExt, RunFilter, SubmissionFilter, TaskFilter, View,
-    WorktreeFilter,
+    Changes, Committed, EventFilter, Ledger, LedgerExt, RunFilter, SqliteLedger, SubmissionFilter,
+    TaskFilter, View, WorktreeFilter,
 };

@@ -7,6 +7,13 @@
 //! a record's `rev` grows by one with every change; a change that names an old `rev` is refused; after `transact` has
 //! returned `Ok` its effects survive a crash of the process and of the machine; a [`View`] shows one moment.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod gate;
+mod limits;
+mod sqlite;
+mod trouble;
+
 use std::time::Duration;
 
 use biplane_model::{
@@ -14,6 +21,7 @@ use biplane_model::{
     Worktree, WorktreeId, WorktreeName,
 };
 
+pub use self::sqlite::SqliteLedger;
 use crate::LedgerError;
 
 /// One consistent moment of the ledger.
