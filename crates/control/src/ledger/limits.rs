@@ -18,3 +18,5 @@ pub(crate) const CACHED_STATEMENTS: usize = 64;
 pub(crate) const HOLDER_BYTES: u64 = 400;
 /// The most characters of a holder's name that are shown.
 pub(crate) const HOLDER_CHARS: usize = 120;
+/// Pages of the ledger that a connection keeps in memory at most, in KiB.
+pub(crate) const CACHE_KIB: i64 = 16 * 1024;

@@ -7,6 +7,7 @@
 
 mod races;
 mod reading;
+mod records;
 mod samples;
 mod writing;
 
@@ -20,11 +21,12 @@ pub use self::{
         counters, dependents, events_by_filter, ready_order, runs_by_filter, submissions_by_filter,
         task_revisions, tasks_by_filter, view_is_one_moment, worktrees_by_filter,
     },
+    records::{every_field_comes_back, extreme_numbers_come_back},
     samples::{event, run, submission, task, worktree},
     writing::{
         a_live_name_is_unique, a_panic_stores_nothing, a_task_has_one_live_worktree, an_error_stores_nothing,
-        empty_changes_write_nothing, every_field_comes_back, extreme_numbers_come_back, names_are_handed_on,
-        new_twice_is_stale, old_revisions_are_stale, reopening, worktrees_rev_grows,
+        empty_changes_write_nothing, names_are_handed_on, new_twice_is_stale, old_revisions_are_stale,
+        reopening, worktrees_rev_grows,
     },
 };
 use crate::{Changes, Committed, Ledger, LedgerError};

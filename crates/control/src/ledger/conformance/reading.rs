@@ -156,7 +156,7 @@ pub fn runs_by_filter(store: &impl Store) {
                 let filter = RunFilter { open, task: task.clone(), worktree };
                 let found = see(&*ledger, |v| v.runs(&filter));
                 let expected = runs.iter().filter(|r| {
-                    !(open && r.status.is_over())
+                    (!open || !r.status.is_over())
                         && (task.is_none() || r.task == task)
                         && worktree.is_none_or(|w| r.worktree_id == w)
                 });
@@ -186,7 +186,7 @@ pub fn submissions_by_filter(store: &impl Store) {
                 let filter = SubmissionFilter { open, task: task.clone(), worktree };
                 let found = see(&*ledger, |v| v.submissions(&filter));
                 let expected = submissions.iter().filter(|s| {
-                    !(open && !s.status.is_open())
+                    (!open || s.status.is_open())
                         && (task.is_none() || s.task == task)
                         && worktree.is_none_or(|w| s.worktree_id == w)
                 });

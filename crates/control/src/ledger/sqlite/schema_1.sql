@@ -30,7 +30,7 @@ CREATE TABLE task (
     description TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX task_id ON task (id);
-CREATE INDEX task_ready ON task (status, priority DESC, ord);
+CREATE INDEX task_ready ON task (status, priority DESC, ord, id);
 CREATE INDEX task_brief ON task (id, status, rev);
 
 CREATE TABLE dependency (

@@ -153,6 +153,14 @@ impl<'r> Fields<'r> {
             return Ok(Vec::new());
         }
         let column = self.next - 1;
+        // Without an escape in it, a quote in the text is the end or the beginning of an item.
+        let plain = text.strip_prefix("[\"").and_then(|t| t.strip_suffix("\"]"));
+        if let Some(plain) = plain.filter(|t| !t.contains('\\')) {
+            return plain
+                .split("\",\"")
+                .map(|item| item.parse().map_err(|e| fault(column, Type::Text, e)))
+                .collect();
+        }
         let items: Vec<String> = serde_json::from_str(text).map_err(|e| fault(column, Type::Text, e))?;
         items.iter().map(|item| item.parse().map_err(|e| fault(column, Type::Text, e))).collect()
     }

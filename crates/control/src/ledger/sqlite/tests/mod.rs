@@ -1,14 +1,14 @@
 //! What holds for this engine beyond the conformance suite.
 
-use std::{os::unix::fs::PermissionsExt, time::Duration};
+mod opening;
+mod round_trip;
 
-use biplane_model::{
-    Closeout, CloseoutAction, RunStatus, SubmissionStatus, Task, TaskStatus, WorktreeState, WorktreeStatus,
-};
+use std::time::Duration;
+
+use biplane_model::{RunStatus, SubmissionStatus, Task, WorktreeStatus};
 use camino::Utf8PathBuf;
-use proptest::prelude::*;
 
-use super::{open::SCHEMA, *};
+use super::*;
 use crate::{
     Changes, EventFilter, LedgerExt, TaskFilter,
     ledger::conformance::{AT, Store, append, commit, event, task},
@@ -58,95 +58,6 @@ mod in_file {
 
 mod in_memory {
     crate::conformance_tests!(super::InMemory(super::Arc::new(super::SqliteLedger::in_memory().unwrap())));
-}
-
-fn open_error(store: &InFile) -> LedgerError {
-    SqliteLedger::open(&store.path()).err().expect("it must be refused")
-}
-
-#[test]
-fn files_are_for_the_user_alone() {
-    let store = InFile::new();
-    assert!(SqliteLedger::open_existing(&store.path()).unwrap().is_none());
-    assert!(!store.path().parent().unwrap().exists());
-    let ledger = store.ledger();
-    append(&ledger, event()).unwrap();
-    let mode = |p: &Utf8Path| p.metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(store.path().parent().unwrap()), 0o700);
-    for file in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock"] {
-        assert_eq!(mode(&store.path().with_file_name(file)), 0o600, "{file}");
-    }
-    assert!(SqliteLedger::open_existing(&store.path()).unwrap().is_some());
-}
-
-#[test]
-fn a_file_is_set_up_for_safety() {
-    let store = InFile::new();
-    let ledger = store.ledger();
-    let conn = ledger.lend().unwrap();
-    let ask = |what: &str| {
-        conn.query_row(&format!("PRAGMA {what}"), [], |r| r.get::<_, rusqlite::types::Value>(0)).unwrap()
-    };
-    assert_eq!(ask("journal_mode"), "wal".to_owned().into());
-    assert_eq!(ask("synchronous"), 2.into());
-    assert_eq!(ask("user_version"), SCHEMA.into());
-    assert_eq!(ask("application_id"), open::APPLICATION_ID.into());
-}
-
-#[test]
-fn a_newer_schema_is_refused_and_left_alone() {
-    let store = InFile::new();
-    let ledger = store.ledger();
-    store.raw().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
-    let error = open_error(&store);
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "the ledger `{}` has schema version {}, and this biplane knows versions up to {SCHEMA}",
-            store.path(),
-            SCHEMA + 1
-        )
-    );
-    // One that was open before the change notices it too.
-    assert!(matches!(append(&ledger, event()), Err(LedgerError::NewerSchema { .. })));
-    assert!(matches!(ledger.read(&mut |_| Ok(())), Err(LedgerError::NewerSchema { .. })));
-    let version: i64 = store.raw().query_row("PRAGMA user_version", [], |r| r.get(0)).unwrap();
-    assert_eq!(version, SCHEMA + 1);
-}
-
-#[test]
-fn what_is_no_ledger_is_refused_and_left_alone() {
-    for bytes in ["x", "this is not a database\n", &"no database ".repeat(1000)] {
-        let store = InFile::new();
-        std::fs::create_dir_all(store.path().parent().unwrap()).unwrap();
-        std::fs::write(store.path(), bytes).unwrap();
-        let error = open_error(&store);
-        assert!(matches!(error, LedgerError::Damaged { .. }), "{error}");
-        assert_eq!(std::fs::read_to_string(store.path()).unwrap(), bytes);
-    }
-    let store = InFile::new();
-    std::fs::create_dir_all(store.path().parent().unwrap()).unwrap();
-    store.raw().execute_batch("CREATE TABLE mine (x)").unwrap();
-    assert_eq!(
-        open_error(&store).to_string(),
-        format!(
-            "the ledger `{}` is damaged: it is a database, but not one of biplane's (application id 0)",
-            store.path()
-        )
-    );
-    store.raw().pragma_update(None, "application_id", 7).unwrap();
-    assert!(open_error(&store).to_string().ends_with("(application id 7)"));
-    let store = InFile::new();
-    std::fs::create_dir_all(store.path()).unwrap();
-    assert!(open_error(&store).to_string().ends_with("is damaged: it is a directory"));
-}
-
-#[test]
-fn an_empty_file_becomes_a_ledger() {
-    let store = InFile::new();
-    std::fs::create_dir_all(store.path().parent().unwrap()).unwrap();
-    std::fs::write(store.path(), "").unwrap();
-    assert_eq!(append(&store.ledger(), event()).unwrap().seq, Seq(1));
 }
 
 #[test]
@@ -319,68 +230,4 @@ fn filters_use_the_indexes() {
 fn nothing_of_an_empty_log_is_shown() {
     let ledger = SqliteLedger::in_memory().unwrap();
     assert!(ledger.look(|v| v.newest_events(&EventFilter::default(), 9)).unwrap().is_empty());
-}
-
-prop_compose! {
-    fn any_name()(text in "[a-zA-Z0-9][a-zA-Z0-9_-]{0,20}x") -> String { text }
-}
-
-prop_compose! {
-    fn any_task()(
-        id in any_name(),
-        texts in (any::<String>(), any::<String>(), any::<String>(), any::<String>()),
-        owner in proptest::option::of("[a-zA-Zäß][ -~]{0,20}[a-z]"),
-        lists in (proptest::collection::vec("[a-z\"\\\\äß ]{0,9}[a-z]", 0..4), proptest::collection::vec(any_name(), 0..4)),
-        words in (0..TaskStatus::ALL.len(), 0..4usize),
-        names in (proptest::option::of(any_name()), proptest::option::of(any_name())),
-        closeout in proptest::option::of((any::<bool>(), any::<String>(), any::<i64>())),
-        gate in proptest::option::of(any::<String>()),
-        numbers in (any::<i64>(), any::<u64>(), any::<u32>(), any::<i64>(), any::<i64>()),
-        maybe in (proptest::option::of(any::<i64>()), proptest::option::of(any::<u64>())),
-    ) -> Task {
-        let states =
-            [WorktreeState::Unbound, WorktreeState::Active, WorktreeState::Kept, WorktreeState::Removed];
-        Task {
-            id: id.parse().unwrap(),
-            repo: biplane_model::RepoName(texts.0),
-            subject: texts.1,
-            description: texts.2,
-            status: TaskStatus::ALL[words.0],
-            owner: owner.map(|o| o.parse().unwrap()),
-            priority: numbers.0,
-            labels: lists.0.iter().filter_map(|l| l.parse().ok()).collect(),
-            after: lists.1.iter().map(|a| a.parse().unwrap()).collect(),
-            worktree: names.0.and_then(|n| n.parse().ok()),
-            worktree_state: states[words.1],
-            last_worktree: names.1.and_then(|n| n.parse().ok()),
-            closeout: closeout.map(|(keep, reason, at)| Closeout {
-                action: if keep { CloseoutAction::Keep } else { CloseoutAction::Remove },
-                reason,
-                at: Timestamp(at),
-            }),
-            reason: texts.3,
-            gate,
-            epoch: numbers.1,
-            lease_until: maybe.0.map(Timestamp),
-            run: maybe.1.map(biplane_model::RunId),
-            attempts: numbers.2,
-            created_at: Timestamp(numbers.3),
-            updated_at: Timestamp(numbers.4),
-            rev: 0,
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn any_task_comes_back(first in any_task(), second in any_task()) {
-        let ledger = SqliteLedger::in_memory().unwrap();
-        let put = |task: &Task| commit(&ledger, &Changes { tasks: vec![task.clone()], ..Changes::default() });
-        let back = || ledger.look(|v| v.task(&first.id)).unwrap();
-        put(&first).unwrap();
-        prop_assert_eq!(back(), Some(Task { rev: 1, ..first.clone() }));
-        let second = Task { id: first.id.clone(), rev: 1, ..second };
-        put(&second).unwrap();
-        prop_assert_eq!(back(), Some(Task { rev: 2, ..second }));
-    }
 }

@@ -1,0 +1,186 @@
+//! Every field of every record comes back.
+
+use biplane_model::{
+    Closeout, CloseoutAction, EventKind, NewEvent, Operation, OperationKind, RepoName, Run, RunEvidence,
+    RunId, RunKind, RunStatus, Seq, Strategy, Submission, SubmissionStatus, Task, TaskStatus, Timestamp,
+    Worktree, WorktreeState, WorktreeStatus,
+};
+
+use super::{
+    AT, Store, commit,
+    samples::{commit_id, event, process, run, submission, task, worktree},
+};
+use crate::{Changes, EventFilter, Ledger, LedgerError, LedgerExt};
+
+fn full_task() -> Task {
+    Task {
+        repo: RepoName("other".to_owned()),
+        subject: "Säubern \"it\"".to_owned(),
+        description: "line\nline\n\0 null and 🦀".to_owned(),
+        status: TaskStatus::InReview,
+        owner: Some("Claude Code".parse().unwrap()),
+        priority: -3,
+        labels: vec!["z \"q\"".parse().unwrap(), "ä\\".parse().unwrap()],
+        after: vec!["auth_001".parse().unwrap(), "3".parse().unwrap()],
+        worktree: Some("Auth.x".parse().unwrap()),
+        worktree_state: WorktreeState::Kept,
+        last_worktree: Some("auth-0".parse().unwrap()),
+        closeout: Some(Closeout { action: CloseoutAction::Keep, reason: String::new(), at: Timestamp(7) }),
+        reason: "because".to_owned(),
+        gate: Some("cargo test".to_owned()),
+        epoch: 12,
+        lease_until: Some(Timestamp(1_763_640_000_999_999)),
+        run: Some(RunId(17)),
+        attempts: u32::MAX,
+        created_at: Timestamp(1),
+        updated_at: Timestamp(2),
+        ..task("7")
+    }
+}
+
+fn full_worktree() -> Worktree {
+    Worktree {
+        git_entry: "auth1".to_owned(),
+        status: WorktreeStatus::Merged,
+        task: Some("7".parse().unwrap()),
+        operation: Some(Operation { kind: OperationKind::Remove, by: process(4711) }),
+        reason: "done".to_owned(),
+        kept_at: Some(Timestamp(3)),
+        removed_at: Some(Timestamp(4)),
+        last_entered_at: Some(Timestamp(5)),
+        last_command_at: Some(Timestamp(6)),
+        last_command_preview: "git status".to_owned(),
+        ..worktree(3, "Auth.x")
+    }
+}
+
+fn full_run() -> Run {
+    Run {
+        task: Some("7".parse().unwrap()),
+        epoch: 12,
+        kind: RunKind::Agent,
+        agent: Some("alice".parse().unwrap()),
+        status: RunStatus::TimedOut,
+        child: Some(biplane_model::ProcessIdentity { boot_id: String::new(), ..process(2) }),
+        ended_at: Some(Timestamp(9)),
+        exit_code: Some(i32::MIN),
+        signal: Some(9),
+        error: "too slow".to_owned(),
+        evidence: Some(RunEvidence { head: commit_id('c'), commits: 2, dirty_files: 3 }),
+        ..run(17, 3)
+    }
+}
+
+fn full_submission() -> Submission {
+    Submission {
+        task: Some("7".parse().unwrap()),
+        epoch: 12,
+        strategy: Strategy::Rebase,
+        gate: Some("make\ntest".to_owned()),
+        status: SubmissionStatus::Testing,
+        onto: Some(commit_id('d')),
+        candidate: Some(commit_id('e')),
+        worker: Some(process(5)),
+        reason: "later".to_owned(),
+        ..submission(4, 3)
+    }
+}
+
+/// Every field of every record and event, set and unset, first as new and then as changed.
+pub fn every_field_comes_back(store: &impl Store) {
+    let ledger = store.open();
+    let (t, w, r, s) = (full_task(), full_worktree(), full_run(), full_submission());
+    let fact = NewEvent::new(EventKind::WorktreeRunTimeout)
+        .task(&t)
+        .worktree(&w)
+        .run(&r)
+        .submission(&s)
+        .error("no\nluck")
+        .with("list", vec![1, 2])
+        .with("text", "ä");
+    let plain = [(task("8"), worktree(4, "plain"), run(18, 4), submission(5, 4))];
+    let mut changes = Changes { events: vec![fact.clone(), event()], ..Changes::default() };
+    for (t, w, r, s) in [(t, w, r, s)].into_iter().chain(plain) {
+        changes.tasks.push(t);
+        changes.worktrees.push(w);
+        changes.runs.push(r);
+        changes.submissions.push(s);
+    }
+    let committed = commit(&*ledger, &changes).unwrap();
+    assert_eq!((committed.seq, committed.tasks.len()), (Seq(2), 2));
+    assert_stored(&*ledger, &mut changes);
+    // The other way round: what was set is unset, and what was unset is set.
+    let swap = |changes: &mut Changes| {
+        changes.tasks[0] = Task { id: "7".parse().unwrap(), rev: 1, ..task("8") };
+        changes.tasks[1] = Task { id: "8".parse().unwrap(), rev: 1, ..full_task() };
+        let (w0, w1) = (changes.worktrees[0].id, changes.worktrees[1].id);
+        changes.worktrees[0] = Worktree { id: w0, rev: 1, ..worktree(4, "plain") };
+        changes.worktrees[1] = Worktree { id: w1, rev: 1, ..full_worktree() };
+        let (r0, r1) = (changes.runs[0].id, changes.runs[1].id);
+        changes.runs[0] = Run { id: r0, rev: 1, ..run(18, 4) };
+        changes.runs[1] = Run { id: r1, rev: 1, ..full_run() };
+        let (s0, s1) = (changes.submissions[0].id, changes.submissions[1].id);
+        changes.submissions[0] = Submission { id: s0, rev: 1, ..submission(5, 4) };
+        changes.submissions[1] = Submission { id: s1, rev: 1, ..full_submission() };
+    };
+    swap(&mut changes);
+    changes.events.clear();
+    commit(&*ledger, &changes).unwrap();
+    assert_stored(&*ledger, &mut changes);
+    let events =
+        ledger.look(|v| -> Result<_, LedgerError> { v.events(Seq(0), &EventFilter::default(), 9) }).unwrap();
+    assert_eq!(events[0].fact, fact);
+    assert_eq!((events[0].at, events[0].actor.as_str(), events[0].seq), (AT, "tester", Seq(1)));
+    assert_eq!(events[1].fact, event());
+}
+
+fn assert_stored(ledger: &dyn Ledger, changes: &mut Changes) {
+    changes.tasks.iter_mut().for_each(|t| t.rev += 1);
+    changes.worktrees.iter_mut().for_each(|w| w.rev += 1);
+    changes.runs.iter_mut().for_each(|r| r.rev += 1);
+    changes.submissions.iter_mut().for_each(|s| s.rev += 1);
+    ledger
+        .read(&mut |view| {
+            for task in &changes.tasks {
+                assert_eq!(view.task(&task.id)?.as_ref(), Some(task));
+            }
+            for worktree in &changes.worktrees {
+                assert_eq!(view.worktree(worktree.id)?.as_ref(), Some(worktree));
+            }
+            for run in &changes.runs {
+                assert_eq!(view.run(run.id)?.as_ref(), Some(run));
+            }
+            for submission in &changes.submissions {
+                assert_eq!(view.submission(submission.id)?.as_ref(), Some(submission));
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// Numbers at the ends of their ranges, and a long text.
+pub fn extreme_numbers_come_back(store: &impl Store) {
+    let ledger = store.open();
+    let mut extreme = Task {
+        priority: i64::MIN,
+        epoch: u64::MAX,
+        run: Some(RunId(u64::MAX)),
+        lease_until: Some(Timestamp(i64::MAX)),
+        created_at: Timestamp(i64::MIN),
+        description: "x".repeat(Task::MAX_DESCRIPTION),
+        ..task("18446744073709551615")
+    };
+    let counters = vec![("big".to_owned(), u64::MAX)];
+    let runs = vec![run(u64::MAX, u64::MAX)];
+    commit(&*ledger, &Changes { tasks: vec![extreme.clone()], runs, counters, ..Changes::default() })
+        .unwrap();
+    extreme.rev = 1;
+    ledger
+        .read(&mut |view| {
+            assert_eq!(view.task(&extreme.id)?.as_ref(), Some(&extreme));
+            assert_eq!(view.counter("big")?, u64::MAX);
+            assert_eq!(view.run(RunId(u64::MAX))?.unwrap().worktree_id.0, u64::MAX);
+            Ok(())
+        })
+        .unwrap();
+}
