@@ -86,7 +86,11 @@ impl Error {
     pub fn io(action: &str, path: impl std::fmt::Display, source: std::io::Error) -> Self {
         let path = biplane_model::sanitize_line(&path.to_string());
         if source.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error()) {
-            return Self::caused(ErrorKind::Failed, format!("the disk is full: `{path}` could not be {action}"), source);
+            return Self::caused(
+                ErrorKind::Failed,
+                format!("the disk is full: `{path}` could not be {action}"),
+                source,
+            );
         }
         Self::caused(ErrorKind::Failed, format!("`{path}` could not be {action}: {}", plain(&source)), source)
     }
@@ -102,11 +106,14 @@ impl From<LedgerError> for Error {
     fn from(error: LedgerError) -> Self {
         let message = error.to_string();
         match &error {
-            LedgerError::Busy { .. } => Self::caused(ErrorKind::Busy, message, error).hint("try again in a moment"),
-            LedgerError::Stale { .. } => Self::caused(ErrorKind::Conflict, message, error).hint("look again and retry"),
-            LedgerError::NewerSchema { .. } => {
-                Self::caused(ErrorKind::Refused, message, error).hint("install the newer biplane that wrote it")
+            LedgerError::Busy { .. } => {
+                Self::caused(ErrorKind::Busy, message, error).hint("try again in a moment")
             }
+            LedgerError::Stale { .. } => {
+                Self::caused(ErrorKind::Conflict, message, error).hint("look again and retry")
+            }
+            LedgerError::NewerSchema { .. } => Self::caused(ErrorKind::Refused, message, error)
+                .hint("install the newer biplane that wrote it"),
             LedgerError::Io { source, action, path } => {
                 let message = format!("the ledger `{path}` could not be {action}: {}", plain(source));
                 Self::caused(ErrorKind::Failed, message, error)
@@ -160,7 +167,9 @@ impl From<GitError> for Error {
             GitError::NoRepository { .. } => {
                 (ErrorKind::Refused, Some("go to a git repository, or make one with `git init`"))
             }
-            GitError::NoCommit => (ErrorKind::Refused, Some("make a first commit: `git commit --allow-empty -m start`")),
+            GitError::NoCommit => {
+                (ErrorKind::Refused, Some("make a first commit: `git commit --allow-empty -m start`"))
+            }
             GitError::UnknownRevision { .. } => (ErrorKind::NotFound, None),
             GitError::RefMoved { .. } => (ErrorKind::Conflict, Some("look again and retry")),
             GitError::Process(SuperviseError::TimedOut { .. }) => (ErrorKind::Busy, None),

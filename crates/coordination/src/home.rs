@@ -46,7 +46,9 @@ impl Home {
                 let root = surroundings.cwd.join(root);
                 if !root.is_dir() {
                     let shown = biplane_model::sanitize_line(root.as_str());
-                    return Err(Error::not_found(format!("`{ROOT_VARIABLE}` names `{shown}`, which is no directory")));
+                    return Err(Error::not_found(format!(
+                        "`{ROOT_VARIABLE}` names `{shown}`, which is no directory"
+                    )));
                 }
                 root
             }
@@ -147,7 +149,8 @@ impl Home {
             Err(e) => return Err(Error::io("read", &path, e)),
         };
         let wanted = ["/.tasks/", "/.worktrees/", "/.team/"];
-        let missing: Vec<_> = wanted.into_iter().filter(|w| !text.lines().any(|line| line.trim() == *w)).collect();
+        let missing: Vec<_> =
+            wanted.into_iter().filter(|w| !text.lines().any(|line| line.trim() == *w)).collect();
         if missing.is_empty() {
             return Ok(false);
         }

@@ -21,6 +21,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use home::{Home, ROOT_VARIABLE, Surroundings};
 pub use recovery::Recovery;
 pub use service::{
-    ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished, GateReport, InitReport, Landing, ListedTask, MergeRequest,
-    Notice, Removal, RemoveRequest, RunReport, RunRequest, Service, Start, Submitted, TaskChange, WorktreeStatusReport,
+    ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished, GateReport, InitReport, Landing,
+    ListedTask, MergeRequest, Notice, Removal, RemoveRequest, RunReport, RunRequest, Service, Start,
+    Submitted, TaskChange, WorktreeStatusReport,
 };

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentName, Label, RepoName, RunId, TaskId, Timestamp, WorktreeName, state::state_machine};
+use crate::{
+    AgentName, Label, ProcessIdentity, RepoName, RunId, TaskId, Timestamp, WorktreeName, state::state_machine,
+};
 
 state_machine! {
     /// A task's state.
@@ -116,9 +118,11 @@ pub struct Task {
     pub epoch: u64,
     /// When the claim ends unless it is renewed; `None` for a claim without end, or none.
     pub lease_until: Option<Timestamp>,
+    /// The process that keeps the claim alive; when it is dead, the claim is void. `None` for a person's claim.
+    pub holder: Option<ProcessIdentity>,
     /// The run that holds the claim.
     pub run: Option<RunId>,
-    /// How often an agent was started on it since it was last pending by a person's word.
+    /// How often its submitted work was sent back since a person last opened it.
     pub attempts: u32,
     /// When it was created.
     pub created_at: Timestamp,

@@ -51,7 +51,7 @@ pub struct TaskView {
     pub lease_until: Option<Timestamp>,
     /// The run that holds the claim.
     pub run: Option<RunId>,
-    /// How often an agent was started on it.
+    /// How often its submitted work was sent back.
     pub attempts: u32,
     /// The repository it is about.
     pub repo: RepoName,

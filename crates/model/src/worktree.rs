@@ -39,6 +39,8 @@ pub enum OperationKind {
     Create,
     /// It is being removed.
     Remove,
+    /// It is being removed, and its task completed by that.
+    RemoveAndComplete,
 }
 
 /// An operation that was begun and has no result yet.

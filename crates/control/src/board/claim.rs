@@ -1,6 +1,6 @@
 //! Claims: one owner at a time, for a time.
 
-use biplane_model::{AgentName, EventKind, NewEvent, RunId, Task, TaskId, TaskStatus, Timestamp};
+use biplane_model::{AgentName, EventKind, NewEvent, ProcessIdentity, Task, TaskId, TaskStatus, Timestamp};
 
 use super::{Guard, changed, changed_as, fence, guarded, readiness, shift};
 use crate::{BoardError, Changes, View};
@@ -17,8 +17,8 @@ pub struct Claim {
     pub owner: AgentName,
     /// How long the claim holds unless it is renewed, in seconds; `None` for without end.
     pub lease_s: Option<u64>,
-    /// The run that will work on it.
-    pub run: Option<RunId>,
+    /// The process that keeps the claim alive; `None` for a person's claim, which only ends by its lease.
+    pub holder: Option<ProcessIdentity>,
     /// What the caller has seen.
     pub guard: Guard,
 }
@@ -55,7 +55,7 @@ pub fn claim(view: &dyn View, claim: &Claim, now: Timestamp) -> Result<(Changes,
     fence(&mut task);
     task.owner = Some(claim.owner.clone());
     task.lease_until = claim.lease_s.map(|s| now.plus_seconds(s));
-    task.run = claim.run;
+    task.holder.clone_from(&claim.holder);
     let mut event = NewEvent::new(EventKind::TaskClaimed);
     if let Some(before) = previous.filter(|p| *p != claim.owner) {
         event = event.with("taken_from", before.to_string());

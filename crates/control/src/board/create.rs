@@ -63,6 +63,7 @@ pub fn create(view: &dyn View, new: &NewTask, now: Timestamp) -> Result<(Changes
         gate: new.gate.clone(),
         epoch: 0,
         lease_until: None,
+        holder: None,
         run: None,
         attempts: 0,
         created_at: now,

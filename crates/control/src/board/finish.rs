@@ -21,6 +21,7 @@ pub fn complete(
     let mut task = guarded(view, id, guard)?;
     shift(&mut task, TaskStatus::Completed, now)?;
     task.lease_until = None;
+    task.holder = None;
     task.run = None;
     task.reason = String::new();
     let mut unblocked = Vec::new();
@@ -60,12 +61,13 @@ pub fn review(
     }
     shift(&mut task, TaskStatus::InReview, now)?;
     task.lease_until = None;
+    task.holder = None;
     task.run = None;
     task.reason = String::new();
     Ok(changed_as(task, EventKind::TaskInReview))
 }
 
-/// Sends a task back to be worked on again: pending, nobody's, with the reason.
+/// Sends a task back to be worked on again: pending, nobody's, with the reason. From review it counts as an attempt.
 ///
 /// # Errors
 /// An illegal move, or the guard.
@@ -77,6 +79,7 @@ pub fn give_back(
     now: Timestamp,
 ) -> Result<(Changes, Task), BoardError> {
     let mut task = guarded(view, id, guard)?;
+    task.attempts += u32::from(task.status == TaskStatus::InReview);
     shift(&mut task, TaskStatus::Pending, now)?;
     fence(&mut task);
     task.owner = None;

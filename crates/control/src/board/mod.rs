@@ -62,6 +62,7 @@ fn shift(task: &mut Task, to: TaskStatus, now: Timestamp) -> Result<(), BoardErr
 fn fence(task: &mut Task) {
     task.epoch += 1;
     task.lease_until = None;
+    task.holder = None;
     task.run = None;
 }
 

@@ -111,7 +111,9 @@ impl Gate {
         }
         match answer {
             Ok(locked) => locked.map_err(|source| LedgerError::of_file(&self.path, "locked", source)),
-            Err(_) => Err(LedgerError::Busy { what: self.what, holder: self.holder(), waited: began.elapsed() }),
+            Err(_) => {
+                Err(LedgerError::Busy { what: self.what, holder: self.holder(), waited: began.elapsed() })
+            }
         }
     }
 

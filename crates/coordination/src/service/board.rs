@@ -92,7 +92,8 @@ impl Service {
             let mut listed = Vec::with_capacity(tasks.len());
             for task in &tasks {
                 let pending = task.status == TaskStatus::Pending;
-                let waits_for = if pending { board::waits_for(task, status_of)? } else { Readiness::default() };
+                let waits_for =
+                    if pending { board::waits_for(task, status_of)? } else { Readiness::default() };
                 listed.push(ListedTask { task: TaskView::new(task, bases.get(&task.id)), waits_for });
             }
             Ok(listed)
@@ -136,7 +137,7 @@ impl Service {
             id: request.id.clone(),
             owner: request.owner.clone(),
             lease_s: Some(request.lease_s.unwrap_or(bounds::PERSON_LEASE_S)),
-            run: None,
+            holder: None,
             guard: Guard::default(),
         };
         let task = self.change(|view, now| Ok(board::claim(view, &claim, now)?))?;

@@ -13,8 +13,8 @@ use biplane_execution::{
     worktrees::{self, AddSpec, Place},
 };
 use biplane_model::{
-    CommitId, EventKind, NewEvent, RunKind, Submission, SubmissionId, SubmissionStatus, TaskId, TaskStatus, Worktree,
-    WorktreeStatus, sanitize, sanitize_line, view::SubmissionView,
+    CommitId, EventKind, NewEvent, RunKind, Submission, SubmissionId, SubmissionStatus, TaskId, TaskStatus,
+    Worktree, WorktreeStatus, sanitize, sanitize_line, view::SubmissionView,
 };
 use camino::Utf8PathBuf;
 
@@ -85,7 +85,9 @@ impl Service {
             };
             match self.try_land(&current, &mut gate, observer) {
                 Ok(Some((checkouts, unblocked))) => return self.landing(id, gate, checkouts, unblocked),
-                Ok(None) => self.say(format!("`{}` moved meanwhile; {id} is made and tested anew", current.target)),
+                Ok(None) => {
+                    self.say(format!("`{}` moved meanwhile; {id} is made and tested anew", current.target))
+                }
                 Err(Refusal::Stop(Stop::Bounce(reason))) => {
                     self.bounce(id, &reason)?;
                     return self.landing(id, gate, Vec::new(), Vec::new());
@@ -137,8 +139,10 @@ impl Service {
             current.onto = Some(tip.clone());
             current.candidate = None;
             current.updated_at = now;
-            let event = NewEvent::new(EventKind::SubmissionTesting).submission(&current).with("onto", tip.as_str());
-            let changes = Changes { submissions: vec![current.clone()], events: vec![event], ..Changes::default() };
+            let event =
+                NewEvent::new(EventKind::SubmissionTesting).submission(&current).with("onto", tip.as_str());
+            let changes =
+                Changes { submissions: vec![current.clone()], events: vec![event], ..Changes::default() };
             current.rev += 1;
             Ok((changes, Some(current)))
         })
@@ -247,7 +251,8 @@ impl Service {
         super::place::ensure_dir(&self.home().worktrees_dir())?;
         let path = self.scratch_path(id);
         let place = {
-            let _held = locks::git(self.home(), "adding a scratch worktree", self.wait_notice("git's worktrees"))?;
+            let _held =
+                locks::git(self.home(), "adding a scratch worktree", self.wait_notice("git's worktrees"))?;
             worktrees::add(git, &AddSpec { path: &path, branch: None, base: candidate })?.place
         };
         place.git().fill()?;
@@ -272,7 +277,10 @@ impl Service {
                 return Err(Error::new(crate::ErrorKind::Conflict, stale));
             }
             if current.status != SubmissionStatus::Testing {
-                return Err(Error::new(crate::ErrorKind::Conflict, format!("{} is {}", current.id, current.status)));
+                return Err(Error::new(
+                    crate::ErrorKind::Conflict,
+                    format!("{} is {}", current.id, current.status),
+                ));
             }
             current.candidate = Some(candidate.clone());
             current.updated_at = now;
@@ -346,7 +354,9 @@ impl Service {
             current.updated_at = now;
             let mut worktree = record(view, current.worktree_id)?;
             if matches!(worktree.status, WorktreeStatus::Active | WorktreeStatus::Kept) {
-                worktree.status = worktree.status.to(WorktreeStatus::Merged, format_args!("worktree `{}`", worktree.name))?;
+                worktree.status = worktree
+                    .status
+                    .to(WorktreeStatus::Merged, format_args!("worktree `{}`", worktree.name))?;
                 worktree.updated_at = now;
             }
             let event = NewEvent::new(EventKind::SubmissionLanded).submission(&current).worktree(&worktree);
@@ -361,7 +371,7 @@ impl Service {
         Ok(unblocked)
     }
 
-    /// Sends a submission's task back with the reason.
+    /// Sends a submission's task back with the reason; to a person, when it was sent back often enough.
     pub(crate) fn bounce(&self, id: SubmissionId, reason: &str) -> Result<()> {
         let over = self.change(|view, now| {
             let mut current = submission(view, id)?;
@@ -374,7 +384,9 @@ impl Service {
             let event = NewEvent::new(EventKind::SubmissionBounced).submission(&current).worktree(&worktree);
             changes.events.push(event.error(&current.reason));
             if let Some(task) = &current.task {
-                match board::give_back(view, task, &current.reason, guard_of(&current), now) {
+                let again = view.task(task)?.is_some_and(|t| t.attempts < self.settings().revisions);
+                let send = if again { board::give_back } else { board::block };
+                match send(view, task, &current.reason, guard_of(&current), now) {
                     Ok((back, _)) => {
                         changes.tasks.extend(back.tasks);
                         changes.events.extend(back.events);
@@ -434,7 +446,9 @@ impl From<GitError> for Refusal {
 
 /// Why the submission's claim no longer counts, when it doesn't.
 fn superseded(view: &dyn View, current: &Submission) -> Result<Option<String>> {
-    let Some(task) = current.task.as_ref().map(|id| view.task(id)).transpose()?.flatten() else { return Ok(None) };
+    let Some(task) = current.task.as_ref().map(|id| view.task(id)).transpose()?.flatten() else {
+        return Ok(None);
+    };
     if task.epoch != current.epoch {
         return Ok(Some(format!("task {} was claimed anew since {} was submitted", task.id, current.id)));
     }
@@ -475,7 +489,11 @@ fn complete_landed(
 
 fn conflict_reason(target: &str, files: &[ConflictedFile]) -> String {
     let named = files.iter().take(bounds::CONFLICTS_NAMED).map(|f| {
-        if f.path.is_empty() { "directories moved differently on the two sides".to_owned() } else { format!("`{}` {}", sanitize_line(&f.path), f.sides()) }
+        if f.path.is_empty() {
+            "directories moved differently on the two sides".to_owned()
+        } else {
+            format!("`{}` {}", sanitize_line(&f.path), f.sides())
+        }
     });
     let more = files.len().saturating_sub(bounds::CONFLICTS_NAMED);
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
@@ -492,7 +510,9 @@ fn shown_place(checkout: &Git) -> String {
 
 fn stays_behind(checkout: &Git, target: &str) -> String {
     let (place, target) = (shown_place(checkout), sanitize_line(target));
-    format!("`{place}` has uncommitted work and was left as it is, off the branch; `git switch {target}` in it brings it along")
+    format!(
+        "`{place}` has uncommitted work and was left as it is, off the branch; `git switch {target}` in it brings it along"
+    )
 }
 
 fn not_brought_along(checkout: &Git, old: &CommitId, new: &CommitId) -> String {

@@ -30,6 +30,11 @@ pub use run::{RunReport, RunRequest};
 pub use submit::{MergeRequest, Submitted};
 pub use worktree::{Diff, WorktreeStatusReport};
 
+pub(crate) use {
+    place::record,
+    run::{Job, marker},
+};
+
 use crate::{
     error::{Error, Result},
     home::{Home, Surroundings},
@@ -179,9 +184,12 @@ impl Service {
             Ok(repaired) if repaired.files.is_empty() => {}
             Ok(repaired) => {
                 let count = repaired.files.len();
-                let files = repaired.files.iter().take(5).map(|f| format!("`{f}`")).collect::<Vec<_>>().join(", ");
+                let files =
+                    repaired.files.iter().take(5).map(|f| format!("`{f}`")).collect::<Vec<_>>().join(", ");
                 let more = if count > 5 { format!(" and {} more", count - 5) } else { String::new() };
-                self.say(format!("written anew, because something else had changed or deleted it: {files}{more}"));
+                self.say(format!(
+                    "written anew, because something else had changed or deleted it: {files}{more}"
+                ));
             }
             Err(error) => self.say(format!("the views are not up to date: {error}")),
         }

@@ -6,8 +6,8 @@ use biplane_execution::{
     worktrees::{self, AddSpec, BranchFault, Place},
 };
 use biplane_model::{
-    AgentName, CommitId, EventKind, NewEvent, Operation, OperationKind, RepoName, TaskId, Timestamp, Worktree,
-    WorktreeId, WorktreeName, WorktreeStatus, view::WorktreeView,
+    AgentName, CommitId, EventKind, NewEvent, Operation, OperationKind, RepoName, TaskId, Timestamp,
+    Worktree, WorktreeId, WorktreeName, WorktreeStatus, view::WorktreeView,
 };
 use camino::Utf8Path;
 
@@ -65,8 +65,11 @@ impl Service {
     fn intend_create(&self, wish: &CreateWorktree, base_ref: &str, base: &CommitId) -> Result<Worktree> {
         let path = self.home().worktrees_dir().join(wish.name.as_str());
         if path.as_std_path().symlink_metadata().is_ok() && self.live(&wish.name)?.is_none() {
-            return Err(Error::new(ErrorKind::Conflict, format!("`.worktrees/{}` exists already", wish.name))
-                .hint("move it away, or choose another name"));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("`.worktrees/{}` exists already", wish.name),
+            )
+            .hint("move it away, or choose another name"));
         }
         let recorded = self.home().recorded(&path);
         self.change(|view, now| {
@@ -146,15 +149,17 @@ impl Service {
         self.worktree_view(id)
     }
 
-    fn not_created(&self, id: WorktreeId, why: &Error) -> Result<()> {
+    pub(crate) fn not_created(&self, id: WorktreeId, why: &Error) -> Result<()> {
         self.change(|view, now| {
             let mut worktree = record(view, id)?;
-            worktree.status = worktree.status.to(WorktreeStatus::Removed, format_args!("worktree {}", worktree.name))?;
+            worktree.status =
+                worktree.status.to(WorktreeStatus::Removed, format_args!("worktree {}", worktree.name))?;
             worktree.operation = None;
             worktree.removed_at = Some(now);
             worktree.updated_at = now;
             worktree.task = None;
-            let event = NewEvent::new(EventKind::WorktreeCreateFailed).worktree(&worktree).error(why.to_string());
+            let event =
+                NewEvent::new(EventKind::WorktreeCreateFailed).worktree(&worktree).error(why.to_string());
             Ok((Changes { worktrees: vec![worktree], events: vec![event], ..Changes::default() }, ()))
         })
     }
@@ -238,7 +243,8 @@ fn refuse_taken_name(view: &dyn View, name: &WorktreeName) -> Result<()> {
 }
 
 fn branch_taken(fault: BranchFault) -> Error {
-    Error::new(ErrorKind::Conflict, fault.to_string()).hint("choose another name, or delete or rename the branch")
+    Error::new(ErrorKind::Conflict, fault.to_string())
+        .hint("choose another name, or delete or rename the branch")
 }
 
 /// Makes the directory, which must be a real one.
@@ -247,7 +253,11 @@ pub(crate) fn ensure_dir(dir: &Utf8Path) -> Result<()> {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
             let is_real = dir.as_std_path().symlink_metadata().is_ok_and(|m| m.is_dir());
-            if is_real { Ok(()) } else { Err(Error::refused(format!("`{dir}` is not a directory but a link or a file"))) }
+            if is_real {
+                Ok(())
+            } else {
+                Err(Error::refused(format!("`{dir}` is not a directory but a link or a file")))
+            }
         }
         Err(e) => Err(Error::io("created", dir, e)),
     }

@@ -6,8 +6,8 @@ use biplane_execution::{
     worktrees::{self, Held, OwnershipFault, Place, Snapshot, Standing},
 };
 use biplane_model::{
-    EventKind, NewEvent, Operation, OperationKind, SubmissionStatus, TaskId, Worktree, WorktreeId, WorktreeName,
-    WorktreeStatus, view::WorktreeView,
+    CommitId, EventKind, NewEvent, Operation, OperationKind, SubmissionStatus, TaskId, Worktree, WorktreeId,
+    WorktreeName, WorktreeStatus, view::WorktreeView,
 };
 use camino::Utf8PathBuf;
 
@@ -111,7 +111,8 @@ impl Service {
     }
 
     fn would_remove(&self, worktree: &Worktree, standing: &Standing) -> Result<Removal> {
-        let mut would = vec![format!("delete `{}`", worktree.path), format!("delete the branch `{}`", worktree.branch)];
+        let mut would =
+            vec![format!("delete `{}`", worktree.path), format!("delete the branch `{}`", worktree.branch)];
         let (dirty, ignored) = (standing.state.dirty_files(), standing.state.ignored.len());
         if dirty > 0 || ignored > 0 || !standing.unlanded.is_empty() {
             let commits: u64 = standing.unlanded.iter().map(|u| u.commits).sum();
@@ -128,14 +129,24 @@ impl Service {
             if !worktree.status.is_live() {
                 return Err(super::place::no_worktree(&request.name));
             }
-            if request.closing == Closing::CompleteTask && let Some(id) = &worktree.task {
+            if request.closing == Closing::CompleteTask
+                && let Some(id) = &worktree.task
+            {
                 // Whether it can be completed is found out before anything is touched.
                 board::complete(view, id, guard, now)?;
             }
-            worktree.operation = Some(Operation { kind: OperationKind::Remove, by: self.me() });
+            let kind = match request.closing {
+                Closing::LeaveTask => OperationKind::Remove,
+                Closing::CompleteTask => OperationKind::RemoveAndComplete,
+            };
+            worktree.operation = Some(Operation { kind, by: self.me() });
             worktree.reason = biplane_model::clip(&biplane_model::sanitize(&request.reason), 1000);
             worktree.updated_at = now;
-            let event = about_task(view, NewEvent::new(EventKind::WorktreeRemoveBefore).worktree(&worktree), &worktree)?;
+            let event = about_task(
+                view,
+                NewEvent::new(EventKind::WorktreeRemoveBefore).worktree(&worktree),
+                &worktree,
+            )?;
             Ok((Changes { worktrees: vec![worktree], events: vec![event], ..Changes::default() }, ()))
         })
     }
@@ -156,7 +167,7 @@ impl Service {
             git.make_durable(&worktree.base, &snapshot.commit, crate::files::time_of(worktree.created_at.0))?;
         }
         let owned = worktrees::prove(place)?;
-        let aside = self.home().worktrees_dir().join(format!(".removed-{}", worktree.id));
+        let aside = self.aside(worktree.id);
         worktrees::move_aside(&owned, &aside)?;
         let branch_left = self.forget_in_git(&git, worktree, standing)?;
         Ok((snapshot, branch_left, aside))
@@ -175,23 +186,35 @@ impl Service {
             return stays;
         }
         let name = format!("refs/heads/{}", worktree.branch);
-        match git.update_ref(&RefUpdate { name: &name, old: Some(tip), new: None, why: "biplane: worktree removed" }) {
+        match git.update_ref(&RefUpdate {
+            name: &name,
+            old: Some(tip),
+            new: None,
+            why: "biplane: worktree removed",
+        }) {
             Ok(()) => Ok(None),
             Err(GitError::RefMoved { .. }) => stays,
             Err(error) => Err(error.into()),
         }
     }
 
-    fn removed(&self, request: &RemoveRequest, id: WorktreeId, snapshot: Option<&Snapshot>) -> Result<Vec<TaskId>> {
+    fn removed(
+        &self,
+        request: &RemoveRequest,
+        id: WorktreeId,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Vec<TaskId>> {
         self.change(|view, now| {
             let mut worktree = record(view, id)?;
             let mut changes = Changes::default();
             if let Some(snapshot) = snapshot {
                 let event = NewEvent::new(EventKind::WorktreeSnapshot).worktree(&worktree);
-                let event = event.with("ref", snapshot.name.as_str()).with("commit", snapshot.commit.as_str());
+                let event =
+                    event.with("ref", snapshot.name.as_str()).with("commit", snapshot.commit.as_str());
                 changes.events.push(event);
             }
-            worktree.status = worktree.status.to(WorktreeStatus::Removed, format_args!("worktree `{}`", worktree.name))?;
+            worktree.status =
+                worktree.status.to(WorktreeStatus::Removed, format_args!("worktree `{}`", worktree.name))?;
             worktree.operation = None;
             worktree.removed_at = Some(now);
             worktree.updated_at = now;
@@ -222,12 +245,13 @@ impl Service {
         })
     }
 
-    fn not_removed(&self, id: WorktreeId, why: &Error) -> Result<()> {
+    pub(crate) fn not_removed(&self, id: WorktreeId, why: &Error) -> Result<()> {
         self.change(|view, now| {
             let mut worktree = record(view, id)?;
             worktree.operation = None;
             worktree.updated_at = now;
-            let event = NewEvent::new(EventKind::WorktreeRemoveFailed).worktree(&worktree).error(why.to_string());
+            let event =
+                NewEvent::new(EventKind::WorktreeRemoveFailed).worktree(&worktree).error(why.to_string());
             let event = about_task(view, event, &worktree)?;
             Ok((Changes { worktrees: vec![worktree], events: vec![event], ..Changes::default() }, ()))
         })
@@ -253,17 +277,41 @@ impl Service {
         {
             let _held = locks::git(self.home(), "finishing a removal", None)?;
             worktrees::delete_entry(&git, &self.home().absolute(&worktree.path))?;
+            self.drop_held_branch(&git, worktree)?;
         }
+        let completes =
+            worktree.operation.as_ref().is_some_and(|o| o.kind == OperationKind::RemoveAndComplete);
         let request = RemoveRequest {
             name: worktree.name.clone(),
             force: true,
-            closing: Closing::LeaveTask,
+            closing: if completes { Closing::CompleteTask } else { Closing::LeaveTask },
             reason: worktree.reason.clone(),
             dry_run: false,
         };
         self.removed(&request, worktree.id, None)?;
-        let aside = self.home().worktrees_dir().join(format!(".removed-{}", worktree.id));
-        Ok(worktrees::delete_aside(&aside)?)
+        Ok(worktrees::delete_aside(&self.aside(worktree.id))?)
+    }
+
+    /// Where a worktree that is being removed is put aside. No worktree's name starts with a dot.
+    fn aside(&self, id: WorktreeId) -> Utf8PathBuf {
+        self.home().worktrees_dir().join(format!(".removed-{id}"))
+    }
+
+    /// Deletes the branch of a worktree that is gone, when its tip is landed or a snapshot holds it.
+    fn drop_held_branch(&self, git: &Git, worktree: &Worktree) -> Result<()> {
+        let Some(tip) = git.branch_tip(&worktree.branch)? else { return Ok(()) };
+        let mut holders: Vec<CommitId> = vec![worktree.base.clone()];
+        holders.extend(self.target().ok().map(|t| git.branch_tip(&t)).transpose()?.flatten());
+        let snapshots = git.refs_below(&format!("{}{}/", worktrees::SNAPSHOT_REFS, worktree.name))?;
+        holders.extend(snapshots.into_iter().map(|(_, commit)| commit));
+        for holder in holders {
+            if git.is_ancestor(&tip, &holder)? {
+                let name = format!("refs/heads/{}", worktree.branch);
+                let why = "biplane: worktree removed";
+                return Ok(git.update_ref(&RefUpdate { name: &name, old: Some(&tip), new: None, why })?);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -9,13 +9,14 @@ use std::{
 use biplane_control::{Changes, board};
 use biplane_execution::{
     supervise::{
-        self, Echo, EnvChanges, How, Input, LogSpec, Marker, RunExit, RunObserver, RunSpec, SuperviseError, Tick,
+        self, Echo, EnvChanges, How, Input, LogSpec, Marker, RunExit, RunObserver, RunSpec, SuperviseError,
+        Tick,
     },
     worktrees,
 };
 use biplane_model::{
-    AgentName, EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunId, RunKind, RunStatus, TaskId, Worktree,
-    WorktreeName, view::RunView,
+    AgentName, EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunId, RunKind, RunStatus, TaskId,
+    Worktree, WorktreeName, view::RunView,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -96,7 +97,11 @@ impl Service {
             Some(id) => self.look(|view| Ok(view.task(id)?.map_or(0, |t| t.epoch)))?,
             None => 0,
         };
-        let timeout = if request.interactive { None } else { Some(request.timeout.unwrap_or(self.settings().run_timeout)) };
+        let timeout = if request.interactive {
+            None
+        } else {
+            Some(request.timeout.unwrap_or(self.settings().run_timeout))
+        };
         self.execute(Job {
             kind: RunKind::Command,
             worktree,
@@ -125,7 +130,11 @@ impl Service {
         let job = Job { interactive: job.interactive, ..job };
         let ended = self.supervise(job, &run, &dir);
         let (how, strays, error) = match &ended {
-            Ok(exit) => (Some(exit.how), exit.strays.iter().map(|s| format!("{} ({})", s.pid, s.command)).collect(), exit.log_error.clone()),
+            Ok(exit) => (
+                Some(exit.how),
+                exit.strays.iter().map(|s| format!("{} ({})", s.pid, s.command)).collect(),
+                exit.log_error.clone(),
+            ),
             Err(error) => (None, Vec::new(), Some(error.to_string())),
         };
         let run = self.end_run(run.id, how, error.as_deref())?;
@@ -163,11 +172,15 @@ impl Service {
                 rev: 0,
             };
             let mut changes = Changes { counters: vec![("run".to_owned(), number)], ..Changes::default() };
-            let mut event = NewEvent::new(EventKind::WorktreeRunBefore).run(&run).with("kind", job.kind.as_str());
+            let mut event =
+                NewEvent::new(EventKind::WorktreeRunBefore).run(&run).with("kind", job.kind.as_str());
             if job.kind != RunKind::Gate {
                 let mut worktree = record(view, job.worktree.id)?;
                 if !worktree.status.is_live() || worktree.operation.is_some() {
-                    return Err(Error::new(crate::ErrorKind::Busy, format!("worktree `{}` is being created or removed", worktree.name)));
+                    return Err(Error::new(
+                        crate::ErrorKind::Busy,
+                        format!("worktree `{}` is being created or removed", worktree.name),
+                    ));
                 }
                 worktree.last_command_at = Some(now);
                 worktree.last_command_preview.clone_from(&preview);
@@ -200,7 +213,8 @@ impl Service {
             set.insert("BIPLANE_PROMPT_FILE".to_owned(), file.into_string());
         }
         set.extend(job.env);
-        let (program, args) = job.command.split_first().ok_or_else(|| Error::usage("there is no command to run"))?;
+        let (program, args) =
+            job.command.split_first().ok_or_else(|| Error::usage("there is no command to run"))?;
         let mut spec = RunSpec::new(program, Marker::new(RUN_VARIABLE, run.id.to_string()));
         spec.marker = Marker::new(RUN_MARK, self.mark(run.id));
         spec.args = args.iter().map(Into::into).collect();
@@ -212,8 +226,10 @@ impl Service {
         spec.echo = job.echo;
         spec.timeout = job.timeout;
         spec.foreground = job.foreground;
-        let lease = job.renew.then(|| job.task.clone()).flatten().map(|task| Lease { task, epoch: job.epoch });
-        let mut watch = Watch { service: self, run: run.id, lease, renewed: Instant::now(), inner: job.observer };
+        let lease =
+            job.renew.then(|| job.task.clone()).flatten().map(|task| Lease { task, epoch: job.epoch });
+        let mut watch =
+            Watch { service: self, run: run.id, lease, renewed: Instant::now(), inner: job.observer };
         let exit = if job.interactive {
             supervise::interactive(&spec, &mut watch)
         } else {
@@ -227,7 +243,8 @@ impl Service {
         match error {
             SuperviseError::NotFound { program } => {
                 let shown = biplane_model::sanitize_line(&program);
-                Error::not_found(format!("there is no program `{shown}` on PATH")).hint("install it, or give its path")
+                Error::not_found(format!("there is no program `{shown}` on PATH"))
+                    .hint("install it, or give its path")
             }
             other => other.into(),
         }
@@ -265,7 +282,8 @@ impl Service {
     }
 
     fn end_run(&self, id: RunId, how: Option<How>, error: Option<&str>) -> Result<Run> {
-        let before = self.look(|view| view.run(id)?.ok_or_else(|| Error::not_found(format!("there is no run {id}"))))?;
+        let before =
+            self.look(|view| view.run(id)?.ok_or_else(|| Error::not_found(format!("there is no run {id}"))))?;
         let worktree = self.look(|view| record(view, before.worktree_id))?;
         // A gate's work is the candidate, whose worktree is gone already.
         let evidence = if before.kind == RunKind::Gate { None } else { Some(self.evidence(&worktree)) };
@@ -279,7 +297,9 @@ impl Service {
                 Some(How::Exited(0)) => (RunStatus::Succeeded, EventKind::WorktreeRunAfter),
                 Some(How::TimedOut) => (RunStatus::TimedOut, EventKind::WorktreeRunTimeout),
                 Some(How::Stopped(_)) => (RunStatus::Cancelled, EventKind::WorktreeRunAfter),
-                Some(How::Exited(_) | How::Signalled(_)) | None => (RunStatus::Failed, EventKind::WorktreeRunAfter),
+                Some(How::Exited(_) | How::Signalled(_)) | None => {
+                    (RunStatus::Failed, EventKind::WorktreeRunAfter)
+                }
             };
             run.status = end_status(run.status, status, id)?;
             run.ended_at = Some(now);
@@ -294,7 +314,8 @@ impl Service {
                 Some(Err(unknown)) if run.error.is_empty() => run.error = unknown.to_string(),
                 _ => {}
             }
-            let mut event = NewEvent::new(kind).run(&run).worktree(&record(view, run.worktree_id)?).error(&run.error);
+            let mut event =
+                NewEvent::new(kind).run(&run).worktree(&record(view, run.worktree_id)?).error(&run.error);
             if let Some(task) = run.task.as_ref().map(|id| view.task(id)).transpose()?.flatten() {
                 event = event.task(&task);
             }

@@ -51,11 +51,21 @@ impl Service {
     /// When there is uncommitted work, nothing to submit, another branch checked out, or the caller's claim was replaced.
     pub fn submit(&self, request: &MergeRequest) -> Result<Submitted> {
         let worktree = self.need(&request.name)?;
-        let target = self.target()?;
-        let head = self.submittable(&worktree, &target)?;
-        let (gate, gate_from) = self.gate_of(request, &worktree)?;
-        let strategy = request.strategy.unwrap_or(self.settings().strategy);
         let guard = worktree.task.as_ref().map(|id| self.guard_for(id, None)).unwrap_or_default();
+        self.submit_as(request, &worktree, guard)
+    }
+
+    /// As [`Service::submit`], for whoever holds the claim that `guard` names.
+    pub(crate) fn submit_as(
+        &self,
+        request: &MergeRequest,
+        worktree: &Worktree,
+        guard: Guard,
+    ) -> Result<Submitted> {
+        let target = self.target()?;
+        let head = self.submittable(worktree, &target)?;
+        let (gate, gate_from) = self.gate_of(request, worktree)?;
+        let strategy = request.strategy.unwrap_or(self.settings().strategy);
         let id = self.change(|view, now| {
             let worktree = record(view, worktree.id)?;
             let mut changes = Changes::default();
@@ -92,7 +102,8 @@ impl Service {
                 changes.tasks.extend(review.tasks);
                 changes.events.extend(review.events);
             }
-            let mut event = NewEvent::new(EventKind::SubmissionQueued).submission(&submission).worktree(&worktree);
+            let mut event =
+                NewEvent::new(EventKind::SubmissionQueued).submission(&submission).worktree(&worktree);
             if let Some(task) = &reviewed {
                 event = event.task(task);
             }
@@ -110,9 +121,13 @@ impl Service {
         let name = &worktree.name;
         let standing = self.standing(worktree, WithIgnored::No)?;
         if standing.state.branch.as_deref() != Some(worktree.branch.as_str()) {
-            let on = standing.state.branch.as_deref().map_or("no branch".to_owned(), biplane_model::sanitize_line);
-            return Err(Error::refused(format!("worktree `{name}` is on {on}, not on its branch `{}`", worktree.branch))
-                .hint(format!("in it: `git switch {}`", worktree.branch)));
+            let on =
+                standing.state.branch.as_deref().map_or("no branch".to_owned(), biplane_model::sanitize_line);
+            return Err(Error::refused(format!(
+                "worktree `{name}` is on {on}, not on its branch `{}`",
+                worktree.branch
+            ))
+            .hint(format!("in it: `git switch {}`", worktree.branch)));
         }
         let dirty = standing.state.dirty_files();
         if dirty > 0 {
@@ -121,18 +136,27 @@ impl Service {
                 .hint("commit it or throw it away first: what is submitted is the branch"));
         }
         let head = standing.state.head.clone().filter(|head| *head != worktree.base).ok_or_else(|| {
-            Error::refused(format!("worktree `{name}` has no commits since its base, so there is nothing to submit"))
+            Error::refused(format!(
+                "worktree `{name}` has no commits since its base, so there is nothing to submit"
+            ))
         })?;
         let git = self.home().git()?;
         git.make_durable(&worktree.base, &head, crate::files::time_of(worktree.created_at.0))?;
         if git.branch_tip(target)?.is_none() {
-            return Err(Error::not_found(format!("there is no branch `{}` to land on", biplane_model::sanitize_line(target))));
+            return Err(Error::not_found(format!(
+                "there is no branch `{}` to land on",
+                biplane_model::sanitize_line(target)
+            )));
         }
         Ok(head)
     }
 
     /// The gate, and where it comes from: the request, the task, the settings, or a guess.
-    pub(crate) fn gate_of(&self, request: &MergeRequest, worktree: &Worktree) -> Result<(Option<String>, &'static str)> {
+    pub(crate) fn gate_of(
+        &self,
+        request: &MergeRequest,
+        worktree: &Worktree,
+    ) -> Result<(Option<String>, &'static str)> {
         if let Some(gate) = &request.gate {
             return Ok((gate.clone(), "as asked"));
         }
@@ -147,7 +171,9 @@ impl Service {
             return Ok((Some(gate.clone()), "from biplane.toml"));
         }
         match settings::guess_gate(&self.home().root) {
-            Some(gate) if !self.settings().from_file => Ok((Some(gate.to_owned()), "guessed; `biplane init` writes it down")),
+            Some(gate) if !self.settings().from_file => {
+                Ok((Some(gate.to_owned()), "guessed; `biplane init` writes it down"))
+            }
             _ => Ok((None, "none is set")),
         }
     }
@@ -159,7 +185,12 @@ impl Service {
         if git.find_commit(&name)?.is_some() {
             return Ok(());
         }
-        Ok(git.update_ref(&RefUpdate { name: &name, old: None, new: Some(head), why: "biplane: submitted" })?)
+        Ok(git.update_ref(&RefUpdate {
+            name: &name,
+            old: None,
+            new: Some(head),
+            why: "biplane: submitted",
+        })?)
     }
 
     /// Deletes the ref of a submission that is over.
@@ -170,7 +201,12 @@ impl Service {
             return Ok(());
         }
         let head = &submission.head;
-        Ok(git.update_ref(&RefUpdate { name: &name, old: Some(head), new: None, why: "biplane: submission over" })?)
+        Ok(git.update_ref(&RefUpdate {
+            name: &name,
+            old: Some(head),
+            new: None,
+            why: "biplane: submission over",
+        })?)
     }
 
     pub(crate) fn submission(&self, id: SubmissionId) -> Result<Submission> {
@@ -213,7 +249,9 @@ fn replace_open(
         open.status = open.status.to(SubmissionStatus::Withdrawn, open.id)?;
         open.updated_at = now;
         open.reason = "a newer head was submitted".to_owned();
-        changes.events.push(NewEvent::new(EventKind::SubmissionWithdrawn).submission(&open).error(&open.reason));
+        changes
+            .events
+            .push(NewEvent::new(EventKind::SubmissionWithdrawn).submission(&open).error(&open.reason));
         changes.submissions.push(open);
     }
     Ok(None)

@@ -146,7 +146,8 @@ impl Service {
         self.change(|view, now| {
             let mut worktree = record(view, worktree.id)?;
             if worktree.status != WorktreeStatus::Kept {
-                worktree.status = worktree.status.to(WorktreeStatus::Kept, format_args!("worktree `{name}`"))?;
+                worktree.status =
+                    worktree.status.to(WorktreeStatus::Kept, format_args!("worktree `{name}`"))?;
             }
             worktree.reason = biplane_model::clip(&biplane_model::sanitize(reason), 1000);
             worktree.kept_at = Some(now);
@@ -186,7 +187,11 @@ impl Service {
     }
 
     /// Where the work in a worktree stands, against the target.
-    pub(crate) fn standing(&self, worktree: &biplane_model::Worktree, ignored: WithIgnored) -> Result<Standing> {
+    pub(crate) fn standing(
+        &self,
+        worktree: &biplane_model::Worktree,
+        ignored: WithIgnored,
+    ) -> Result<Standing> {
         let place = worktrees::prove(&self.place(worktree)?)?.place;
         // Without a target (a detached main checkout, say) every commit counts as unlanded.
         let target = match self.target() {

@@ -33,7 +33,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// A sentence that says what is allowed.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let shown = biplane_model::clip(&biplane_model::sanitize_line(text), 40);
-    let fault = || format!("`{shown}` is no size: use a number with `K`, `M` or `G`, such as `10M`, from `4K` on");
+    let fault =
+        || format!("`{shown}` is no size: use a number with `K`, `M` or `G`, such as `10M`, from `4K` on");
     let text = text.trim();
     let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let number: u64 = digits.parse().map_err(|_| fault())?;
@@ -54,7 +55,10 @@ mod tests {
     #[test]
     fn durations() {
         let of = |t| parse_duration(t).map(|d| d.as_secs());
-        assert_eq!((of("90"), of("90s"), of("5m"), of("2h"), of("1d")), (Ok(90), Ok(90), Ok(300), Ok(7200), Ok(86_400)));
+        assert_eq!(
+            (of("90"), of("90s"), of("5m"), of("2h"), of("1d")),
+            (Ok(90), Ok(90), Ok(300), Ok(7200), Ok(86_400))
+        );
         for text in ["", "0", "-1", "1.5s", "5 minutes", "99999999999999999999d", "400d", "s"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }

@@ -6,7 +6,8 @@ use camino::Utf8Path;
 pub fn guess_gate(root: &Utf8Path) -> Option<&'static str> {
     let has = |name: &str| root.join(name).is_file();
     let says = |name: &str, word: &str| {
-        std::fs::read_to_string(root.join(name)).is_ok_and(|text| text.lines().any(|line| line.contains(word)))
+        std::fs::read_to_string(root.join(name))
+            .is_ok_and(|text| text.lines().any(|line| line.contains(word)))
     };
     if has("Cargo.toml") {
         return Some("cargo test");
@@ -28,7 +29,8 @@ pub fn guess_gate(root: &Utf8Path) -> Option<&'static str> {
     }
     let makefile = ["GNUmakefile", "makefile", "Makefile"].into_iter().find(|name| has(name))?;
     let text = std::fs::read_to_string(root.join(makefile)).ok()?;
-    let has_target = |target: &str| text.lines().any(|line| line.split(':').next() == Some(target) && line.contains(':'));
+    let has_target =
+        |target: &str| text.lines().any(|line| line.split(':').next() == Some(target) && line.contains(':'));
     if has_target("test") {
         return Some("make test");
     }

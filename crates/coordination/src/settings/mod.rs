@@ -63,6 +63,9 @@ pub struct Agent {
     pub timeout: Duration,
     /// Variables set in its environment.
     pub env: BTreeMap<String, String>,
+    /// Whether it can go on in a worktree where an earlier attempt has left work. If not, every attempt begins in a
+    /// fresh worktree at the target's tip, and what was there is in a snapshot.
+    pub resume: bool,
 }
 
 /// How an agent gets its prompt. `BIPLANE_PROMPT_FILE` names a file with it in every case.
@@ -119,6 +122,8 @@ struct FileAgent {
     timeout: Option<toml::Spanned<String>>,
     #[serde(default)]
     env: BTreeMap<String, String>,
+    #[serde(default)]
+    resume: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -149,7 +154,10 @@ impl Settings {
             Err(e) => return Err(Error::io("read", path, e)),
         };
         if size > bounds::SETTINGS_BYTES {
-            return Err(Error::usage(format!("`{}` is larger than 1 MiB", path.file_name().unwrap_or_default())));
+            return Err(Error::usage(format!(
+                "`{}` is larger than 1 MiB",
+                path.file_name().unwrap_or_default()
+            )));
         }
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
         Self::parse(&text)
@@ -170,13 +178,17 @@ impl Settings {
         let mut agents = BTreeMap::new();
         for (name, agent) in &file.agents {
             let span = agent.span();
-            let name: AgentName = name.parse().map_err(|e: biplane_model::InvalidName| at(span.clone(), e.to_string()))?;
+            let name: AgentName =
+                name.parse().map_err(|e: biplane_model::InvalidName| at(span.clone(), e.to_string()))?;
             agents.insert(name, read_agent(agent.get_ref(), span.start, &at, &duration)?);
         }
         let agent = match &file.agent {
             None => None,
             Some(v) => {
-                let name = v.get_ref().parse().map_err(|e: biplane_model::InvalidName| at(v.span(), e.to_string()))?;
+                let name = v
+                    .get_ref()
+                    .parse()
+                    .map_err(|e: biplane_model::InvalidName| at(v.span(), e.to_string()))?;
                 if !agents.contains_key(&name) {
                     let why = format!("there is no `[agents.{name}]`");
                     return Err(at(v.span(), why));
@@ -224,9 +236,12 @@ fn read_agent(
     if agent.command.first().is_none_or(|program| program.trim().is_empty()) {
         return Err(at(start..start, "an agent's `command` names a program".to_owned()));
     }
-    Ok(Agent::new(agent.command.clone(), agent.prompt)
-        .with_timeout(duration(&agent.timeout, bounds::AGENT_TIMEOUT)?)
-        .with_env(agent.env.clone()))
+    Ok(Agent {
+        timeout: duration(&agent.timeout, bounds::AGENT_TIMEOUT)?,
+        env: agent.env.clone(),
+        resume: agent.resume,
+        ..Agent::new(agent.command.clone(), agent.prompt)
+    })
 }
 
 impl Agent {
@@ -235,15 +250,7 @@ impl Agent {
     pub fn new(command: Vec<String>, prompt: Option<PromptBy>) -> Self {
         let has_place = command.iter().any(|word| word.contains("{prompt}"));
         let prompt = prompt.unwrap_or(if has_place { PromptBy::Argument } else { PromptBy::Stdin });
-        Self { command, prompt, timeout: bounds::AGENT_TIMEOUT, env: BTreeMap::new() }
-    }
-
-    fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
-    }
-
-    fn with_env(self, env: BTreeMap<String, String>) -> Self {
-        Self { env, ..self }
+        Self { command, prompt, timeout: bounds::AGENT_TIMEOUT, env: BTreeMap::new(), resume: false }
     }
 }
 
@@ -323,7 +330,10 @@ mod tests {
             "`biplane.toml` line 2, key `gaet`: unknown field `gaet`, expected one of `target`, `gate`, `gate_timeout`, \
              `strategy`, `agent`, `agents`, `up`, `limits` | did you mean `gate`?"
         );
-        assert!(error("\n[up]\nagents = \"four\"").starts_with("`biplane.toml` line 3, key `agents`: invalid type: string"));
+        assert!(
+            error("\n[up]\nagents = \"four\"")
+                .starts_with("`biplane.toml` line 3, key `agents`: invalid type: string")
+        );
         assert_eq!(error("[up]\nagents = 0"), "`biplane.toml` line 2, key `agents`: use 1 to 256");
         assert!(error("gate = ").starts_with("`biplane.toml` line 1, key `gate`: "));
         assert_eq!(

@@ -27,6 +27,7 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # prompt = "argument"        # or "stdin", or "file"
 # timeout = "1h"
 # env = {{ MY_AGENT_MODE = "batch" }}
+# resume = false             # true: a new attempt goes on where the last one stopped, instead of in a fresh worktree
 
 # [up]
 # agents = 2                 # how many at once

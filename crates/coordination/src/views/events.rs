@@ -47,13 +47,19 @@ pub(super) fn stale(home: &Home, newest: Seq) -> Result<Option<Lag>> {
         None if newest == Seq(0) => None,
         None => Some(Lag::Missing),
         Some(false) => {
-            let last = last_seq(&path).filter(|seq| carries(&path, FILE, seq.0) == Some(true) && *seq < newest);
+            let last =
+                last_seq(&path).filter(|seq| carries(&path, FILE, seq.0) == Some(true) && *seq < newest);
             Some(last.map_or(Lag::Damaged, Lag::After))
         }
     })
 }
 
-pub(super) fn write(home: &Home, ledger: &dyn Ledger, lag: Option<Lag>, repaired: &mut Repaired) -> Result<()> {
+pub(super) fn write(
+    home: &Home,
+    ledger: &dyn Ledger,
+    lag: Option<Lag>,
+    repaired: &mut Repaired,
+) -> Result<()> {
     let path = home.root.join(FILE);
     match lag {
         None => Ok(()),

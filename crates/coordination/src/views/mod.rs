@@ -13,8 +13,8 @@ mod worktrees;
 
 use biplane_control::{Ledger, LedgerExt};
 use biplane_model::TaskId;
-pub(crate) use worktrees::view_of as worktree_view;
 use camino::Utf8PathBuf;
+pub(crate) use worktrees::view_of as worktree_view;
 
 use crate::{error::Result, home::Home, locks};
 

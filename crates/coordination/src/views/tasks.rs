@@ -58,14 +58,18 @@ pub(super) fn write(
         if is_damage(&path, &task, *fault) {
             repaired.files.push(name);
         }
-        let mut json = serde_json::to_vec_pretty(&TaskView::new(&task, base.as_ref())).expect("a view is plain data");
+        let mut json =
+            serde_json::to_vec_pretty(&TaskView::new(&task, base.as_ref())).expect("a view is plain data");
         json.push(b'\n');
         files::replace_stamped(&path, &json, Some(stamp(id.as_str(), task.rev, task.updated_at.0)))?;
     }
     Ok(())
 }
 
-fn newest(view: &dyn View, id: &TaskId) -> std::result::Result<Option<(Task, Option<CommitId>)>, LedgerError> {
+fn newest(
+    view: &dyn View,
+    id: &TaskId,
+) -> std::result::Result<Option<(Task, Option<CommitId>)>, LedgerError> {
     let Some(task) = view.task(id)? else { return Ok(None) };
     let bound = view.worktrees(&WorktreeFilter { live: true, task: Some(id.clone()), name: None })?;
     Ok(Some((task, bound.into_iter().next().map(|w| w.base))))

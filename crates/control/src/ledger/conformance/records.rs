@@ -30,6 +30,7 @@ fn full_task() -> Task {
         gate: Some("cargo test".to_owned()),
         epoch: 12,
         lease_until: Some(Timestamp(1_763_640_000_999_999)),
+        holder: Some(process(4711)),
         run: Some(RunId(17)),
         attempts: u32::MAX,
         created_at: Timestamp(1),

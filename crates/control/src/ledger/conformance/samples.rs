@@ -37,6 +37,7 @@ pub fn task(id: &str) -> Task {
         gate: None,
         epoch: 0,
         lease_until: None,
+        holder: None,
         run: None,
         attempts: 0,
         created_at: AT,

@@ -20,6 +20,7 @@ CREATE TABLE task (
     gate TEXT,
     epoch INTEGER NOT NULL,
     lease_until INTEGER,
+    holder TEXT,
     run INTEGER,
     attempts INTEGER NOT NULL,
     created_at INTEGER NOT NULL,

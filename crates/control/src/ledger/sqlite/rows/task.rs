@@ -5,7 +5,7 @@ use biplane_model::{
 };
 use rusqlite::types::ToSqlOutput;
 
-use super::{Fields, Record, count, int, list, maybe, text, time, word};
+use super::{Fields, Record, count, int, list, maybe, process, text, time, word};
 
 const WORKTREE_STATES: [(WorktreeState, &str); 4] = [
     (WorktreeState::Unbound, "unbound"),
@@ -39,6 +39,7 @@ impl Record for Task {
         "gate",
         "epoch",
         "lease_until",
+        "holder",
         "run",
         "attempts",
         "created_at",
@@ -65,6 +66,7 @@ impl Record for Task {
             gate: f.maybe_text()?,
             epoch: f.count()?,
             lease_until: f.maybe_time()?,
+            holder: f.maybe_process()?,
             run: f.maybe_count()?.map(RunId),
             attempts: {
                 let attempts = f.maybe_narrow()?;
@@ -98,6 +100,7 @@ impl Record for Task {
             maybe(self.gate.as_deref(), text),
             count(self.epoch),
             maybe(self.lease_until, time),
+            maybe(self.holder.as_ref(), process),
             maybe(self.run, |run| count(run.0)),
             int(self.attempts.into()),
             time(self.created_at),

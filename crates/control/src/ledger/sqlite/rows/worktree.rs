@@ -5,8 +5,11 @@ use rusqlite::types::ToSqlOutput;
 
 use super::{Fields, Record, count, maybe, process, text, time, word};
 
-const OPERATIONS: [(OperationKind, &str); 2] =
-    [(OperationKind::Create, "create"), (OperationKind::Remove, "remove")];
+const OPERATIONS: [(OperationKind, &str); 3] = [
+    (OperationKind::Create, "create"),
+    (OperationKind::Remove, "remove"),
+    (OperationKind::RemoveAndComplete, "remove_and_complete"),
+];
 
 impl Record for Worktree {
     const TABLE: &'static str = "worktree";

@@ -46,6 +46,7 @@ prop_compose! {
             gate,
             epoch: numbers.1,
             lease_until: maybe.0.map(Timestamp),
+            holder: None,
             run: maybe.1.map(biplane_model::RunId),
             attempts: numbers.2,
             created_at: Timestamp(numbers.3),

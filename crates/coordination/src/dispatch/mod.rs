@@ -1,0 +1,258 @@
+//! `up`: ready tasks to agents, until none is left.
+//!
+//! **Contract.** One dispatcher puts everything that happens in one line; each executor owns one attempt at one task,
+//! the merger lands one submission at a time. All three meet only in the ledger and in the dispatcher's channel, so that
+//! a `kill -9` at any moment leaves nothing but what recovery knows.
+//!
+//! **Deliberately absent:** terminal output; a [`Watcher`] is told what happens.
+
+mod attempt;
+mod progress;
+mod prompt;
+mod report;
+
+use std::{
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    thread::{Scope, ScopedJoinHandle},
+    time::Duration,
+};
+
+use biplane_control::board::{self, Claim, Guard};
+use biplane_model::{AgentName, SubmissionId, SubmissionStatus, Task, TaskId};
+
+use crate::{
+    bounds,
+    error::{Error, ErrorKind, Result},
+    recovery::Mode,
+    service::Service,
+    settings::Agent,
+};
+
+pub use biplane_execution::supervise::StopFlag;
+pub use progress::{Phase, Progress, Watcher};
+pub use report::{UpReport, Waiting};
+
+/// How often the dispatcher looks for tasks that somebody else has made ready, and for a wish to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// What `up` is to do.
+#[derive(Debug, Clone)]
+pub struct UpRequest {
+    /// How many agents at once; the settings' number when absent.
+    pub parallel: Option<usize>,
+    /// The agent, by its name in the settings; the settings' default when absent.
+    pub agent: Option<AgentName>,
+    /// A command to use as agent instead of one in the settings.
+    pub command: Option<Vec<String>>,
+    /// The gate; `Some(None)` lands untested.
+    pub gate: Option<Option<String>>,
+}
+
+/// What the threads tell the dispatcher.
+enum Message {
+    /// An attempt is over; with a submission when there is something to land.
+    Attempted { task: TaskId, submitted: Option<SubmissionId> },
+    /// A submission is over.
+    Settled { submission: SubmissionId, outcome: Option<SubmissionStatus> },
+}
+
+/// What all threads of one `up` share.
+struct Shared<'a> {
+    service: &'a Service,
+    name: AgentName,
+    agent: Agent,
+    gate: Option<Option<String>>,
+    stop: Option<&'a StopFlag>,
+    watcher: &'a dyn Watcher,
+}
+
+impl Shared<'_> {
+    fn is_stopping(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.requested().is_some())
+    }
+}
+
+impl Service {
+    /// Gives ready tasks to agents until none is left, or until `stop` is asked for.
+    ///
+    /// # Errors
+    /// When there is no agent to start, or the ledger fails. What becomes of the tasks is in the answer.
+    pub fn up(
+        &self,
+        request: &UpRequest,
+        stop: Option<&StopFlag>,
+        watcher: &dyn Watcher,
+    ) -> Result<UpReport> {
+        biplane_execution::git::Git::require_version()?;
+        self.home().git()?.commit_of("HEAD")?;
+        self.target()?;
+        let (name, agent) = self.agent_for(request)?;
+        let parallel = request.parallel.unwrap_or(self.settings().parallel);
+        if !(1..=bounds::MOST_AGENTS).contains(&parallel) {
+            return Err(Error::usage(format!("use 1 to {} agents", bounds::MOST_AGENTS)));
+        }
+        self.recover_first()?;
+        let shared = Shared { service: self, name, agent, gate: request.gate.clone(), stop, watcher };
+        let mut report = std::thread::scope(|scope| Dispatcher::start(scope, &shared, parallel).run())?;
+        report.stopped = shared.is_stopping();
+        report.waiting = self.waiting(&shared.name)?;
+        Ok(report)
+    }
+
+    fn agent_for(&self, request: &UpRequest) -> Result<(AgentName, Agent)> {
+        let settings = self.settings();
+        if let Some(command) = &request.command {
+            let name = match &request.agent {
+                Some(name) => name.clone(),
+                None => "command".parse().expect("it is a legal name"),
+            };
+            return Ok((name, Agent::new(command.clone(), None)));
+        }
+        let Some(name) = request.agent.as_ref().or(settings.agent.as_ref()) else {
+            return Err(Error::usage("no agent is named").hint(
+                "set `agent` and `[agents.NAME]` in `biplane.toml`, or give a command: `biplane up -- CMD…`",
+            ));
+        };
+        match settings.agents.get(name) {
+            Some(agent) => Ok((name.clone(), agent.clone())),
+            None => {
+                let known = settings.agents.keys().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+                let known = if known.is_empty() {
+                    "none is configured".to_owned()
+                } else {
+                    format!("there are {known}")
+                };
+                Err(Error::not_found(format!("there is no agent `{name}` in `biplane.toml`: {known}")))
+            }
+        }
+    }
+}
+
+/// Owns what is going on; everything that changes it comes through its channel.
+struct Dispatcher<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    shared: &'env Shared<'env>,
+    parallel: usize,
+    running: usize,
+    landing: usize,
+    to_merger: Option<Sender<SubmissionId>>,
+    sender: Sender<Message>,
+    inbox: Receiver<Message>,
+    merger: ScopedJoinHandle<'scope, ()>,
+    report: UpReport,
+}
+
+impl<'scope, 'env> Dispatcher<'scope, 'env> {
+    fn start(scope: &'scope Scope<'scope, 'env>, shared: &'env Shared<'env>, parallel: usize) -> Self {
+        let (sender, inbox) = mpsc::channel();
+        let (to_merger, queue) = mpsc::channel();
+        let tell = sender.clone();
+        let merger = scope.spawn(move || {
+            for submission in queue {
+                let outcome = shared.land(submission);
+                let _ = tell.send(Message::Settled { submission, outcome });
+            }
+        });
+        let report = UpReport::default();
+        Self {
+            scope,
+            shared,
+            parallel,
+            running: 0,
+            landing: 0,
+            to_merger: Some(to_merger),
+            sender,
+            inbox,
+            merger,
+            report,
+        }
+    }
+
+    fn run(mut self) -> Result<UpReport> {
+        // Work of an earlier `up` that was submitted and not landed comes first.
+        for waiting in self.shared.service.open_submissions()? {
+            self.queue(waiting.id);
+        }
+        let mut result = Ok(());
+        loop {
+            if result.is_ok() && !self.shared.is_stopping() {
+                result = self.fill();
+            }
+            if self.running == 0 && self.landing == 0 {
+                break;
+            }
+            match self.inbox.recv_timeout(LOOK_EVERY) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.to_merger = None;
+        let _ = self.merger.join();
+        result.map(|()| self.report)
+    }
+
+    /// Starts attempts while there are free places and ready tasks.
+    fn fill(&mut self) -> Result<()> {
+        while self.running < self.parallel {
+            let Some(task) = self.shared.claim_next()? else { break };
+            self.running += 1;
+            self.report.started += 1;
+            let (shared, sender) = (self.shared, self.sender.clone());
+            self.scope.spawn(move || {
+                let id = task.id.clone();
+                let submitted = shared.attempt(task);
+                let _ = sender.send(Message::Attempted { task: id, submitted });
+            });
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Attempted { task, submitted } => {
+                self.running -= 1;
+                match submitted {
+                    Some(submission) => self.queue(submission),
+                    None => self.report.unlanded.push(task),
+                }
+            }
+            Message::Settled { submission: _, outcome } => {
+                self.landing -= 1;
+                match outcome {
+                    Some(SubmissionStatus::Landed) => self.report.landed += 1,
+                    Some(SubmissionStatus::Bounced) => self.report.bounced += 1,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn queue(&mut self, submission: SubmissionId) {
+        let sent = self.to_merger.as_ref().is_some_and(|merger| merger.send(submission).is_ok());
+        self.landing += usize::from(sent);
+    }
+}
+
+impl Shared<'_> {
+    /// Claims the next ready task for the agent.
+    fn claim_next(&self) -> Result<Option<Task>> {
+        let claim = Claim {
+            id: None,
+            owner: self.name.clone(),
+            lease_s: Some(bounds::RUN_LEASE_S),
+            holder: Some(self.service.me()),
+            guard: Guard::default(),
+        };
+        // A look first: a claim takes the ledger's lock, and there is mostly nothing to claim.
+        let is_free = |task: &Task| task.owner.as_ref().is_none_or(|owner| *owner == self.name);
+        if !self.service.look(|view| Ok(view.ready(usize::MAX)?.iter().any(is_free)))? {
+            return Ok(None);
+        }
+        match self.service.change(|view, now| Ok(board::claim(view, &claim, now)?)) {
+            Ok(task) => Ok(Some(task)),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
