@@ -1,5 +1,7 @@
 //! Rust sources without what is not code. Lengths and lines stay: what is taken out becomes blanks.
 
+use std::ops::Range;
+
 /// What [`strip`] leaves in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
@@ -43,14 +45,20 @@ pub(crate) fn strip(source: &str, keep: Keep) -> String {
 pub(crate) fn without_tests(source: &str, keep: Keep) -> String {
     let code = strip(source, Keep::Code);
     let mut out = strip(source, keep);
-    for (start, attribute) in code.match_indices("#[cfg(test)]") {
-        let item = &code[start + attribute.len()..];
-        let end = start + attribute.len() + item_length(item);
+    for gate in test_gates(&code) {
+        let end = gate.end + item_length(&code[gate.end..]);
         let mut blanks = String::new();
-        blank(&source[start..end], &mut blanks);
-        out.replace_range(start..end, &blanks);
+        blank(&source[gate.start..end], &mut blanks);
+        out.replace_range(gate.start..end, &blanks);
     }
     out
+}
+
+/// Where the attributes stand that let an item exist in tests only, or in tests and with a feature for tests. The code
+/// is without comments and literals.
+pub(crate) fn test_gates(code: &str) -> impl Iterator<Item = Range<usize>> {
+    let starts = ["#[cfg(test)]", "#[cfg(any(test,"].into_iter().flat_map(|a| code.match_indices(a));
+    starts.map(|(start, _)| start..start + code[start..].find(")]").map_or(0, |at| at + 2))
 }
 
 /// Blanks of the same length in bytes, with the same line breaks.

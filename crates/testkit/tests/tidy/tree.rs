@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use crate::code::{Keep, strip};
+use crate::code::{Keep, strip, test_gates};
 
 /// Directories that are not part of the project, wherever they are.
 const FOREIGN: [&str; 5] = ["target", ".git", ".tasks", ".worktrees", ".team"];
@@ -102,13 +102,13 @@ impl Tree {
         })
     }
 
-    /// The paths of modules declared as `#[cfg(test)] mod name;`, without ending.
+    /// The paths of modules declared as `#[cfg(test)] mod name;` or the like, without ending.
     fn test_modules(&self) -> Vec<Utf8PathBuf> {
         let mut modules = Vec::new();
         for file in self.ending_in(".rs") {
             let code = strip(&file.text, Keep::Code);
-            for (place, attribute) in code.match_indices("#[cfg(test)]") {
-                let rest = code[place + attribute.len()..].trim_start();
+            for gate in test_gates(&code) {
+                let rest = code[gate.end..].trim_start();
                 let declared = rest.split_once(';').map_or("", |(item, _)| item.trim());
                 if let Some(("" | "pub" | "pub(crate)" | "pub(super)", name)) =
                     declared.rsplit_once("mod ").map(|(v, n)| (v.trim(), n.trim()))
@@ -133,7 +133,10 @@ fn children(path: &Utf8Path) -> Utf8PathBuf {
 #[test]
 fn modules_for_tests_only_are_no_library() {
     let tree = Tree::new(vec![
-        File::new("crates/a/src/lib.rs", "mod b;\n#[cfg(test)]\nmod c;\n#[cfg(test)]\nmod d {\n}\nmod e;\n"),
+        File::new(
+            "crates/a/src/lib.rs",
+            "mod b;\n#[cfg(test)]\nmod c;\n#[cfg(test)]\nmod d {\n}\nmod e;\n#[cfg(any(test, feature = \"g\"))]\npub mod g;\n",
+        ),
         File::new("crates/a/src/b.rs", "#[cfg(test)]\nmod tests;\n// #[cfg(test)] mod f;\n"),
         File::new("crates/a/src/b/tests.rs", ""),
         File::new("crates/a/src/b/f.rs", ""),
@@ -141,6 +144,7 @@ fn modules_for_tests_only_are_no_library() {
         File::new("crates/a/src/c/deep.rs", ""),
         File::new("crates/a/src/d.rs", ""),
         File::new("crates/a/src/e.rs", ""),
+        File::new("crates/a/src/g.rs", ""),
         File::new("crates/a/tests/x.rs", ""),
     ]);
     let found = tree.library().map(|f| f.path.as_str()).collect::<Vec<_>>();
