@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// When the directory or the file can't be written; the old file is as it was.
-pub fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     replace_stamped(path, bytes, None)
 }
 
@@ -22,7 +22,7 @@ pub fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// As [`replace`].
-pub fn replace_stamped(path: &Utf8Path, bytes: &[u8], modified: Option<SystemTime>) -> Result<()> {
+pub(crate) fn replace_stamped(path: &Utf8Path, bytes: &[u8], modified: Option<SystemTime>) -> Result<()> {
     let dir = path.parent().unwrap_or(Utf8Path::new("."));
     let io = |e| Error::io("written", path, e);
     let mut temporary = match tempfile::Builder::new().prefix(".new-").tempfile_in(dir) {
@@ -48,6 +48,6 @@ fn readable(file: &File) -> std::io::Result<()> {
 }
 
 /// A time of `micros` microseconds since the Unix epoch.
-pub fn time_of(micros: i64) -> SystemTime {
+pub(crate) fn time_of(micros: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }

@@ -17,11 +17,19 @@ mod service;
 pub mod settings;
 mod views;
 
+pub use biplane_control::{
+    TaskFilter,
+    board::{NewTask, Readiness, TaskUpdate},
+};
+pub use biplane_execution::{
+    git::CheckoutState,
+    supervise::{Echo, How, Input, RunObserver, StopFlag, StopReason, Tick},
+};
 pub use error::{Error, ErrorKind, Result};
 pub use home::{Home, ROOT_VARIABLE, Surroundings};
-pub use recovery::Recovery;
+pub use recovery::{Mode, Recovery};
 pub use service::{
-    ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished, GateReport, InitReport, Landing,
-    ListedTask, MergeRequest, Notice, Removal, RemoveRequest, RunReport, RunRequest, Service, Start,
-    Submitted, TaskChange, WorktreeStatusReport,
+    Access, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished, GateReport,
+    InitReport, Landing, ListedTask, MergeRequest, Notice, Outside, Removal, RemoveRequest, RunReport,
+    RunRequest, Service, Start, Submitted, TaskChange, WorktreeStatusReport,
 };

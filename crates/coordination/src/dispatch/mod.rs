@@ -18,17 +18,16 @@ use std::{
 };
 
 use biplane_control::board::{self, Claim, Guard};
+use biplane_execution::supervise::StopFlag;
 use biplane_model::{AgentName, SubmissionId, SubmissionStatus, Task, TaskId};
 
 use crate::{
     bounds,
     error::{Error, ErrorKind, Result},
-    recovery::Mode,
     service::Service,
     settings::Agent,
 };
 
-pub use biplane_execution::supervise::StopFlag;
 pub use progress::{Phase, Progress, Watcher};
 pub use report::{UpReport, Waiting};
 
@@ -53,7 +52,7 @@ enum Message {
     /// An attempt is over; with a submission when there is something to land.
     Attempted { task: TaskId, submitted: Option<SubmissionId> },
     /// A submission is over.
-    Settled { submission: SubmissionId, outcome: Option<SubmissionStatus> },
+    Settled { outcome: Option<SubmissionStatus> },
 }
 
 /// What all threads of one `up` share.
@@ -150,7 +149,7 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
         let merger = scope.spawn(move || {
             for submission in queue {
                 let outcome = shared.land(submission);
-                let _ = tell.send(Message::Settled { submission, outcome });
+                let _ = tell.send(Message::Settled { outcome });
             }
         });
         let report = UpReport::default();
@@ -217,7 +216,7 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
                     None => self.report.unlanded.push(task),
                 }
             }
-            Message::Settled { submission: _, outcome } => {
+            Message::Settled { outcome } => {
                 self.landing -= 1;
                 match outcome {
                     Some(SubmissionStatus::Landed) => self.report.landed += 1,

@@ -30,11 +30,24 @@ use crate::{
     locks,
 };
 
+/// Why a submission bounced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BounceKind {
+    /// The two sides contradict each other.
+    Conflict,
+    /// The gate failed on the merged result.
+    Gate,
+    /// It has something in it that must not land.
+    Forbidden,
+}
+
 /// What became of a submission.
 #[derive(Debug, Clone)]
 pub struct Landing {
     /// The submission.
     pub submission: SubmissionView,
+    /// Why it bounced, when it did.
+    pub bounced: Option<BounceKind>,
     /// The gate's run, when there was one.
     pub gate: Option<GateReport>,
     /// What became of the checkouts of the target, in sentences.
@@ -57,9 +70,10 @@ pub struct GateReport {
 }
 
 /// Why a submission does not go on.
+#[derive(Debug)]
 enum Stop {
-    /// It goes back: a conflict, a red gate, or something that must not land.
-    Bounce(String),
+    /// It goes back.
+    Bounce(BounceKind, String),
     /// It waits again: the gate was interrupted.
     Requeue(String),
 }
@@ -88,9 +102,10 @@ impl Service {
                 Ok(None) => {
                     self.say(format!("`{}` moved meanwhile; {id} is made and tested anew", current.target))
                 }
-                Err(Refusal::Stop(Stop::Bounce(reason))) => {
+                Err(Refusal::Stop(Stop::Bounce(kind, reason))) => {
                     self.bounce(id, &reason)?;
-                    return self.landing(id, gate, Vec::new(), Vec::new());
+                    let landing = self.landing(id, gate, Vec::new(), Vec::new())?;
+                    return Ok(Landing { bounced: Some(kind), ..landing });
                 }
                 Err(Refusal::Stop(Stop::Requeue(reason))) => {
                     self.requeue(id, &reason)?;
@@ -114,7 +129,7 @@ impl Service {
         checkouts: Vec<String>,
         unblocked: Vec<TaskId>,
     ) -> Result<Landing> {
-        Ok(Landing { submission: (&self.submission(id)?).into(), gate, checkouts, unblocked })
+        Ok(Landing { submission: (&self.submission(id)?).into(), bounced: None, gate, checkouts, unblocked })
     }
 
     /// Marks the submission as being worked on by us. `None` when it is over, or was overtaken by a newer claim.
@@ -162,20 +177,23 @@ impl Service {
         let candidate = match git.make_candidate(&wish)? {
             MergeOutcome::Nothing => return Ok(Some((Vec::new(), self.landed(current, onto)?))),
             MergeOutcome::Conflict(files) => {
-                return Err(Stop::Bounce(conflict_reason(&current.target, &files)).into());
+                return Err(
+                    Stop::Bounce(BounceKind::Conflict, conflict_reason(&current.target, &files)).into()
+                );
             }
             MergeOutcome::Clean(candidate) => candidate,
         };
         let faults = git.landing_faults(onto, &candidate)?;
         if !faults.is_empty() {
-            return Err(Stop::Bounce(faults.into_iter().take(10).collect::<Vec<_>>().join("; ")).into());
+            let named = faults.into_iter().take(10).collect::<Vec<_>>().join("; ");
+            return Err(Stop::Bounce(BounceKind::Forbidden, named).into());
         }
         if let Some(command) = &current.gate {
             let report = self.gate(&git, current, &candidate, command, observer)?;
             let failed = (!report.passed).then(|| gate_reason(&report));
             *gate = Some(report);
             if let Some(reason) = failed {
-                return Err(Stop::Bounce(reason).into());
+                return Err(Stop::Bounce(BounceKind::Gate, reason).into());
             }
         }
         self.passed(current, &candidate)?;

@@ -22,7 +22,7 @@ use biplane_model::{Actor, ProcessIdentity, TaskId, Timestamp};
 
 pub use board::{ClaimRequest, Finished, ListedTask, TaskChange};
 pub use init::InitReport;
-pub use land::{GateReport, Landing};
+pub use land::{BounceKind, GateReport, Landing};
 pub use log::EventQuery;
 pub use place::{CreateWorktree, Start};
 pub use remove::{Closing, Removal, RemoveRequest};

@@ -20,7 +20,7 @@ use crate::{error::Result, home::Home, locks};
 
 /// Which task views may be out of date.
 #[derive(Debug, Clone, Copy)]
-pub enum Scope<'a> {
+pub(crate) enum Scope<'a> {
     /// Any of them.
     All,
     /// Only these.
@@ -29,7 +29,7 @@ pub enum Scope<'a> {
 
 /// What was found wrong and written anew, beyond what merely lagged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Repaired {
+pub(crate) struct Repaired {
     /// The files, relative to the home's root.
     pub files: Vec<Utf8PathBuf>,
 }
@@ -38,7 +38,7 @@ pub struct Repaired {
 ///
 /// # Errors
 /// When a view can't be written; the ledger is not concerned.
-pub fn sync(home: &Home, ledger: &dyn Ledger, scope: Scope<'_>) -> Result<Repaired> {
+pub(crate) fn sync(home: &Home, ledger: &dyn Ledger, scope: Scope<'_>) -> Result<Repaired> {
     if stale(home, ledger, scope)?.is_nothing() {
         return Ok(Repaired::default());
     }
@@ -56,7 +56,7 @@ pub fn sync(home: &Home, ledger: &dyn Ledger, scope: Scope<'_>) -> Result<Repair
 ///
 /// # Errors
 /// When a view can't be looked at.
-pub fn out_of_line(home: &Home, ledger: &dyn Ledger) -> Result<Vec<Utf8PathBuf>> {
+pub(crate) fn out_of_line(home: &Home, ledger: &dyn Ledger) -> Result<Vec<Utf8PathBuf>> {
     let stale = stale(home, ledger, Scope::All)?;
     let mut files: Vec<Utf8PathBuf> = stale.tasks.iter().map(|(id, _)| tasks::file_name(id)).collect();
     if stale.worktrees.is_some() {
