@@ -140,6 +140,11 @@ impl Service {
         &self.actor
     }
 
+    /// A variable of the environment the program stands in, when it is set to something.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.surroundings.var(name)
+    }
+
     /// Says something to the person.
     pub(crate) fn say(&self, text: impl Into<String>) {
         (self.narrate)(Notice(text.into()));

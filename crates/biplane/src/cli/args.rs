@@ -1,0 +1,404 @@
+//! What can be typed.
+
+use std::time::Duration;
+
+use biplane_coordination::settings::parse_duration;
+use biplane_model::{AgentName, Label, Seq, Strategy, TaskId, TaskPrefix, TaskStatus, WorktreeName};
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by policy or safety, 4 conflict, 5 not found, \
+                          6 busy or out of time.";
+
+/// Run many coding agents on one repository: no work is ever lost, main is never broken.
+#[derive(Debug, Parser)]
+#[command(name = "biplane", version, after_help = EXIT_CODES, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Answer in JSON: one value, or a line for each event.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Act as if started in this directory.
+    #[arg(short = 'C', value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
+    pub(crate) directory: Option<Utf8PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a commented settings file and the exclude entries.
+    Init,
+    /// Tasks: what is to be done.
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Worktrees: where it is done.
+    #[command(subcommand, visible_alias = "wt")]
+    Worktree(WorktreeCommand),
+    /// Run a command in a worktree, as if one stood there.
+    Run(RunArgs),
+    /// Give ready tasks to agents until none is left.
+    Up(UpArgs),
+    /// Freeze a worktree's branch for landing; its task is in review then.
+    Submit(MergeArgs),
+    /// Submit a worktree's branch, test the merged result, and land it.
+    Merge(MergeArgs),
+    /// What happened, in order.
+    Events(EventsArgs),
+    /// Compare ledger, views, git and disk.
+    Doctor(DoctorArgs),
+    /// Take over a board that other tools wrote into `.tasks/` and `.worktrees/`.
+    Import(ImportArgs),
+    /// Watch several agents on a sample repository, with a conflict and a broken change.
+    Demo(DemoArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// Create a task.
+    Create(TaskCreateArgs),
+    /// List the tasks.
+    List(TaskListArgs),
+    /// Show one task.
+    Show {
+        /// The task.
+        id: TaskId,
+    },
+    /// Change what a task says, or its state by name.
+    Update(TaskUpdateArgs),
+    /// Become the owner of a task: of the next ready one when none is named.
+    Claim(TaskClaimArgs),
+    /// Give a claim back.
+    Release {
+        /// The task.
+        id: TaskId,
+    },
+    /// Mark a task as done.
+    Complete {
+        /// The task.
+        id: TaskId,
+    },
+    /// Give a task up.
+    Fail(ReasonArgs),
+    /// Call a task off.
+    Cancel(ReasonArgs),
+    /// Set a task aside for a person.
+    Block(ReasonArgs),
+    /// Make a blocked, failed or cancelled task pending again.
+    Reopen {
+        /// The task.
+        id: TaskId,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReasonArgs {
+    /// The task.
+    pub(crate) id: TaskId,
+    /// Why.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskCreateArgs {
+    /// What to do, in a line.
+    pub(crate) subject: String,
+    /// What to do, at length.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) description: String,
+    /// A task that must be completed first; may be given several times.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) after: Vec<TaskId>,
+    /// Number it in a family of its own: `auth` gives `auth_001`.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) prefix: Option<TaskPrefix>,
+    /// Higher goes first.
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) priority: i64,
+    /// A label; may be given several times.
+    #[arg(long = "label", value_name = "LABEL", value_delimiter = ',')]
+    pub(crate) labels: Vec<Label>,
+    /// Whose it is from the start.
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) owner: Option<AgentName>,
+    /// The gate its work must pass instead of the settings' one.
+    #[arg(long, value_name = "CMD")]
+    pub(crate) gate: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskListArgs {
+    /// Only tasks in this state.
+    #[arg(long, value_name = "STATE", conflicts_with = "ready")]
+    pub(crate) status: Option<TaskStatus>,
+    /// Only tasks that can be begun now, in the order in which they would be.
+    #[arg(long)]
+    pub(crate) ready: bool,
+    /// Only tasks of this owner.
+    #[arg(long, value_name = "AGENT", conflicts_with = "ready")]
+    pub(crate) owner: Option<String>,
+    /// Only tasks with this label.
+    #[arg(long, value_name = "LABEL", conflicts_with = "ready")]
+    pub(crate) label: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskUpdateArgs {
+    /// The task.
+    pub(crate) id: TaskId,
+    /// The state to go to.
+    #[arg(long, value_name = "STATE")]
+    pub(crate) status: Option<TaskStatus>,
+    /// The owner.
+    #[arg(long, value_name = "AGENT", conflicts_with = "no_owner")]
+    pub(crate) owner: Option<AgentName>,
+    /// Nobody owns it.
+    #[arg(long)]
+    pub(crate) no_owner: bool,
+    /// What to do, in a line.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) subject: Option<String>,
+    /// What to do, at length.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+    /// Higher goes first.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) priority: Option<i64>,
+    /// The labels, all of them.
+    #[arg(long = "label", value_name = "LABEL", value_delimiter = ',', conflicts_with = "no_labels")]
+    pub(crate) labels: Vec<Label>,
+    /// No labels.
+    #[arg(long)]
+    pub(crate) no_labels: bool,
+    /// The tasks that must be completed first, all of them.
+    #[arg(long, value_name = "ID", value_delimiter = ',', conflicts_with = "no_after")]
+    pub(crate) after: Vec<TaskId>,
+    /// It waits for nothing.
+    #[arg(long)]
+    pub(crate) no_after: bool,
+    /// The gate of this task alone.
+    #[arg(long, value_name = "CMD", conflicts_with = "no_gate")]
+    pub(crate) gate: Option<String>,
+    /// The settings' gate again.
+    #[arg(long)]
+    pub(crate) no_gate: bool,
+    /// Why, for the moves that have a reason.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
+    /// Only if the task is still at this revision.
+    #[arg(long, value_name = "N")]
+    pub(crate) rev: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskClaimArgs {
+    /// The task; the next ready one when absent.
+    pub(crate) id: Option<TaskId>,
+    /// Who claims.
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) owner: AgentName,
+    /// How long the claim holds, such as `8h`; a day unless set.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) lease: Option<Duration>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorktreeCommand {
+    /// Create a worktree on a branch of its own, `wt/NAME`.
+    Create(WorktreeCreateArgs),
+    /// Bind a worktree to a task.
+    Bind(WorktreeBindArgs),
+    /// Unbind a worktree from its task.
+    Unbind {
+        /// The worktree.
+        name: WorktreeName,
+    },
+    /// List the worktrees.
+    List {
+        /// Removed ones too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show what is in a worktree.
+    Status {
+        /// The worktree.
+        name: WorktreeName,
+    },
+    /// Show what a worktree changes, uncommitted and untracked files included.
+    Diff {
+        /// The worktree.
+        name: WorktreeName,
+        /// Only the files and how many lines changed.
+        #[arg(long)]
+        stat: bool,
+    },
+    /// Print where a worktree is.
+    Path {
+        /// The worktree.
+        name: WorktreeName,
+    },
+    /// Open a shell in a worktree.
+    Enter {
+        /// The worktree.
+        name: WorktreeName,
+    },
+    /// Keep a worktree for review.
+    Keep {
+        /// The worktree.
+        name: WorktreeName,
+        /// Why.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Remove a worktree and its branch. Refused while it has work that the target lacks.
+    Remove(WorktreeRemoveArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorktreeCreateArgs {
+    /// Its name: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    pub(crate) name: WorktreeName,
+    /// The task to bind it to.
+    #[arg(long, value_name = "ID")]
+    pub(crate) task: Option<TaskId>,
+    /// The branch, tag or commit to start at; HEAD of the main checkout unless given.
+    #[arg(long, value_name = "REF")]
+    pub(crate) base: Option<String>,
+    /// Leave the task as it is, so that it may still be claimed.
+    #[arg(long)]
+    pub(crate) no_start: bool,
+    /// The owner the task gets when it has none.
+    #[arg(long, value_name = "AGENT", requires = "task")]
+    pub(crate) owner: Option<AgentName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorktreeBindArgs {
+    /// The worktree.
+    pub(crate) name: WorktreeName,
+    /// The task.
+    #[arg(long, value_name = "ID")]
+    pub(crate) task: TaskId,
+    /// The owner the task gets when it has none.
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) owner: Option<AgentName>,
+    /// Leave the task as it is, so that it may still be claimed.
+    #[arg(long)]
+    pub(crate) no_start: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorktreeRemoveArgs {
+    /// The worktree.
+    pub(crate) name: WorktreeName,
+    /// Remove it even with uncommitted or unlanded work; a snapshot ref holds that then.
+    #[arg(long, visible_alias = "discard-changes")]
+    pub(crate) force: bool,
+    /// Complete its task too.
+    #[arg(long)]
+    pub(crate) complete_task: bool,
+    /// Why.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The worktree.
+    pub(crate) name: WorktreeName,
+    /// How long it may take, such as `300s` or `10m`; the settings' time unless given.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// The program and its arguments.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// The worktree.
+    pub(crate) name: WorktreeName,
+    /// The command that must pass on the merged result; the task's or the settings' one unless given.
+    #[arg(long, value_name = "CMD", conflicts_with = "no_gate")]
+    pub(crate) gate: Option<String>,
+    /// Land untested.
+    #[arg(long)]
+    pub(crate) no_gate: bool,
+    /// How it is brought onto the target: `merge`, `squash` or `rebase`.
+    #[arg(long, value_name = "HOW")]
+    pub(crate) strategy: Option<Strategy>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// How many agents at once.
+    #[arg(long, value_name = "N")]
+    pub(crate) agents: Option<usize>,
+    /// The agent, by its name in `biplane.toml`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<AgentName>,
+    /// The command that must pass on the merged result; each task's or the settings' one unless given.
+    #[arg(long, value_name = "CMD", conflicts_with = "no_gate")]
+    pub(crate) gate: Option<String>,
+    /// Land untested.
+    #[arg(long)]
+    pub(crate) no_gate: bool,
+    /// A command to use as agent instead of one in `biplane.toml`; `{prompt}` in it stands for the prompt.
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// At most so many; the newest 20 unless given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+    /// Only those after this number.
+    #[arg(long, value_name = "SEQ", value_parser = sequence)]
+    pub(crate) since: Option<Seq>,
+    /// Only about this task.
+    #[arg(long, value_name = "ID")]
+    pub(crate) task: Option<TaskId>,
+    /// Only about this worktree.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) worktree: Option<WorktreeName>,
+    /// Go on with what happens from now on, until ^C.
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Repair what is safe to repair.
+    #[arg(long)]
+    pub(crate) fix: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Say what would be taken over, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Where to make the sample repository; a temporary directory unless given.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) at: Option<Utf8PathBuf>,
+    /// Leave the sample repository there, to look at.
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+fn sequence(text: &str) -> Result<Seq, String> {
+    text.parse().map(Seq).map_err(|_| "an event's number is a whole number".to_owned())
+}

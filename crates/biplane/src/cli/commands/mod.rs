@@ -1,0 +1,31 @@
+//! One file for each family of commands.
+
+mod events;
+mod merge;
+mod run;
+mod setup;
+mod task;
+mod up;
+mod worktree;
+
+use std::process::ExitCode;
+
+use super::{App, Command};
+
+/// Does what was typed.
+pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Task(command) => task::run(app, command),
+        Command::Worktree(command) => worktree::run(app, command),
+        Command::Run(args) => run::run(app, args),
+        Command::Up(args) => up::run(app, args),
+        Command::Submit(args) => merge::submit(app, args),
+        Command::Merge(args) => merge::merge(app, args),
+        Command::Events(args) => events::run(app, &args),
+        Command::Init => setup::init(app),
+        Command::Doctor(args) => setup::doctor(app, &args),
+        Command::Import(args) => setup::import(app, &args),
+        Command::Demo(args) => setup::demo(app, &args),
+        Command::Completions { shell } => setup::completions(app, shell),
+    }
+}

@@ -1,0 +1,151 @@
+//! `biplane task …`
+
+use std::process::ExitCode;
+
+use biplane_coordination::{
+    Access, ClaimRequest, Finished, ListedTask, NewTask, TaskChange, TaskFilter, TaskUpdate,
+};
+use biplane_model::{TaskId, sanitize, view::TaskView};
+
+use crate::cli::{
+    App,
+    args::{TaskClaimArgs, TaskCommand, TaskCreateArgs, TaskListArgs, TaskUpdateArgs},
+    words,
+};
+
+pub(super) fn run(app: &App, command: TaskCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        TaskCommand::Create(args) => create(app, args)?,
+        TaskCommand::List(args) => list(app, args)?,
+        TaskCommand::Show { id } => show(app, &id)?,
+        TaskCommand::Update(args) => update(app, args)?,
+        TaskCommand::Claim(args) => claim(app, args)?,
+        TaskCommand::Release { id } => change(app, &id, &TaskChange::Release, "released")?,
+        TaskCommand::Complete { id } => change(app, &id, &TaskChange::Complete, "completed")?,
+        TaskCommand::Fail(a) => change(app, &a.id, &TaskChange::Fail { reason: a.reason }, "failed")?,
+        TaskCommand::Cancel(a) => change(app, &a.id, &TaskChange::Cancel { reason: a.reason }, "cancelled")?,
+        TaskCommand::Block(a) => change(app, &a.id, &TaskChange::Block { reason: a.reason }, "blocked")?,
+        TaskCommand::Reopen { id } => change(app, &id, &TaskChange::Reopen, "reopened")?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn create(app: &App, args: TaskCreateArgs) -> anyhow::Result<()> {
+    let new = NewTask {
+        subject: args.subject,
+        description: args.description,
+        prefix: args.prefix,
+        after: args.after,
+        priority: args.priority,
+        labels: args.labels,
+        owner: args.owner,
+        gate: args.gate,
+    };
+    let task = app.service(Access::Write)?.task_create(&new)?;
+    app.printer.value(&task, || format!("created {}", words::named(&task)))
+}
+
+fn list(app: &App, args: TaskListArgs) -> anyhow::Result<()> {
+    let service = app.service(Access::Read)?;
+    let listed = if args.ready {
+        service.task_ready()?
+    } else {
+        service.task_list(&TaskFilter { status: args.status, owner: args.owner, label: args.label })?
+    };
+    if app.printer.is_json() {
+        let tasks: Vec<&TaskView> = listed.iter().map(|l| &l.task).collect();
+        return app.printer.json(&tasks);
+    }
+    if listed.is_empty() {
+        app.printer.note("no tasks");
+        return Ok(());
+    }
+    let lines: Vec<String> = listed.iter().map(words::task_line).collect();
+    app.printer.answer(&lines.join("\n"))
+}
+
+fn show(app: &App, id: &TaskId) -> anyhow::Result<()> {
+    let service = app.service(Access::Read)?;
+    let (listed, dependents) = service.task_show(id)?;
+    let now = service.now();
+    app.printer.value(&listed.task, || shown(&listed, &dependents, now))
+}
+
+fn shown(listed: &ListedTask, dependents: &[TaskId], now: biplane_model::Timestamp) -> String {
+    let task = &listed.task;
+    let mut text = format!(
+        "{}\n",
+        words::task_line(&ListedTask {
+            waits_for: listed.waits_for.clone(),
+            task: TaskView { reason: String::new(), ..task.clone() }
+        })
+    );
+    let mut fact = |name: &str, value: String| {
+        if !value.is_empty() {
+            text.push_str(&format!("{name:<12}{value}\n"));
+        }
+    };
+    fact("state", task.status.to_string());
+    fact("reason", sanitize(&task.reason));
+    fact("after", words::ids(&task.blocked_by));
+    fact("before", words::ids(dependents));
+    fact("last tree", if task.worktree.is_empty() { task.last_worktree.clone() } else { String::new() });
+    fact("gate", task.gate.clone().map(|g| sanitize(&g)).unwrap_or_default());
+    fact("claim", claim_words(task, now));
+    fact("attempts", if task.attempts > 0 { task.attempts.to_string() } else { String::new() });
+    fact("created", words::clock(task.created_at, now));
+    fact("updated", words::clock(task.updated_at, now));
+    if !task.description.trim().is_empty() {
+        text.push_str(&format!("\n{}\n", sanitize(task.description.trim())));
+    }
+    text
+}
+
+fn claim_words(task: &TaskView, now: biplane_model::Timestamp) -> String {
+    let until = task.lease_until.map(|at| format!("until {}", words::clock(at, now)));
+    match (until, task.epoch) {
+        (_, 0) => String::new(),
+        (Some(until), epoch) => format!("epoch {epoch}, {until}"),
+        (None, epoch) => format!("epoch {epoch}"),
+    }
+}
+
+fn update(app: &App, args: TaskUpdateArgs) -> anyhow::Result<()> {
+    let update = TaskUpdate {
+        status: args.status,
+        owner: args.owner.map(Some).or(args.no_owner.then_some(None)),
+        subject: args.subject,
+        description: args.description,
+        priority: args.priority,
+        labels: (!args.labels.is_empty() || args.no_labels).then_some(args.labels),
+        after: (!args.after.is_empty() || args.no_after).then_some(args.after),
+        gate: args.gate.map(Some).or(args.no_gate.then_some(None)),
+        reason: args.reason,
+    };
+    let done = app.service(Access::Write)?.task_update(&args.id, &update, args.rev)?;
+    finished(app, &done, "updated")
+}
+
+fn claim(app: &App, args: TaskClaimArgs) -> anyhow::Result<()> {
+    let request =
+        ClaimRequest { id: args.id, owner: args.owner, lease_s: args.lease.map(|lease| lease.as_secs()) };
+    let task = app.service(Access::Write)?.task_claim(&request)?;
+    app.printer
+        .value(&task, || format!("{} claimed {} (epoch {})", task.owner, words::named(&task), task.epoch))
+}
+
+fn change(app: &App, id: &TaskId, change: &TaskChange, done: &str) -> anyhow::Result<()> {
+    let finish = app.service(Access::Write)?.task_change(id, change)?;
+    finished(app, &finish, done)
+}
+
+/// The task as it is now; in JSON with what became ready.
+fn finished(app: &App, done: &Finished, what: &str) -> anyhow::Result<()> {
+    if app.printer.is_json() {
+        let mut value = serde_json::to_value(&done.task)?;
+        value["unblocked"] = serde_json::to_value(&done.unblocked)?;
+        return app.printer.json(&value);
+    }
+    let unblocked = words::unblocked(&done.unblocked);
+    app.printer.answer(&format!("{what} {} → {}{unblocked}", words::named(&done.task), done.task.status))
+}

@@ -1,0 +1,257 @@
+//! `biplane worktree …`
+
+use std::{io::IsTerminal, process::ExitCode};
+
+use biplane_coordination::{
+    Access, CheckoutState, Closing, CreateWorktree, Diff, Echo, Input, Removal, RemoveRequest, RunRequest,
+    Service, Start, WorktreeStatusReport,
+};
+use biplane_model::{Timestamp, WorktreeName, sanitize, sanitize_line, view::WorktreeView};
+use serde_json::json;
+
+use crate::cli::{
+    App,
+    args::{WorktreeBindArgs, WorktreeCommand, WorktreeCreateArgs, WorktreeRemoveArgs},
+    table::table,
+    words,
+};
+
+/// The most paths that `status` lists of each kind.
+const PATHS_SHOWN: usize = 50;
+
+pub(super) fn run(app: &App, command: WorktreeCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        WorktreeCommand::Create(args) => create(app, args)?,
+        WorktreeCommand::Bind(args) => bind(app, &args)?,
+        WorktreeCommand::Unbind { name } => {
+            let worktree = app.service(Access::Write)?.worktree_unbind(&name)?;
+            app.printer.value(&worktree, || format!("unbound worktree {name}"))?;
+        }
+        WorktreeCommand::List { all } => list(app, all)?,
+        WorktreeCommand::Status { name } => status(app, &name)?,
+        WorktreeCommand::Diff { name, stat } => diff(app, &name, stat)?,
+        WorktreeCommand::Path { name } => {
+            let worktree = app.service(Access::Read)?.worktree_path(&name)?;
+            app.printer.value(&worktree, || worktree.path.clone())?;
+        }
+        WorktreeCommand::Enter { name } => return enter(app, name),
+        WorktreeCommand::Keep { name, reason } => {
+            let worktree = app.service(Access::Write)?.worktree_keep(&name, &reason)?;
+            app.printer
+                .value(&worktree, || format!("kept worktree {name} for review at {}", worktree.path))?;
+        }
+        WorktreeCommand::Remove(args) => remove(app, args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start(no_start: bool) -> Start {
+    if no_start { Start::No } else { Start::Yes }
+}
+
+fn create(app: &App, args: WorktreeCreateArgs) -> anyhow::Result<()> {
+    let wish = CreateWorktree {
+        name: args.name,
+        task: args.task,
+        base: args.base,
+        start: start(args.no_start),
+        owner: args.owner,
+    };
+    let worktree = app.service(Access::Write)?.worktree_create(&wish)?;
+    app.printer.value(&worktree, || {
+        let task = worktree.task_id.as_ref().map(|id| format!(", bound to task {id}")).unwrap_or_default();
+        format!(
+            "created worktree {} on {} at {}{task}\n{}",
+            worktree.name,
+            worktree.branch,
+            worktree.base.short(),
+            worktree.path
+        )
+    })
+}
+
+fn bind(app: &App, args: &WorktreeBindArgs) -> anyhow::Result<()> {
+    let service = app.service(Access::Write)?;
+    let worktree =
+        service.worktree_bind(&args.name, &args.task, args.owner.as_ref(), start(args.no_start))?;
+    app.printer.value(&worktree, || format!("bound worktree {} to task {}", args.name, args.task))
+}
+
+fn list(app: &App, all: bool) -> anyhow::Result<()> {
+    let service = app.service(Access::Read)?;
+    let worktrees = service.worktree_list(all)?;
+    if worktrees.is_empty() && !app.printer.is_json() {
+        app.printer.note("no worktrees");
+        return Ok(());
+    }
+    let now = service.now();
+    app.printer.value(&worktrees, || listed(&worktrees, now))
+}
+
+fn listed(worktrees: &[WorktreeView], now: Timestamp) -> String {
+    let head = ["NAME", "STATE", "TASK", "BRANCH", "BASE", "AGE", "LAST COMMAND"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for w in worktrees {
+        let task = w.task_id.as_ref().map_or("-".to_owned(), ToString::to_string);
+        let command = biplane_model::clip(&sanitize_line(&w.last_command_preview), 40);
+        let age = words::ago(w.created_at, now);
+        rows.push(vec![
+            w.name.to_string(),
+            w.status.to_string(),
+            task,
+            w.branch.clone(),
+            w.base.short().to_owned(),
+            age,
+            command,
+        ]);
+    }
+    table(&rows)
+}
+
+fn status(app: &App, name: &WorktreeName) -> anyhow::Result<()> {
+    let report = app.service(Access::Read)?.worktree_status(name)?;
+    if app.printer.is_json() {
+        let mut value = serde_json::to_value(&report.worktree)?;
+        let changed: Vec<_> =
+            report.state.changed.iter().map(|c| json!({ "letters": c.letters, "path": c.path })).collect();
+        value["commits"] = report.commits.into();
+        value["unlanded"] = report.unlanded.into();
+        value["head"] = serde_json::to_value(&report.state.head)?;
+        value["clean"] = report.state.is_clean().into();
+        value["changed"] = changed.into();
+        value["untracked"] = serde_json::to_value(&report.state.untracked)?;
+        return app.printer.json(&value);
+    }
+    app.printer.answer(&status_words(&report))
+}
+
+fn status_words(report: &WorktreeStatusReport) -> String {
+    let w = &report.worktree;
+    let task = w.task_id.as_ref().map(|id| format!(", task {id}")).unwrap_or_default();
+    let commits = words::count(report.commits, "commit");
+    let landed = match (report.commits, report.unlanded) {
+        (0, _) => String::new(),
+        (_, 0) => ", all landed".to_owned(),
+        (_, n) => format!(", {n} not landed"),
+    };
+    let mut text = format!("{} ({}{task})\n{} since {}{landed}\n", w.name, w.status, commits, w.base.short());
+    let branch = report.state.branch.as_deref().map_or("no branch".to_owned(), sanitize_line);
+    if branch != w.branch {
+        text.push_str(&format!("on {branch}, not on its branch {}\n", w.branch));
+    }
+    text.push_str(&paths(&report.state));
+    text
+}
+
+fn paths(state: &CheckoutState) -> String {
+    if state.is_clean() {
+        return "clean\n".to_owned();
+    }
+    let mut text = String::new();
+    for change in state.changed.iter().take(PATHS_SHOWN) {
+        text.push_str(&format!("{} {}\n", change.letters, sanitize_line(&change.path)));
+    }
+    for path in state.untracked.iter().take(PATHS_SHOWN) {
+        text.push_str(&format!("?? {}\n", sanitize_line(path)));
+    }
+    let left =
+        state.changed.len().saturating_sub(PATHS_SHOWN) + state.untracked.len().saturating_sub(PATHS_SHOWN);
+    if left > 0 {
+        text.push_str(&format!("… and {left} more\n"));
+    }
+    text
+}
+
+fn diff(app: &App, name: &WorktreeName, stat: bool) -> anyhow::Result<()> {
+    let diff = app.service(Access::Read)?.worktree_diff(name)?;
+    if app.printer.is_json() {
+        let files: Vec<_> = diff
+            .files
+            .iter()
+            .map(|(path, lines)| json!({ "path": path, "added": lines.map(|l| l.0), "removed": lines.map(|l| l.1) }))
+            .collect();
+        let patch = String::from_utf8_lossy(&diff.patch);
+        return app.printer.json(&json!({ "base": diff.base, "files": files, "patch": patch }));
+    }
+    if stat {
+        return app.printer.answer(&stat_words(&diff));
+    }
+    // What a program reads is byte for byte git's patch; what a terminal shows can't steer it.
+    if std::io::stdout().is_terminal() {
+        return app.printer.answer(&sanitize(&String::from_utf8_lossy(&diff.patch)));
+    }
+    app.printer.bytes(&diff.patch)
+}
+
+fn stat_words(diff: &Diff) -> String {
+    let rows: Vec<Vec<String>> = diff
+        .files
+        .iter()
+        .map(|(path, lines)| {
+            let counts = lines.map_or("binary".to_owned(), |(added, removed)| format!("+{added} -{removed}"));
+            vec![counts, sanitize_line(path)]
+        })
+        .collect();
+    table(&rows)
+}
+
+fn enter(app: &App, name: WorktreeName) -> anyhow::Result<ExitCode> {
+    let service = app.service(Access::Write)?;
+    let worktree = service.worktree_enter(&name)?;
+    let shell = shell(&service);
+    app.printer.note(&format!("{shell} in {}; leave it with `exit`", worktree.path));
+    let report = service.run(RunRequest {
+        name,
+        command: vec![shell],
+        timeout: None,
+        input: Input::Inherit,
+        echo: Echo::default(),
+        foreground: true,
+        interactive: true,
+        observer: &mut (),
+    })?;
+    Ok(super::run::exit_code(report.how))
+}
+
+/// The person's shell.
+fn shell(service: &Service) -> String {
+    service.variable("SHELL").unwrap_or("/bin/sh").to_owned()
+}
+
+fn remove(app: &App, args: WorktreeRemoveArgs) -> anyhow::Result<()> {
+    let request = RemoveRequest {
+        name: args.name,
+        force: args.force,
+        closing: if args.complete_task { Closing::CompleteTask } else { Closing::LeaveTask },
+        reason: args.reason,
+        dry_run: args.dry_run,
+    };
+    let removal = app.service(Access::Write)?.worktree_remove(&request)?;
+    if app.printer.is_json() {
+        let mut value = serde_json::to_value(&removal.worktree)?;
+        value["snapshot"] = removal.snapshot.clone().into();
+        value["branch_left"] = removal.branch_left.clone().into();
+        value["unblocked"] = serde_json::to_value(&removal.unblocked)?;
+        value["would"] = removal.would.clone().into();
+        return app.printer.json(&value);
+    }
+    app.printer.answer(&removed(&request, &removal))
+}
+
+fn removed(request: &RemoveRequest, removal: &Removal) -> String {
+    let name = &removal.worktree.name;
+    if request.dry_run {
+        return format!("removing worktree {name} would:\n- {}", removal.would.join("\n- "));
+    }
+    let mut text = format!("removed worktree {name}");
+    if let Some(snapshot) = &removal.snapshot {
+        text.push_str(&format!("\nits work is in {snapshot}"));
+    }
+    if let Some(branch) = &removal.branch_left {
+        text.push_str(&format!("\nthe branch {branch} was left: it moved, or is checked out elsewhere"));
+    }
+    if request.closing == Closing::CompleteTask {
+        text.push_str("\nits task is completed");
+    }
+    text + &words::unblocked(&removal.unblocked)
+}

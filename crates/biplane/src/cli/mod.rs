@@ -1,0 +1,54 @@
+//! The command line: arguments → verb → answer.
+//!
+//! **Invariant:** standard output is the answer, standard error the narration; [`printer`] is the only module that writes
+//! to either.
+
+mod args;
+mod commands;
+mod exit;
+mod printer;
+mod progress;
+mod surroundings;
+mod table;
+mod words;
+
+use std::{ffi::OsString, process::ExitCode, sync::Arc};
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use biplane_coordination::{Access, Notice, Outside, Service};
+use printer::Printer;
+
+/// Runs the program on these arguments.
+pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    let printer = Arc::new(Printer::new(cli.json));
+    let app = App { printer: Arc::clone(&printer), directory: cli.directory };
+    match commands::run(&app, cli.command) {
+        Ok(code) => code,
+        Err(error) => exit::failure(&printer, &error),
+    }
+}
+
+/// What every command needs.
+pub(crate) struct App {
+    printer: Arc<Printer>,
+    directory: Option<camino::Utf8PathBuf>,
+}
+
+impl App {
+    /// The service on the home one stands in.
+    fn service(&self, access: Access) -> anyhow::Result<Service> {
+        let printer = Arc::clone(&self.printer);
+        let outside = Outside {
+            surroundings: surroundings::read(self.directory.as_deref())?,
+            now: Box::new(surroundings::now),
+            narrate: Arc::new(move |Notice(text)| printer.note(&text)),
+        };
+        Ok(Service::open(outside, access)?)
+    }
+}

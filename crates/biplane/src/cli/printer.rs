@@ -1,0 +1,102 @@
+//! The only module that writes to standard output and standard error.
+
+#![expect(clippy::print_stderr, reason = "this is the one module that prints")]
+
+use std::{
+    io::{IsTerminal, Write},
+    sync::Mutex,
+};
+
+use anyhow::Context;
+use indicatif::MultiProgress;
+use serde::Serialize;
+
+/// Writes answers, notes and faults.
+pub(crate) struct Printer {
+    json: bool,
+    /// The bars that are on the terminal now; lines go above them.
+    bars: Mutex<Option<MultiProgress>>,
+}
+
+impl Printer {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json, bars: Mutex::new(None) }
+    }
+
+    /// Whether answers are JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a person watches standard error.
+    pub(crate) fn is_watched(&self) -> bool {
+        std::io::stderr().is_terminal()
+    }
+
+    /// Lines go above these bars until they are taken away.
+    pub(crate) fn set_bars(&self, bars: Option<MultiProgress>) {
+        *self.bars.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = bars;
+    }
+
+    /// A line of the answer, or several.
+    pub(crate) fn answer(&self, text: &str) -> anyhow::Result<()> {
+        self.bytes(text.as_bytes())?;
+        if text.ends_with('\n') { Ok(()) } else { self.bytes(b"\n") }
+    }
+
+    /// The answer as it is. A reader that has gone away is no error: it has seen enough.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.context("the answer could not be written to standard output"),
+        }
+    }
+
+    /// The answer: one JSON value, or the words for it.
+    pub(crate) fn value<T: Serialize>(
+        &self,
+        value: &T,
+        words: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        if self.json { self.json(value) } else { self.answer(&words()) }
+    }
+
+    /// One JSON value on a line of its own.
+    pub(crate) fn json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
+        let mut text = serde_json::to_vec(value)?;
+        text.push(b'\n');
+        self.bytes(&text)
+    }
+
+    /// Something a person should hear; not part of the answer.
+    pub(crate) fn note(&self, text: &str) {
+        self.line(&format!("biplane: {}", biplane_model::sanitize(text)));
+    }
+
+    /// A line of narration as it is.
+    pub(crate) fn line(&self, text: &str) {
+        let bars = self.bars.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match bars.as_ref() {
+            Some(bars) => {
+                let _ = bars.println(text);
+            }
+            None => {
+                let _ = writeln!(std::io::stderr().lock(), "{text}");
+            }
+        }
+    }
+
+    /// What went wrong, and the next steps.
+    pub(super) fn fault(&self, message: &str, hints: &[String]) {
+        if self.json {
+            let value = serde_json::json!({ "error": message, "hints": hints });
+            eprintln!("{value}");
+            return;
+        }
+        self.line(&format!("error: {message}"));
+        for hint in hints {
+            self.line(&format!("hint: {}", biplane_model::sanitize(hint)));
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The one place that reads the process's environment, current directory and clock.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use biplane_coordination::Surroundings;
+use biplane_model::Timestamp;
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Where the program stands, or `directory` when it is given.
+pub(super) fn read(directory: Option<&Utf8Path>) -> anyhow::Result<Surroundings> {
+    let cwd = std::env::current_dir().context("the current directory is not there any more")?;
+    let cwd = Utf8PathBuf::from_path_buf(cwd)
+        .map_err(|path| anyhow::anyhow!("the path `{}` is not UTF-8, which biplane needs", path.display()))?;
+    let cwd = directory.map_or(cwd.clone(), |given| cwd.join(given));
+    // A variable that is not UTF-8 is none of ours.
+    let env = std::env::vars_os()
+        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+        .collect();
+    Ok(Surroundings { cwd, env })
+}
+
+/// The clock's time.
+pub(super) fn now() -> Timestamp {
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros());
+    Timestamp(i64::try_from(micros).unwrap_or(i64::MAX))
+}
