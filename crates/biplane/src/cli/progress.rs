@@ -16,10 +16,11 @@ pub(crate) struct Live<'a> {
     by_task: Mutex<HashMap<TaskId, Line>>,
 }
 
-/// The line of one task.
+/// What is known of one task.
 struct Line {
-    bar: ProgressBar,
     subject: String,
+    /// Its line on the terminal, while it has one.
+    bar: Option<ProgressBar>,
 }
 
 impl<'a> Live<'a> {
@@ -38,13 +39,15 @@ impl<'a> Live<'a> {
     }
 
     fn begin(&self, task: &TaskId, subject: &str) {
-        let Some(bars) = &self.bars else { return };
-        let bar = bars.add(ProgressBar::new_spinner());
-        let style = ProgressStyle::with_template("{spinner} {prefix}  {elapsed:>4}  {wide_msg}");
-        bar.set_style(style.expect("the template is legal"));
-        bar.set_prefix(format!("{task:>4} {:<30}", clip(subject, 30)));
-        bar.enable_steady_tick(Duration::from_millis(120));
-        self.lines().insert(task.clone(), Line { bar, subject: subject.to_owned() });
+        let bar = self.bars.as_ref().map(|bars| {
+            let bar = bars.add(ProgressBar::new_spinner());
+            let style = ProgressStyle::with_template("{spinner} {prefix}  {elapsed:>4}  {wide_msg}");
+            bar.set_style(style.expect("the template is legal"));
+            bar.set_prefix(format!("{task:>4} {:<30}", clip(subject, 30)));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        self.lines().insert(task.clone(), Line { subject: subject.to_owned(), bar });
     }
 
     fn lines(&self) -> std::sync::MutexGuard<'_, HashMap<TaskId, Line>> {
@@ -52,14 +55,14 @@ impl<'a> Live<'a> {
     }
 
     fn message(&self, task: &TaskId, text: String) {
-        if let Some(line) = self.lines().get(task) {
-            line.bar.set_message(text);
+        if let Some(bar) = self.lines().get(task).and_then(|line| line.bar.as_ref()) {
+            bar.set_message(text);
         }
     }
 
     fn end(&self, task: Option<&TaskId>) {
-        if let Some(line) = task.and_then(|task| self.lines().remove(task)) {
-            line.bar.finish_and_clear();
+        if let Some(bar) = task.and_then(|task| self.lines().get_mut(task)?.bar.take()) {
+            bar.finish_and_clear();
         }
     }
 

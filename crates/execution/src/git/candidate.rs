@@ -88,6 +88,20 @@ impl Git {
         self.commit_tree(&tree, &parents, candidate.message, &self.identity()?).map(MergeOutcome::Clean)
     }
 
+    /// Whether merging `head` into `onto` would change nothing: it is an ancestor, or its changes are there already.
+    ///
+    /// # Errors
+    /// When git can't tell.
+    pub fn adds_nothing(&self, onto: &CommitId, head: &CommitId) -> Result<bool, GitError> {
+        if self.is_ancestor(head, onto)? {
+            return Ok(true);
+        }
+        Ok(match self.merge_trees(None, onto, head)? {
+            Merged::Conflict(_) => false,
+            Merged::Tree(tree) => tree == self.tree_of(onto)?,
+        })
+    }
+
     /// Puts the branch's commits on top of the target, one by one, each with its own author and message.
     fn replay(&self, candidate: &Candidate<'_>) -> Result<MergeOutcome, GitError> {
         let found = Self::version()?;

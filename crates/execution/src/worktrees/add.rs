@@ -102,9 +102,10 @@ pub fn add(git: &Git, spec: &AddSpec<'_>) -> Result<Added, GitError> {
 }
 
 fn try_add(git: &Git, spec: &AddSpec<'_>) -> Result<String, GitError> {
-    let mut args = vec!["worktree", "add", "--quiet", "--no-track", "--no-checkout"];
+    let mut args = vec!["worktree", "add", "--quiet", "--no-checkout"];
     match spec.branch {
-        Some(branch) => args.extend(["-b", branch]),
+        // Tracking would be written into the shared configuration, whose lock is what fails under load.
+        Some(branch) => args.extend(["--no-track", "-b", branch]),
         None => args.push("--detach"),
     }
     args.extend(["--", spec.path.as_str(), spec.base.as_str()]);

@@ -3,7 +3,7 @@
 use biplane_model::CommitId;
 
 use super::Place;
-use crate::git::{Candidate, CheckoutState, Git, GitError, MergeOutcome, WithIgnored};
+use crate::git::{CheckoutState, Git, GitError, WithIgnored};
 
 /// Commits that the target lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +69,5 @@ fn is_landed(
     if commit == base {
         return Ok(true);
     }
-    let Some(target) = target else { return Ok(false) };
-    let squash = biplane_model::Strategy::Squash;
-    let candidate = Candidate { onto: target, head: commit, strategy: squash, message: "biplane: merged?\n" };
-    Ok(git.make_candidate(&candidate)? == MergeOutcome::Nothing)
+    target.map_or(Ok(false), |target| git.adds_nothing(target, commit))
 }
