@@ -51,8 +51,6 @@ pub trait View {
     fn submissions(&self, filter: &SubmissionFilter) -> Result<Vec<Submission>, LedgerError>;
     /// The counter `name`; 0 when it was never set.
     fn counter(&self, name: &str) -> Result<u64, LedgerError>;
-    /// Grows with every commit that touched a worktree.
-    fn worktrees_rev(&self) -> Result<u64, LedgerError>;
     /// The number of the newest event; 0 when there is none.
     fn last_seq(&self) -> Result<Seq, LedgerError>;
     /// Events after `since` in their order, at most `limit` of them.

@@ -77,6 +77,8 @@ pub enum Access {
     Read,
     /// It may make the ledger.
     Write,
+    /// It works with worktrees, runs or submissions: what a crash has left of those is cleared away first.
+    Work,
 }
 
 impl Service {
@@ -95,7 +97,7 @@ impl Service {
         let mut ledger = match (existing, access) {
             (Some(ledger), _) => ledger,
             (None, Access::Read) => SqliteLedger::in_memory()?,
-            (None, Access::Write) => {
+            (None, Access::Write | Access::Work) => {
                 refuse_foreign_board(&home)?;
                 refuse_links(&home)?;
                 SqliteLedger::open(&path)?
@@ -111,11 +113,14 @@ impl Service {
             now: outside.now,
             narrate: outside.narrate,
         };
-        if is_new && access == Access::Write {
+        if is_new && access != Access::Read {
             service.home.exclude_views()?;
         }
         if !is_new {
             service.check_views();
+        }
+        if !is_new && access == Access::Work {
+            service.recover_first()?;
         }
         Ok(service)
     }

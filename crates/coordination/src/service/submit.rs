@@ -135,7 +135,7 @@ impl Service {
             return Err(Error::refused(format!("worktree `{name}` has uncommitted work in {files}"))
                 .hint("commit it or throw it away first: what is submitted is the branch"));
         }
-        let head = standing.state.head.clone().filter(|head| *head != worktree.base).ok_or_else(|| {
+        let head = standing.state.head.filter(|head| *head != worktree.base).ok_or_else(|| {
             Error::refused(format!(
                 "worktree `{name}` has no commits since its base, so there is nothing to submit"
             ))
