@@ -82,7 +82,7 @@ impl Service {
         stop: Option<&StopFlag>,
         watcher: &dyn Watcher,
     ) -> Result<UpReport> {
-        biplane_execution::git::Git::require_version()?;
+        self.require_git()?;
         self.home().git()?.commit_of("HEAD")?;
         self.target()?;
         let (name, agent) = self.agent_for(request)?;

@@ -62,6 +62,7 @@ impl Service {
         worktree: &Worktree,
         guard: Guard,
     ) -> Result<Submitted> {
+        self.require_git()?;
         let target = self.target()?;
         let head = self.submittable(worktree, &target)?;
         let (gate, gate_from) = self.gate_of(request, worktree)?;
