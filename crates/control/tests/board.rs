@@ -1,5 +1,7 @@
 //! The rules of the board, on a ledger in memory.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use biplane_control::{
     BoardError, Changes, Ledger, LedgerExt, SqliteLedger, TaskFilter, View,
     board::{self, Claim, Guard, NewTask, TaskUpdate},
