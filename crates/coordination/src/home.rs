@@ -132,7 +132,10 @@ impl Home {
     pub fn has_foreign_board(&self) -> bool {
         let is_task = |name: &str| name.starts_with("task_") && name.ends_with(".json");
         let tasks = self.tasks_dir().read_dir_utf8().into_iter().flatten().flatten();
-        tasks.into_iter().any(|e| is_task(e.file_name())) || self.worktrees_dir().join("index.json").is_file()
+        let is_there = |file: &str| self.worktrees_dir().join(file).as_std_path().symlink_metadata().is_ok();
+        tasks.into_iter().any(|e| is_task(e.file_name()))
+            || is_there("index.json")
+            || is_there("events.jsonl")
     }
 
     /// Writes the exclude entries, once, so that the board and the worktrees never get into a commit. Never touches the
