@@ -38,3 +38,19 @@ pub const CONFLICTS_NAMED: usize = 20;
 pub const MOST_AGENTS: usize = 256;
 /// The most bytes of a settings file.
 pub const SETTINGS_BYTES: u64 = 1 << 20;
+/// The most bytes of one task's file that an import reads.
+pub const IMPORT_TASK_BYTES: u64 = 1 << 20;
+/// The most bytes of an index of worktrees that an import reads.
+pub const IMPORT_INDEX_BYTES: u64 = 16 << 20;
+/// The most bytes of a log of events that an import reads.
+pub const IMPORT_EVENTS_BYTES: u64 = 64 << 20;
+/// The most bytes of a line of such a log.
+pub const IMPORT_LINE_BYTES: usize = 1 << 20;
+/// The most tasks that an import takes over.
+pub const IMPORT_TASKS: usize = 100_000;
+/// The most worktrees in an index that an import takes over.
+pub const IMPORT_WORKTREES: usize = 10_000;
+/// The most events that an import takes over.
+pub const IMPORT_EVENTS: usize = 500_000;
+/// The most problems that an import tells one by one.
+pub const IMPORT_PROBLEMS: usize = 1000;
