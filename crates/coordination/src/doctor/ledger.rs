@@ -1,7 +1,7 @@
 //! Whether the ledger's file is whole.
 
 use super::{Area, Examination, Finding};
-use crate::error::Result;
+use crate::{error::Result, recovery::Mode};
 
 pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     let service = examination.service;
@@ -9,8 +9,20 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     let shown = service.home().recorded(&path);
     let is_there = path.try_exists().map_err(|e| crate::Error::io("looked at", &path, e))?;
     if !is_there {
-        let finding = Finding::note(Area::Ledger, shown, "there is no board here yet");
-        examination.add(finding.remedy("`biplane init` or `biplane task create` begins one"));
+        // Without a ledger nothing is known to be ours.
+        examination.mode = Mode::Dry;
+        let finding = if service.home().has_foreign_board() {
+            Finding::note(
+                Area::Ledger,
+                shown,
+                "there is none, but there is a board in `.tasks/` and `.worktrees/`",
+            )
+            .remedy("`biplane import` takes it over")
+        } else {
+            Finding::note(Area::Ledger, shown, "there is no board here yet")
+                .remedy("`biplane init` or `biplane task create` begins one")
+        };
+        examination.add(finding);
         return Ok(());
     }
     let faults = service.ledger().check()?;

@@ -14,6 +14,10 @@ use crate::{
 
 pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     let service = examination.service;
+    if !service.home().ledger_path().exists() {
+        // Whatever lies there is not ours.
+        return tracked(examination);
+    }
     for file in out_of_line(examination)? {
         let finding = Finding::problem(Area::Views, &file, "it is not what the ledger says")
             .remedy("any command of biplane writes it anew");
@@ -25,7 +29,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     }
     foreign(examination)?;
     let (missing, _) = service.home().unexcluded()?;
-    if !missing.is_empty() && service.home().ledger_path().exists() {
+    if !missing.is_empty() {
         let verdict =
             format!("the entries {} are missing: a commit could take the board in", missing.join(" "));
         let finding =
