@@ -78,6 +78,16 @@ impl Finding {
     }
 }
 
+/// A name as a shell takes it for one word, whatever an agent called it.
+pub(super) fn word(name: impl AsRef<str>) -> String {
+    let name = name.as_ref();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/+,:=@".contains(c);
+    if !name.is_empty() && name.chars().all(is_plain) {
+        return name.to_owned();
+    }
+    format!("'{}'", name.replace('\'', "'\\''"))
+}
+
 /// All that was found, in the order in which it was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
@@ -112,6 +122,13 @@ mod tests {
         assert!(!Diagnosis { findings: vec![note.clone(), problem.clone()] }.healthy());
         problem.fixed = true;
         assert!(Diagnosis { findings: vec![note, problem] }.healthy());
+    }
+
+    #[test]
+    fn a_remedy_runs_nothing_but_what_it_says() {
+        assert_eq!(word("wt/a-b_c.1"), "wt/a-b_c.1");
+        assert_eq!(word("wt/$(reboot)"), "'wt/$(reboot)'");
+        assert_eq!(word("it's; x"), r"'it'\''s; x'");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use biplane_execution::{
 use biplane_model::{CommitId, EventKind, NewEvent, Worktree};
 use camino::Utf8Path;
 
-use super::{Area, Examination, Finding};
+use super::{Area, Examination, Finding, word};
 use crate::{
     error::{Error, Result},
     locks,
@@ -46,7 +46,7 @@ fn unchanged(service: &Service, seen: &Worktree) -> Result<Worktree> {
 }
 
 fn lost(examination: &mut Examination<'_>, worktree: &Worktree, place: &Place, fault: OwnershipFault) {
-    let name = worktree.name.as_str();
+    let (name, path) = (worktree.name.as_str(), word(&worktree.path));
     let found = worktrees::astray(place);
     match (fault, found) {
         (_, Some(Astray::Moved { to })) => {
@@ -78,19 +78,18 @@ fn lost(examination: &mut Examination<'_>, worktree: &Worktree, place: &Place, f
         }
         (fault @ OwnershipFault::Missing { .. }, None) => {
             let remedy = format!(
-                "mount it or move it back; if it was moved for good, `git worktree repair <new place>` and `biplane doctor --fix`; if it was deleted, `git worktree remove --force {}` and `biplane doctor --fix`",
-                worktree.path
+                "mount it or move it back; if it was moved for good, `git worktree repair <new place>` and `biplane doctor --fix`; if it was deleted, `git worktree remove --force {path}` and `biplane doctor --fix`"
             );
             examination.add(Finding::problem(Area::Disk, name, fault.to_string()).remedy(remedy));
         }
         (fault @ OwnershipFault::NotOurs { .. }, None) => {
             let has_entry = place.entry_dir().exists();
             let remedy = if has_entry {
-                format!("look at it; if it is this worktree, `git worktree repair {}`", worktree.path)
+                format!("look at it; if it is this worktree, `git worktree repair {path}`")
             } else {
                 format!(
-                    "move it aside, `git worktree add {} {}`, then copy your files over it",
-                    worktree.path, worktree.branch
+                    "move it aside, `git worktree add {path} {}`, then copy your files over it",
+                    worktree.branch
                 )
             };
             examination.add(Finding::problem(Area::Git, name, fault.to_string()).remedy(remedy));
@@ -181,8 +180,9 @@ fn sound(
     }
     if listed.iter().any(|l| l.locked && l.path == place.path) {
         let finding = Finding::note(Area::Git, name, "git has it locked against removal");
-        examination
-            .add(finding.remedy(format!("`git worktree unlock {}` when it may be removed", worktree.path)));
+        examination.add(
+            finding.remedy(format!("`git worktree unlock {}` when it may be removed", word(&worktree.path))),
+        );
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ mod views;
 use biplane_control::Changes;
 use biplane_model::{EventKind, NewEvent};
 
+use finding::word;
 pub use finding::{Area, Diagnosis, Finding, Severity};
 
 use crate::{error::Result, recovery::Mode, service::Service};

@@ -8,7 +8,7 @@ use biplane_control::{SubmissionFilter, WorktreeFilter};
 use biplane_execution::git::{Git, RefUpdate};
 use biplane_model::{CommitId, Submission, WORKTREE_BRANCH_PREFIX};
 
-use super::{Area, Examination, Finding};
+use super::{Area, Examination, Finding, target, word};
 use crate::{
     bounds,
     error::{Error, Result},
@@ -45,16 +45,16 @@ fn branches(examination: &mut Examination<'_>) -> Result<()> {
     let refs = git.refs_below(&format!("refs/heads/{WORKTREE_BRANCH_PREFIX}"))?;
     let checked_out: HashSet<String> = git.worktrees()?.into_iter().filter_map(|w| w.branch).collect();
     let known = known(service)?;
-    let target = match service.target() {
-        Ok(name) => git.branch_tip(&name)?.map(|tip| (name, tip)),
-        Err(_) => None,
+    let target = match target::name(service)? {
+        Some(name) => git.branch_tip(&name)?.map(|tip| (name, tip)),
+        None => None,
     };
     for (full, tip) in &refs {
         let name = full.strip_prefix("refs/heads/").unwrap_or(full);
         if known.live.contains(name) || checked_out.contains(name) {
             continue;
         }
-        let remedy = format!("`git branch -D {name}` when nobody needs it");
+        let remedy = format!("`git branch -D {}` when nobody needs it", word(name));
         let note = |verdict: String| Finding::note(Area::Git, name, verdict).remedy(&remedy);
         let Some((target, at)) = &target else {
             examination.add(note("no worktree of the ledger has this branch".to_owned()));
@@ -111,8 +111,11 @@ fn pins(examination: &mut Examination<'_>) -> Result<()> {
                 full,
                 "it holds a commit for a submission that the ledger does not know",
             );
-            examination
-                .add(finding.remedy(format!("`git update-ref -d {full}` when nobody needs {}", tip.short())));
+            examination.add(finding.remedy(format!(
+                "`git update-ref -d {}` when nobody needs {}",
+                word(full),
+                tip.short()
+            )));
             continue;
         };
         if submission.status.is_open() || !settled(&submission) {
@@ -133,7 +136,7 @@ fn pins(examination: &mut Examination<'_>) -> Result<()> {
         } else {
             let verdict = format!("{id} is over, but nothing else holds its commit {}", tip.short());
             let remedy =
-                format!("`git branch <name> {tip}` keeps it; `git update-ref -d {full}` gives it up");
+                format!("`git branch <name> {tip}` keeps it; `git update-ref -d {}` gives it up", word(full));
             examination.add(Finding::note(Area::Git, full, verdict).remedy(remedy));
         }
     }

@@ -7,7 +7,7 @@ use biplane_execution::worktrees;
 use biplane_model::{Worktree, sanitize_line};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Area, Examination, Finding};
+use super::{Area, Examination, Finding, word};
 use crate::{
     error::{Error, Result},
     service::Service,
@@ -31,7 +31,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
         if below.is_some_and(|path| path.as_str().starts_with('.')) {
             continue;
         }
-        let remedy = format!("leave it, or `git worktree remove {}`", stranger.path);
+        let remedy = format!("leave it, or `git worktree remove {}`", word(&stranger.path));
         let verdict = if stranger.prunable {
             "git knows a worktree there and finds nothing; it may be moved or unmounted, and is left alone"
         } else if below.is_some() {

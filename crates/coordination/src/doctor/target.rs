@@ -4,8 +4,12 @@ use biplane_control::SubmissionFilter;
 use biplane_execution::git::Git;
 use biplane_model::{CommitId, SubmissionStatus};
 
-use super::{Area, Examination, Finding};
-use crate::{bounds, error::Result};
+use super::{Area, Examination, Finding, word};
+use crate::{
+    bounds,
+    error::{ErrorKind, Result},
+    service::Service,
+};
 
 const SUBJECT: &str = "the main checkout";
 
@@ -22,16 +26,14 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
         return Ok(());
     };
     let current = checkout.current_branch()?;
-    let Some(target) = service.settings().target.clone().or_else(|| current.clone()) else {
-        return detached(examination, last_target(examination)?);
-    };
+    let Some(target) = name(service)? else { return detached(examination, None) };
     let Some(tip) = git.branch_tip(&target)? else {
         let finding = if current.as_deref() == Some(&target) {
             Finding::note(Area::Git, &target, "the repository has no commit yet")
                 .remedy("`git commit --allow-empty -m start`")
         } else {
             Finding::problem(Area::Git, &target, "this branch is the target, and there is none")
-                .remedy(format!("`git branch {target}`, or set another `target` in `biplane.toml`"))
+                .remedy(format!("`git branch {}`, or set another `target` in `biplane.toml`", word(&target)))
         };
         examination.add(finding);
         return Ok(());
@@ -43,10 +45,13 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     }
 }
 
-/// Where work landed last.
-fn last_target(examination: &Examination<'_>) -> Result<Option<String>> {
-    let all = examination.service.look(|view| Ok(view.submissions(&SubmissionFilter::default())?))?;
-    Ok(all.into_iter().next_back().map(|s| s.target))
+/// The target's name; none when the main checkout is on no branch and nothing else names one.
+pub(super) fn name(service: &Service) -> Result<Option<String>> {
+    match service.target() {
+        Ok(name) => Ok(Some(name)),
+        Err(error) if error.kind == ErrorKind::Refused => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn detached(examination: &mut Examination<'_>, target: Option<String>) -> Result<()> {
@@ -56,7 +61,7 @@ fn detached(examination: &mut Examination<'_>, target: Option<String>) -> Result
             SUBJECT,
             format!("it is on no branch: what lands on `{target}` does not show in it"),
         )
-        .remedy(format!("`git switch {target}`; uncommitted work goes along")),
+        .remedy(format!("`git switch {}`; uncommitted work goes along", word(&target))),
         None => Finding::note(Area::Git, SUBJECT, "it is on no branch, so there is none to land on")
             .remedy("`git switch` to a branch, or set `target` in `biplane.toml`"),
     };
