@@ -54,3 +54,15 @@ pub const IMPORT_WORKTREES: usize = 10_000;
 pub const IMPORT_EVENTS: usize = 500_000;
 /// The most problems that an import tells one by one.
 pub const IMPORT_PROBLEMS: usize = 1000;
+/// The most characters of a sentence of `doctor`.
+pub const FINDING_CHARS: usize = 1000;
+/// Free space that `doctor` calls little, in bytes.
+pub const LITTLE_SPACE: u64 = 1 << 30;
+/// How often `doctor` looks at views that lag before it says so: somebody may be about to write them.
+pub const VIEW_LOOKS: u32 = 3;
+/// How long `doctor` waits between these looks.
+pub const VIEW_REST: Duration = Duration::from_millis(100);
+/// How many ancestors of the target's tip `doctor` compares with a checkout's index.
+pub const ANCESTORS_COMPARED: usize = 50;
+/// How long a submission must have rested before `doctor` judges the ref that holds its head, in seconds.
+pub const PIN_GRACE_S: u64 = 10;

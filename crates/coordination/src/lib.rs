@@ -8,6 +8,7 @@
 
 pub mod bounds;
 pub mod dispatch;
+pub mod doctor;
 mod error;
 mod files;
 mod home;

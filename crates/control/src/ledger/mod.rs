@@ -180,6 +180,13 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// What the engine fails with.
     fn wait(&self, seq: Seq, timeout: Duration) -> Result<Seq, LedgerError>;
+
+    /// What is wrong with the ledger as it is stored, in sentences; empty when it is whole. Reads all of it, and changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// When it can't be read: whether it is whole is unknown then.
+    fn check(&self) -> Result<Vec<String>, LedgerError>;
 }
 
 /// Conveniences over every [`Ledger`].

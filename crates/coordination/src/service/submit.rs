@@ -224,7 +224,7 @@ impl Service {
     }
 }
 
-fn pin_name(id: SubmissionId) -> String {
+pub(crate) fn pin_name(id: SubmissionId) -> String {
     format!("refs/biplane/submissions/{id}")
 }
 
