@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Where the refs are that hold submitted heads: `<this><id>`.
-const PINS: &str = "refs/biplane/submissions/";
+pub(crate) const PINS: &str = "refs/biplane/submissions/";
 
 /// How a worktree is to be submitted and landed; what is absent comes from the task, then from the settings.
 #[derive(Debug, Clone)]
