@@ -1,4 +1,4 @@
-//! `biplane init`, `doctor`, `import`, `demo`, `completions`.
+//! `biplane init`, `doctor`, `import`, `completions`.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cli::{
     App,
-    args::{Cli, DemoArgs, DoctorArgs, ImportArgs},
+    args::{Cli, DoctorArgs, ImportArgs},
 };
 
 pub(super) fn init(app: &App) -> anyhow::Result<ExitCode> {
@@ -47,10 +47,6 @@ pub(super) fn doctor(_app: &App, _args: &DoctorArgs) -> anyhow::Result<ExitCode>
 }
 
 pub(super) fn import(_app: &App, _args: &ImportArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not yet")
-}
-
-pub(super) fn demo(_app: &App, _args: &DemoArgs) -> anyhow::Result<ExitCode> {
     anyhow::bail!("not yet")
 }
 
