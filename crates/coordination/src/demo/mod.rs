@@ -121,7 +121,7 @@ impl Sample {
     /// When git can't draw it.
     pub fn graph(&self) -> Result<String> {
         let git = self.repository.git();
-        let args = ["log", "--graph", "--no-color", "--abbrev=7", "--format=%h %s (%an)", TARGET];
+        let args = ["log", "--graph", "--no-color", "--abbrev=10", "--format=%h %s (%an)", TARGET];
         Ok(biplane_model::sanitize(&git.call(args).text()?))
     }
 }

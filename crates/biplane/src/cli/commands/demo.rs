@@ -101,7 +101,7 @@ fn show(app: &App, text: &str) -> anyhow::Result<()> {
 }
 
 fn section(heading: &str, text: &str) -> String {
-    let lines = text.trim_end().lines().map(|line| format!("  {line}\n"));
+    let lines = text.trim_end().lines().map(|line| format!("  {}\n", line.trim_end()));
     format!("\n{heading}\n{}", lines.collect::<String>())
 }
 
@@ -109,7 +109,7 @@ fn board(service: &Service) -> anyhow::Result<String> {
     let mut rows = Vec::new();
     for listed in service.task_list(&TaskFilter::default())? {
         let task = &listed.task;
-        let attempts = words::count(task.epoch, "attempt");
+        let attempts = words::count(u64::from(task.attempts) + 1, "attempt");
         let waited = match task.blocked_by.as_slice() {
             [] => String::new(),
             ids => format!("after {}", words::ids(ids)),
@@ -142,21 +142,22 @@ fn chronicle(events: &[Event], now: Timestamp) -> String {
         let known = events.iter().find_map(|e| e.fact.task.as_ref().filter(|t| t.id == id));
         known.map(|task| format!("{} {}", task.id, sanitize_line(&task.subject)))
     };
-    let rows: Vec<Vec<String>> = events
-        .iter()
-        .filter(tells)
-        .map(|event| {
-            let mut row = events::row(event, now);
-            row.truncate(4);
-            row.remove(2);
-            row.push(subject(event).unwrap_or_default());
-            row.push(event.fact.error.as_deref().map(cause).unwrap_or_default());
-            row
-        })
-        .collect();
-    let shown = rows.len();
-    let clipped: String = table(&rows).lines().map(|line| clip(line, WIDTH) + "\n").collect();
-    format!("{clipped}({shown} of {} events; `biplane events` shows all)", events.len())
+    let told: Vec<&Event> = events.iter().filter(tells).collect();
+    let row = |event: &&Event| {
+        let mut row = events::row(event, now);
+        row.truncate(4);
+        row.remove(2);
+        row.push(subject(event).unwrap_or_default());
+        row
+    };
+    let mut text = String::new();
+    for (line, event) in table(&told.iter().map(row).collect::<Vec<_>>()).lines().zip(&told) {
+        text.push_str(&format!("{line}\n"));
+        if let Some(error) = &event.fact.error {
+            text.push_str(&format!("     because: {}\n", clip(&cause(error), WIDTH)));
+        }
+    }
+    format!("{text}({} of {} events)", told.len(), events.len())
 }
 
 /// Why something bounced, in a line: what the compiler said, if it was the compiler.
@@ -174,7 +175,7 @@ fn verdict(told: &Told, sample: &Sample, began: Instant) -> String {
     for tested in &proof.commits {
         let suite = &tested.suite;
         let said = if suite.passed { words::count(suite.tests, "test") } else { clip(&suite.fault, 60) };
-        let commit = tested.commit.short()[..7].to_owned();
+        let commit = tested.commit.short().to_owned();
         rows.push(vec![mark(suite.passed).to_owned(), commit, tested.subject.clone(), said]);
     }
     let mut text = format!("The test suite, on every commit that main ever was at:\n{}", table(&rows));
@@ -191,7 +192,7 @@ fn verdict(told: &Told, sample: &Sample, began: Instant) -> String {
         began.elapsed().as_secs_f64()
     ));
     if sample.is_kept() {
-        answer.push_str(&format!("The sample repository is {}\n", sample.repo()));
+        answer.push_str(&format!("The sample repository is {0}\nLook around: cd {0}\n", sample.repo()));
     } else {
         answer.push_str("The sample repository is deleted; `biplane demo --keep` leaves it to look at\n");
     }
