@@ -8,7 +8,7 @@ use biplane_coordination::{
     demo::{AGENTS, Proof, Sample, Suite},
     dispatch::{UpReport, UpRequest},
 };
-use biplane_model::{Event, EventKind, Seq, Timestamp, clip, sanitize_line, view::EventView};
+use biplane_model::{Event, EventKind, Seq, TaskStatus, Timestamp, clip, sanitize_line, view::EventView};
 use serde_json::{Value, json};
 
 use crate::cli::{App, args::DemoArgs, commands::events, exit, progress::Live, table::table, words};
@@ -110,17 +110,17 @@ fn board(service: &Service) -> anyhow::Result<String> {
     for listed in service.task_list(&TaskFilter::default())? {
         let task = &listed.task;
         let attempts = words::count(u64::from(task.attempts) + 1, "attempt");
-        let waited = match task.blocked_by.as_slice() {
+        let told = match task.blocked_by.as_slice() {
+            _ if task.status != TaskStatus::Completed => cause(&task.reason),
             [] => String::new(),
             ids => format!("after {}", words::ids(ids)),
         };
-        let subject = sanitize_line(&task.subject);
         rows.push(vec![
             format!("{} {}", task.status.mark(), task.id),
-            subject,
+            sanitize_line(&task.subject),
             task.status.to_string(),
             attempts,
-            waited,
+            told,
         ]);
     }
     Ok(table(&rows))
