@@ -238,7 +238,12 @@ fn nothing_left(git: &Git, service: &Service) -> Result<Check> {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use biplane_model::Timestamp;
+
     use super::*;
+    use crate::{Outside, Surroundings};
 
     #[test]
     fn a_suite_that_says_nothing_has_not_passed() {
@@ -248,5 +253,22 @@ mod tests {
         assert_eq!((red.passed, red.fault.as_str()), (false, "error: aborting due to 1 previous error"));
         assert!(!judge(true, "", "").passed);
         assert!(!judge(false, ok, "").passed);
+    }
+
+    #[test]
+    fn what_was_never_gated_and_does_not_compile_is_found_out() {
+        let surroundings = Surroundings { cwd: "/".into(), env: BTreeMap::new() };
+        let sample = Sample::create(None, &surroundings).unwrap();
+        let now = Box::new(|| Timestamp(1));
+        let service = sample.service(Outside { surroundings, now, narrate: Arc::new(|_| {}) }).unwrap();
+        std::fs::write(sample.repo().join("src/lib.rs"), "pub mod nowhere;\n").unwrap();
+        sample.repository.main_checkout().unwrap().commit_all("Break it\n").unwrap().unwrap();
+
+        let proof = sample.prove(&service, None).unwrap().unwrap();
+        assert!(!proof.holds());
+        let passed: Vec<bool> = proof.commits.iter().map(|c| c.suite.passed).collect();
+        assert_eq!(passed, [true, false]);
+        let broken: Vec<&str> = proof.checks.iter().filter(|c| !c.holds).map(|c| c.name).collect();
+        assert_eq!(broken, ["landed", "moves", "fresh_clone"]);
     }
 }
