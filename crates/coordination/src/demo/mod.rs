@@ -11,7 +11,7 @@ mod proof;
 mod story;
 
 use biplane_execution::{
-    git::{Git, Repository},
+    git::{Git, GitError, MINIMUM_GIT, Repository},
     supervise::{Capture, capture},
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -48,8 +48,7 @@ impl Sample {
     /// When something is in the directory, git is missing or too old, there is no Rust compiler, or a file can't be
     /// written.
     pub fn create(at: Option<&Utf8Path>, surroundings: &Surroundings) -> Result<Self> {
-        Git::require_version()?;
-        require_compiler()?;
+        require_tools()?;
         let (dir, temporary) = match at {
             Some(at) => (empty_dir(&surroundings.cwd.join(at))?, None),
             None => {
@@ -126,8 +125,12 @@ impl Sample {
     }
 }
 
-/// Refuses to begin without what the sample's tests need.
-fn require_compiler() -> Result<()> {
+/// Refuses to begin without a git that can do it, or without what the sample's tests need.
+fn require_tools() -> Result<()> {
+    let found = Git::version()?;
+    if found < MINIMUM_GIT {
+        return Err(GitError::TooOld { found }.into());
+    }
     let found = capture(&Capture::new("rustc", ["--version"]));
     if found.is_ok_and(|said| said.success()) {
         return Ok(());

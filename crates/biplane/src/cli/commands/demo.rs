@@ -192,7 +192,7 @@ fn verdict(told: &Told, sample: &Sample, began: Instant) -> String {
         began.elapsed().as_secs_f64()
     ));
     if sample.is_kept() {
-        answer.push_str(&format!("The sample repository is {0}\nLook around: cd {0}\n", sample.repo()));
+        answer.push_str(&format!("The sample repository is {}\n", sample.repo()));
     } else {
         answer.push_str("The sample repository is deleted; `biplane demo --keep` leaves it to look at\n");
     }
