@@ -1,4 +1,4 @@
-//! `biplane init`, `doctor`, `import`, `demo`, `completions`.
+//! `biplane init`, `doctor`, `import`, `completions`.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cli::{
     App,
-    args::{Cli, DemoArgs, DoctorArgs, ImportArgs},
+    args::{Cli, DoctorArgs, ImportArgs},
     exit, words,
 };
 
@@ -109,10 +109,6 @@ pub(super) fn import(app: &App, args: &ImportArgs) -> anyhow::Result<ExitCode> {
     }
     app.printer.answer(&text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-pub(super) fn demo(_app: &App, _args: &DemoArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not yet")
 }
 
 pub(super) fn completions(app: &App, shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
