@@ -308,9 +308,10 @@ impl Shared<'_> {
         }
     }
 
+    /// Whether the task went back to an agent, who may be at it already, and not to a person.
     fn is_tried_again(&self, task: Option<&TaskId>) -> bool {
         let status = task.and_then(|id| self.service.task_view(id).ok()).map(|task| task.status);
-        status == Some(TaskStatus::Pending)
+        status.is_some_and(|status| status != TaskStatus::Blocked && !status.is_closed())
     }
 
     fn clear_landed(&self, name: &WorktreeName) {

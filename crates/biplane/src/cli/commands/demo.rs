@@ -145,8 +145,8 @@ fn chronicle(events: &[Event], now: Timestamp) -> String {
     let told: Vec<&Event> = events.iter().filter(tells).collect();
     let row = |event: &&Event| {
         let mut row = events::row(event, now);
-        row.truncate(4);
-        row.remove(2);
+        row.truncate(5);
+        row.drain(2..4);
         row.push(subject(event).unwrap_or_default());
         row
     };
