@@ -15,6 +15,7 @@ mod locks;
 mod recovery;
 mod service;
 pub mod settings;
+pub mod variables;
 mod views;
 
 pub use biplane_control::{
@@ -26,7 +27,7 @@ pub use biplane_execution::{
     supervise::{Echo, How, Input, RunObserver, StopFlag, StopReason, Tick},
 };
 pub use error::{Error, ErrorKind, Result};
-pub use home::{Home, ROOT_VARIABLE, Surroundings};
+pub use home::{Home, Surroundings};
 pub use recovery::{Mode, Recovery};
 pub use service::{
     Access, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished, GateReport,

@@ -10,7 +10,7 @@ mod worktree;
 
 use std::process::ExitCode;
 
-use super::{App, Command};
+use super::{App, Command, reference};
 
 /// Does what was typed.
 pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
@@ -26,6 +26,7 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => setup::doctor(app, &args),
         Command::Import(args) => setup::import(app, &args),
         Command::Demo(args) => setup::demo(app, &args),
+        Command::Reference { dir } => reference::write(app, &dir),
         Command::Completions { shell } => setup::completions(app, shell),
     }
 }
