@@ -21,7 +21,8 @@ fn run_blocks(name: &str) {
     assert!(blocks.len() > 3, "{name} has few commands that are run");
     let env = TestEnv::new();
     let repo = env.repo("app");
-    let program = Utf8Path::new(env!("CARGO_BIN_EXE_biplane")).parent().expect("a program lies in a directory");
+    let program =
+        Utf8Path::new(env!("CARGO_BIN_EXE_biplane")).parent().expect("a program lies in a directory");
     let path = format!("{program}:{}", std::env::var("PATH").unwrap_or_default());
     for block in blocks {
         env.program("sh")
@@ -51,7 +52,8 @@ fn every_block_of_commands_is_marked() {
         let lines: Vec<&str> = text.lines().collect();
         for (at, _) in lines.iter().enumerate().filter(|(_, line)| **line == "```sh") {
             let mark = at.checked_sub(1).map_or("", |before| lines[before]);
-            let known = ["guide", "not-run", "demo-command", "test-command"].map(|mark| format!("<!-- {mark} -->"));
+            let known =
+                ["guide", "not-run", "demo-command", "test-command"].map(|mark| format!("<!-- {mark} -->"));
             assert!(known.iter().any(|known| known == mark), "{name}:{}: say what the block is for", at + 1);
         }
     }
@@ -74,7 +76,8 @@ fn the_tests_that_the_documents_name_exist() {
     for document in ["docs/promises.md", "ARCHITECTURE.md"].map(document) {
         // In these documents the text of a link is not code; a name of three words or more is a test's.
         for name in document.split('`').skip(1).step_by(2) {
-            let is_name = name.matches('_').count() >= 2 && name.chars().all(|c| c == '_' || c.is_ascii_lowercase());
+            let is_name =
+                name.matches('_').count() >= 2 && name.chars().all(|c| c == '_' || c.is_ascii_lowercase());
             if is_name {
                 named += 1;
                 assert!(text.contains(&format!("fn {name}(")), "there is no test `{name}`");

@@ -13,7 +13,9 @@ fn workspace() -> Utf8PathBuf {
 
 fn pages(dir: &Utf8Path) -> BTreeMap<String, String> {
     let entries = dir.read_dir_utf8().expect("the directory can be read").flatten();
-    entries.map(|e| (e.file_name().to_owned(), std::fs::read_to_string(e.path()).expect("it is a text"))).collect()
+    entries
+        .map(|e| (e.file_name().to_owned(), std::fs::read_to_string(e.path()).expect("it is a text")))
+        .collect()
 }
 
 /// The texts of the sources of every crate, without those of tests.
@@ -59,10 +61,12 @@ fn the_reference_is_what_the_program_says() {
 
 #[test]
 fn every_variable_is_in_the_reference() {
-    let page = std::fs::read_to_string(workspace().join("docs/reference/environment.md")).expect("it is there");
+    let page =
+        std::fs::read_to_string(workspace().join("docs/reference/environment.md")).expect("it is there");
     let text = sources();
     let is_part = |c: char| c == '_' || c.is_ascii_uppercase();
-    let names = text.match_indices("BIPLANE_").map(|(at, _)| text[at..].split(|c| !is_part(c)).next().unwrap_or(""));
+    let names =
+        text.match_indices("BIPLANE_").map(|(at, _)| text[at..].split(|c| !is_part(c)).next().unwrap_or(""));
     for name in names.filter(|name| !matches!(*name, "BIPLANE_" | "BIPLANE_UPDATE_DOCS")) {
         assert!(page.contains(&format!("`{name}`")), "{name} is not in `biplane_coordination::variables`");
     }
