@@ -83,3 +83,73 @@ fn what_is_said_to_be_unwritten_is_not_written() {
         assert!(!text.contains(&format!("NewEvent::new(EventKind::{variant})")), "{word} is written");
     }
 }
+
+/// The fields of each type in `docs/reference/json.md`, and whether they may be absent.
+fn documented() -> BTreeMap<String, Vec<(String, bool)>> {
+    let page = std::fs::read_to_string(workspace().join("docs/reference/json.md")).expect("it is there");
+    let mut types: BTreeMap<String, Vec<(String, bool)>> = BTreeMap::new();
+    let mut name = String::new();
+    for line in page.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            title.clone_into(&mut name);
+        } else if let Some(row) = line.strip_prefix("| `").filter(|_| !name.is_empty()) {
+            let (field, rest) = row.split_once('`').expect("a field stands first");
+            types.entry(name.clone()).or_default().push((field.to_owned(), rest.contains("; absent when")));
+        }
+    }
+    types
+}
+
+#[test]
+fn answers_have_the_documented_fields() {
+    let env = TestEnv::new();
+    let repo = env.repo("app");
+    let call = |args: &[&str]| {
+        let call = env.biplane(env!("CARGO_BIN_EXE_biplane")).in_dir(repo.path()).args(args).arg("--json");
+        call.run().success().stdout
+    };
+    repo.write("a.txt", "a\n");
+    repo.commit("a");
+    let types = documented();
+    let check = |args: &[&str], of: &str, more: &[&str]| {
+        let text = call(args);
+        for line in text.lines() {
+            let value: serde_json::Value = serde_json::from_str(line).expect("a line is a value");
+            let value = value.as_array().map_or(&value, |list| &list[0]);
+            let mut keys: Vec<&str> =
+                value.as_object().expect("it is an object").keys().map(String::as_str).collect();
+            for field in more {
+                assert!(keys.contains(field), "{args:?}: no `{field}` in {line}");
+            }
+            keys.retain(|key| !more.contains(key));
+            let fields = types.get(of).map(Vec::as_slice).unwrap_or_default();
+            for key in &keys {
+                assert!(fields.iter().any(|(field, _)| field == key), "{args:?}: `{key}` is not documented");
+            }
+            for (field, _) in fields.iter().filter(|(_, optional)| !optional) {
+                assert!(keys.contains(&field.as_str()), "{args:?}: no `{field}` in {line}");
+            }
+        }
+    };
+    check(&["init"], "", &["settings", "wrote_settings", "wrote_exclude", "target", "gate"]);
+    check(&["task", "create", "One"], "TaskView", &[]);
+    check(&["task", "claim", "1", "--owner", "ann"], "TaskView", &[]);
+    check(&["task", "list"], "TaskView", &[]);
+    check(&["task", "release", "1"], "TaskView", &["unblocked"]);
+    check(&["wt", "create", "x", "--task", "1"], "WorktreeView", &[]);
+    repo.at(".worktrees/x").write("b.txt", "b\n");
+    repo.at(".worktrees/x").commit("b");
+    let status = ["commits", "unlanded", "head", "clean", "changed", "untracked"];
+    check(&["wt", "status", "x"], "WorktreeView", &status);
+    check(&["wt", "diff", "x"], "", &["base", "files", "patch"]);
+    check(&["wt", "list"], "WorktreeView", &[]);
+    check(&["merge", "x", "--gate", "true"], "SubmissionView", &[]);
+    check(&["wt", "remove", "x"], "WorktreeView", &["snapshot", "branch_left", "unblocked", "would"]);
+    check(&["wt", "create", "y"], "WorktreeView", &[]);
+    check(&["events", "--limit", "100"], "EventView", &[]);
+    let json = env.biplane(env!("CARGO_BIN_EXE_biplane")).in_dir(repo.path());
+    let ran = json.args(["--json", "run", "y", "--", "true"]).run().success().json();
+    let ran: Vec<&String> = ran.as_object().expect("it is an object").keys().collect();
+    let fields: Vec<&str> = types["RunView"].iter().map(|(field, _)| field.as_str()).collect();
+    assert_eq!(ran, [fields.as_slice(), &["log", "left_behind"]].concat());
+}
