@@ -131,7 +131,29 @@ impl Home {
     pub fn has_foreign_board(&self) -> bool {
         let is_task = |name: &str| name.starts_with("task_") && name.ends_with(".json");
         let tasks = self.tasks_dir().read_dir_utf8().into_iter().flatten().flatten();
-        tasks.into_iter().any(|e| is_task(e.file_name())) || self.worktrees_dir().join("index.json").is_file()
+        let is_there = |file: &str| self.worktrees_dir().join(file).as_std_path().symlink_metadata().is_ok();
+        tasks.into_iter().any(|e| is_task(e.file_name()))
+            || is_there("index.json")
+            || is_there("events.jsonl")
+    }
+
+    /// The exclude entries that are missing, and the exclude file's text.
+    ///
+    /// # Errors
+    /// When the exclude file can't be read.
+    pub(crate) fn unexcluded(&self) -> Result<(Vec<&'static str>, String)> {
+        let Some(path) = self.exclude_path() else { return Ok((Vec::new(), String::new())) };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(Error::io("read", &path, e)),
+        };
+        let is_there = |entry: &&str| text.lines().any(|line| line.trim() == *entry);
+        Ok((["/.tasks/", "/.worktrees/", "/.team/"].into_iter().filter(|e| !is_there(e)).collect(), text))
+    }
+
+    fn exclude_path(&self) -> Option<Utf8PathBuf> {
+        self.repository.as_ref().map(|r| r.common_dir.join("info").join("exclude"))
     }
 
     /// Writes the exclude entries, once, so that the board and the worktrees never get into a commit. Never touches the
@@ -140,19 +162,8 @@ impl Home {
     /// # Errors
     /// When the exclude file can't be read or written.
     pub fn exclude_views(&self) -> Result<bool> {
-        let Some(repository) = &self.repository else { return Ok(false) };
-        let path = repository.common_dir.join("info").join("exclude");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(Error::io("read", &path, e)),
-        };
-        let wanted = ["/.tasks/", "/.worktrees/", "/.team/"];
-        let missing: Vec<_> =
-            wanted.into_iter().filter(|w| !text.lines().any(|line| line.trim() == *w)).collect();
-        if missing.is_empty() {
-            return Ok(false);
-        }
+        let (missing, text) = self.unexcluded()?;
+        let Some(path) = self.exclude_path().filter(|_| !missing.is_empty()) else { return Ok(false) };
         let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let text = format!("{text}{gap}# biplane: views and worktrees\n{}\n", missing.join("\n"));
         crate::files::replace(&path, text.as_bytes())?;

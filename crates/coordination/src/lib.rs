@@ -8,9 +8,11 @@
 
 pub mod bounds;
 pub mod dispatch;
+pub mod doctor;
 mod error;
 mod files;
 mod home;
+mod import;
 mod locks;
 mod recovery;
 mod service;
@@ -28,6 +30,7 @@ pub use biplane_execution::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use home::{Home, Surroundings};
+pub use import::{Generation, ImportMode, ImportReport, ImportRequest};
 pub use recovery::{Mode, Recovery};
 pub use service::{
     Access, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished, GateReport,

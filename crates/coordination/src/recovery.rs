@@ -143,16 +143,17 @@ impl Service {
         for worktree in &live {
             let Some(operation) = worktree.operation.as_ref().filter(|o| is_dead(&o.by)) else { continue };
             let name = &worktree.name;
-            let (what, act): (String, fn(&Self, &Worktree) -> Result<()>) = match operation.kind {
-                OperationKind::Create => {
-                    (format!("worktree `{name}` was half created; taken back"), Self::undo_create)
+            let (what, is_create) = match operation.kind {
+                OperationKind::Create => (format!("worktree `{name}` was half created; taken back"), true),
+                OperationKind::Remove | OperationKind::RemoveAndComplete => {
+                    (format!("worktree `{name}` was half removed; finished, or left as it was"), false)
                 }
-                OperationKind::Remove | OperationKind::RemoveAndComplete => (
-                    format!("worktree `{name}` was half removed; finished, or left as it was"),
-                    Self::settle_remove,
-                ),
             };
-            let result = if mode == Mode::Fix { act(self, worktree) } else { Ok(()) };
+            let result = match (mode, is_create) {
+                (Mode::Dry, _) => Ok(()),
+                (Mode::Fix, true) => self.undo_create(worktree),
+                (Mode::Fix, false) => self.settle_remove(worktree),
+            };
             found.note(what, result);
         }
         Ok(())

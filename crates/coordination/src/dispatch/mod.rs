@@ -82,7 +82,7 @@ impl Service {
         stop: Option<&StopFlag>,
         watcher: &dyn Watcher,
     ) -> Result<UpReport> {
-        biplane_execution::git::Git::require_version()?;
+        self.require_git()?;
         self.home().git()?.commit_of("HEAD")?;
         self.target()?;
         let (name, agent) = self.agent_for(request)?;
@@ -90,7 +90,6 @@ impl Service {
         if !(1..=bounds::MOST_AGENTS).contains(&parallel) {
             return Err(Error::usage(format!("use 1 to {} agents", bounds::MOST_AGENTS)));
         }
-        self.recover_first()?;
         let shared = Shared { service: self, name, agent, gate: request.gate.clone(), stop, watcher };
         let mut report = std::thread::scope(|scope| Dispatcher::start(scope, &shared, parallel).run())?;
         report.stopped = shared.is_stopping();

@@ -78,6 +78,9 @@ enum Stop {
     Requeue(String),
 }
 
+/// What became of the checkouts of a target that moved, and the tasks that became ready.
+type Moved = (Vec<String>, Vec<TaskId>);
+
 /// A checkout of the target and what it does when the target moves.
 enum Checkout {
     Follows(Git),
@@ -100,7 +103,7 @@ impl Service {
             match self.try_land(&current, &mut gate, observer) {
                 Ok(Some((checkouts, unblocked))) => return self.landing(id, gate, checkouts, unblocked),
                 Ok(None) => {
-                    self.say(format!("`{}` moved meanwhile; {id} is made and tested anew", current.target))
+                    self.say(format!("`{}` moved meanwhile; {id} is made and tested anew", current.target));
                 }
                 Err(Refusal::Stop(Stop::Bounce(kind, reason))) => {
                     self.bounce(id, &reason)?;
@@ -169,7 +172,7 @@ impl Service {
         current: &Submission,
         gate: &mut Option<GateReport>,
         observer: &mut dyn RunObserver,
-    ) -> std::result::Result<Option<(Vec<String>, Vec<TaskId>)>, Refusal> {
+    ) -> std::result::Result<Option<Moved>, Refusal> {
         let git = self.home().git()?;
         let onto = current.onto.as_ref().ok_or_else(|| Error::failed("the submission has no target tip"))?;
         let message = self.merge_message(current)?;

@@ -18,7 +18,7 @@ use biplane_control::{
     Changes, Committed, Ledger, LedgerExt, SqliteLedger, View, board::Guard, gate::OnWait,
 };
 use biplane_execution::supervise::identity;
-use biplane_model::{Actor, ProcessIdentity, TaskId, Timestamp};
+use biplane_model::{Actor, ProcessIdentity, Seq, TaskId, Timestamp};
 
 pub use board::{ClaimRequest, Finished, ListedTask, TaskChange};
 pub use init::InitReport;
@@ -33,6 +33,7 @@ pub use worktree::{Diff, WorktreeStatusReport};
 pub(crate) use {
     place::record,
     run::{Job, marker},
+    submit::pin_name,
 };
 
 use crate::{
@@ -78,6 +79,10 @@ pub enum Access {
     Read,
     /// It may make the ledger.
     Write,
+    /// It works with worktrees, runs or submissions: what a crash has left of those is cleared away first.
+    Work,
+    /// As `Write`, where a board lies that the ledger does not know, to take it over.
+    Import,
 }
 
 impl Service {
@@ -92,12 +97,15 @@ impl Service {
         let path = home.ledger_path();
         let on_wait = on_wait(&outside.narrate, "the ledger");
         let existing = SqliteLedger::open_existing(&path)?;
-        let is_new = existing.is_none();
+        let is_blank = is_blank(existing.as_ref())?;
+        let may_begin = matches!(access, Access::Write | Access::Work);
+        if is_blank && may_begin {
+            refuse_foreign_board(&home)?;
+        }
         let mut ledger = match (existing, access) {
             (Some(ledger), _) => ledger,
             (None, Access::Read) => SqliteLedger::in_memory()?,
-            (None, Access::Write) => {
-                refuse_foreign_board(&home)?;
+            (None, Access::Write | Access::Work | Access::Import) => {
                 refuse_links(&home)?;
                 SqliteLedger::open(&path)?
             }
@@ -112,11 +120,15 @@ impl Service {
             now: outside.now,
             narrate: outside.narrate,
         };
-        if is_new && access == Access::Write {
+        if is_blank && may_begin {
             service.home.exclude_views()?;
         }
-        if !is_new {
+        // Views of a ledger that knows nothing are somebody else's board.
+        if !is_blank {
             service.check_views();
+        }
+        if !is_blank && access == Access::Work {
+            service.recover_first()?;
         }
         Ok(service)
     }
@@ -225,9 +237,15 @@ fn actor(surroundings: &Surroundings) -> Actor {
     Actor::new(name.unwrap_or_default())
 }
 
+/// Whether there is no ledger, or one in which nothing has happened.
+fn is_blank(ledger: Option<&SqliteLedger>) -> Result<bool> {
+    ledger.map_or(Ok(true), |ledger| ledger.look(|view| Ok(view.last_seq()? == Seq(0))))
+}
+
 /// Refuses to begin a board where another one lies: its files would be overwritten.
 fn refuse_foreign_board(home: &Home) -> Result<()> {
-    if !home.has_foreign_board() {
+    // The views come after the ledger: another process that begins the board just now has an event there already.
+    if !home.has_foreign_board() || !is_blank(SqliteLedger::open_existing(&home.ledger_path())?.as_ref())? {
         return Ok(());
     }
     Err(Error::refused("there is a board in `.tasks/` and `.worktrees/` that biplane's ledger does not know")
@@ -235,7 +253,7 @@ fn refuse_foreign_board(home: &Home) -> Result<()> {
 }
 
 /// Refuses a repository that ships the place of our views or worktrees as a link to somewhere else.
-fn refuse_links(home: &Home) -> Result<()> {
+pub(crate) fn refuse_links(home: &Home) -> Result<()> {
     for dir in [home.tasks_dir(), home.worktrees_dir(), home.root.join(".team")] {
         let meta = dir.as_std_path().symlink_metadata();
         if meta.is_ok_and(|m| !m.is_dir()) {

@@ -97,7 +97,7 @@ impl Service {
         }
     }
 
-    fn refuse_running(&self, worktree: &Worktree) -> Result<()> {
+    pub(crate) fn refuse_running(&self, worktree: &Worktree) -> Result<()> {
         let filter = RunFilter { open: true, worktree: Some(worktree.id), task: None };
         let open = self.look(|view| Ok(view.runs(&filter)?))?;
         match open.first() {
@@ -258,7 +258,7 @@ impl Service {
     }
 
     /// Records the end of a worktree that was removed by something else. Its branch stays.
-    fn forget(&self, request: &RemoveRequest, worktree: &Worktree) -> Result<Removal> {
+    pub(crate) fn forget(&self, request: &RemoveRequest, worktree: &Worktree) -> Result<Removal> {
         if request.dry_run {
             let worktree = self.worktree_view(worktree.id)?;
             let would = vec!["note that it is gone; its branch stays".to_owned()];

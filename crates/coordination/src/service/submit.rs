@@ -62,6 +62,7 @@ impl Service {
         worktree: &Worktree,
         guard: Guard,
     ) -> Result<Submitted> {
+        self.require_git()?;
         let target = self.target()?;
         let head = self.submittable(worktree, &target)?;
         let (gate, gate_from) = self.gate_of(request, worktree)?;
@@ -135,7 +136,7 @@ impl Service {
             return Err(Error::refused(format!("worktree `{name}` has uncommitted work in {files}"))
                 .hint("commit it or throw it away first: what is submitted is the branch"));
         }
-        let head = standing.state.head.clone().filter(|head| *head != worktree.base).ok_or_else(|| {
+        let head = standing.state.head.filter(|head| *head != worktree.base).ok_or_else(|| {
             Error::refused(format!(
                 "worktree `{name}` has no commits since its base, so there is nothing to submit"
             ))
@@ -223,7 +224,7 @@ impl Service {
     }
 }
 
-fn pin_name(id: SubmissionId) -> String {
+pub(crate) fn pin_name(id: SubmissionId) -> String {
     format!("refs/biplane/submissions/{id}")
 }
 

@@ -6,7 +6,8 @@ use biplane_execution::{
     worktrees::{self, Standing},
 };
 use biplane_model::{
-    AgentName, CommitId, EventKind, NewEvent, TaskId, WorktreeName, WorktreeStatus, view::WorktreeView,
+    AgentName, CommitId, EventKind, NewEvent, SubmissionId, TaskId, WorktreeName, WorktreeStatus,
+    view::WorktreeView,
 };
 
 use super::{Service, Start, place::record};
@@ -206,10 +207,19 @@ impl Service {
         if let Some(target) = &self.settings().target {
             return Ok(target.clone());
         }
-        self.home().git()?.current_branch()?.ok_or_else(|| {
-            Error::refused("the main checkout is on no branch, so there is none to land on")
-                .hint("set `target` in `biplane.toml`, or `git switch` to a branch")
-        })
+        let git = self.home().git()?;
+        if let Some(branch) = git.current_branch()? {
+            return Ok(branch);
+        }
+        // A main checkout that was left behind with uncommitted work is on no branch; the target is what it was.
+        let newest = self.look(|view| Ok(view.submission(SubmissionId(view.counter("submission")?))?))?;
+        if let Some(last) = newest
+            && git.branch_tip(&last.target)?.is_some()
+        {
+            return Ok(last.target);
+        }
+        Err(Error::refused("the main checkout is on no branch, so there is none to land on")
+            .hint("set `target` in `biplane.toml`, or `git switch` to a branch"))
     }
 }
 

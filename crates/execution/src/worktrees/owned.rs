@@ -83,14 +83,14 @@ pub fn prove(place: &Place) -> Result<Owned, OwnershipFault> {
     Ok(Owned { place: place.clone() })
 }
 
-enum Kind {
+pub(super) enum Kind {
     Directory,
     Link,
     Other,
 }
 
 /// What is at `path` itself, links not followed; `None` when nothing is.
-fn kind_of(path: &Utf8Path) -> Result<Option<Kind>, String> {
+pub(super) fn kind_of(path: &Utf8Path) -> Result<Option<Kind>, String> {
     match path.as_std_path().symlink_metadata() {
         Ok(meta) if meta.is_dir() => Ok(Some(Kind::Directory)),
         Ok(meta) if meta.is_symlink() => Ok(Some(Kind::Link)),
@@ -104,7 +104,7 @@ fn kind_of(path: &Utf8Path) -> Result<Option<Kind>, String> {
 
 /// A mount point at or below `path`, if there is one.
 #[cfg(target_os = "linux")]
-fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
+pub(super) fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
     let table = fs_err::read_to_string("/proc/self/mountinfo").map_err(|e| e.to_string())?;
     let below = |point: &str| {
         point == path.as_str() || point.strip_prefix(path.as_str()).is_some_and(|r| r.starts_with('/'))
@@ -122,7 +122,7 @@ fn unescape(point: &str) -> String {
 
 /// Whether `path` is a mount point; where the system has no table of mounts, those below it are not seen.
 #[cfg(not(target_os = "linux"))]
-fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
+pub(super) fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
     let device =
         |p: &Utf8Path| p.as_std_path().symlink_metadata().map(|m| m.dev()).map_err(|e| e.to_string());
     let Some(parent) = path.parent() else { return Ok(None) };
@@ -130,7 +130,7 @@ fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
 }
 
 /// The path in one of git's link files; small, a real file, and nothing behind the path.
-fn read_link_file(file: &Utf8Path, prefix: Option<&str>) -> Result<Utf8PathBuf, String> {
+pub(super) fn read_link_file(file: &Utf8Path, prefix: Option<&str>) -> Result<Utf8PathBuf, String> {
     let meta = file.as_std_path().symlink_metadata().map_err(|_| format!("`{file}` is missing"))?;
     if !meta.is_file() || meta.len() > 64 * 1024 {
         return Err(format!("`{file}` is not git's file"));
@@ -143,7 +143,7 @@ fn read_link_file(file: &Utf8Path, prefix: Option<&str>) -> Result<Utf8PathBuf, 
     Ok(base.join(path))
 }
 
-fn same_dir(a: &Utf8Path, b: &Utf8Path) -> bool {
+pub(super) fn same_dir(a: &Utf8Path, b: &Utf8Path) -> bool {
     let id = |p: &Utf8Path| p.as_std_path().metadata().map(|m| (m.dev(), m.ino())).ok();
     a == b || (id(a).is_some() && id(a) == id(b))
 }

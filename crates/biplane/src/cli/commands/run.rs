@@ -8,7 +8,7 @@ use biplane_coordination::{Access, Echo, How, Input, RunObserver, RunRequest, St
 use crate::cli::{App, args::RunArgs, exit, words};
 
 pub(super) fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
-    let service = app.service(Access::Write)?;
+    let service = app.service(Access::Work)?;
     let stop = StopFlag::install().context("the signals can't be taken over")?;
     let is_json = app.printer.is_json();
     let on_terminal = std::io::stdin().is_terminal();
