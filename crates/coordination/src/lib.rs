@@ -1,7 +1,7 @@
 //! Where the two planes meet.
 //!
 //! **Contract.** [`Service`] is the verbs that every face calls; a face uses nothing else but this crate's types and the
-//! model. Every verb that changes something records its intent, has its effect, records its result; [`recovery`] pairs
+//! model. Every verb that changes something records its intent, has its effect, records its result; `recovery` pairs
 //! them after a crash.
 //!
 //! **Deliberately absent:** terminal, arguments, colours, reading the process's environment or current directory.
