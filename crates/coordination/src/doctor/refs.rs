@@ -13,11 +13,9 @@ use crate::{
     bounds,
     error::{Error, Result},
     locks,
-    service::{Service, pin_name},
+    service::{PINS, Service, pin_name},
 };
 
-/// Where the heads of submissions are held.
-const PINS: &str = "refs/biplane/submissions/";
 /// Refs that stay unless a person deletes them.
 const HOLDERS: [&str; 4] = ["refs/heads/", "refs/tags/", "refs/remotes/", "refs/biplane/snapshots/"];
 

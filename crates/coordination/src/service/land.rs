@@ -98,6 +98,7 @@ impl Service {
         let mut gate = None;
         for _ in 0..bounds::LAND_TRIES {
             let Some(current) = self.begin_testing(id)? else {
+                self.unpin_over(self.submission(id)?.worktree_id)?;
                 return self.landing(id, None, Vec::new(), Vec::new());
             };
             match self.try_land(&current, &mut gate, observer) {

@@ -86,6 +86,7 @@ impl Service {
             Ok((snapshot, branch_left, aside)) => {
                 let unblocked = self.removed(request, worktree.id, snapshot.as_ref())?;
                 worktrees::delete_aside(&aside)?;
+                self.unpin_over(worktree.id)?;
                 let snapshot = snapshot.map(|s| s.name);
                 let worktree = self.worktree_view(worktree.id)?;
                 Ok(Removal { worktree, snapshot, branch_left, unblocked, would: Vec::new() })

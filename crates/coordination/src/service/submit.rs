@@ -6,7 +6,7 @@ use biplane_control::{Changes, SubmissionFilter, View, board, board::Guard};
 use biplane_execution::git::{RefUpdate, WithIgnored};
 use biplane_model::{
     CommitId, EventKind, NewEvent, RepoName, Strategy, Submission, SubmissionId, SubmissionStatus, Worktree,
-    WorktreeName, view::SubmissionView,
+    WorktreeId, WorktreeName, view::SubmissionView,
 };
 
 use super::{Service, place::record};
@@ -14,6 +14,9 @@ use crate::{
     error::{Error, Result},
     settings,
 };
+
+/// Where the refs are that hold submitted heads: `<this><id>`.
+pub(crate) const PINS: &str = "refs/biplane/submissions/";
 
 /// How a worktree is to be submitted and landed; what is absent comes from the task, then from the settings.
 #[derive(Debug, Clone)]
@@ -114,6 +117,7 @@ impl Service {
             Ok((changes, SubmissionId(number)))
         })?;
         self.pin(id, &head)?;
+        self.unpin_over(worktree.id)?;
         Ok(Submitted { submission: (&self.submission(id)?).into(), gate_from })
     }
 
@@ -194,7 +198,7 @@ impl Service {
         })?)
     }
 
-    /// Deletes the ref of a submission that is over.
+    /// Deletes the ref of a submission that is over, unless nothing else holds what was submitted.
     pub(crate) fn unpin(&self, submission: &Submission) -> Result<()> {
         let git = self.home().git()?;
         let name = pin_name(submission.id);
@@ -202,12 +206,29 @@ impl Service {
             return Ok(());
         }
         let head = &submission.head;
+        // Whatever became of the branch: what was submitted stays reachable from something.
+        if git.refs_containing(head)?.iter().all(|holder| *holder == name) {
+            return Ok(());
+        }
         Ok(git.update_ref(&RefUpdate {
             name: &name,
             old: Some(head),
             new: None,
             why: "biplane: submission over",
         })?)
+    }
+
+    /// Deletes the refs of those submissions from a worktree that are over.
+    pub(crate) fn unpin_over(&self, worktree: WorktreeId) -> Result<()> {
+        let git = self.home().git()?;
+        for (name, _) in git.refs_below(PINS)? {
+            let Some(id) = name.strip_prefix(PINS).and_then(|id| id.parse().ok()) else { continue };
+            let found = self.look(|view| Ok(view.submission(id)?))?;
+            if let Some(over) = found.filter(|s| s.worktree_id == worktree && !s.status.is_open()) {
+                self.unpin(&over)?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn submission(&self, id: SubmissionId) -> Result<Submission> {
@@ -225,7 +246,7 @@ impl Service {
 }
 
 pub(crate) fn pin_name(id: SubmissionId) -> String {
-    format!("refs/biplane/submissions/{id}")
+    format!("{PINS}{id}")
 }
 
 pub(crate) fn submission(view: &dyn View, id: SubmissionId) -> Result<Submission> {

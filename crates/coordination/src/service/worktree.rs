@@ -170,7 +170,7 @@ impl Service {
         self.worktree_view(worktree.id)
     }
 
-    /// Notes that somebody opens a shell in a worktree. A kept one is active again.
+    /// Notes that somebody opens a shell in a worktree.
     ///
     /// # Errors
     /// When there is no such worktree, or it is not there any more.
