@@ -147,6 +147,7 @@ fn answers_have_the_documented_fields() {
     check(&["wt", "remove", "x"], "WorktreeView", &["snapshot", "branch_left", "unblocked", "would"]);
     check(&["wt", "create", "y"], "WorktreeView", &[]);
     check(&["events", "--limit", "100"], "EventView", &[]);
+    check(&["doctor"], "", &["findings"]);
     let json = env.biplane(env!("CARGO_BIN_EXE_biplane")).in_dir(repo.path());
     let ran = json.args(["--json", "run", "y", "--", "true"]).run().success().json();
     let ran: Vec<&String> = ran.as_object().expect("it is an object").keys().collect();

@@ -36,7 +36,7 @@ pub(crate) const CODES: [(u8, &str, &str); 7] = [
 ];
 
 /// What the exit codes of single commands say beyond that.
-pub(crate) const SPECIAL: [(&str, &str); 3] = [
+pub(crate) const SPECIAL: [(&str, &str); 4] = [
     (
         "biplane run, worktree enter",
         "that of the command it ran; 128 and the signal's number when a signal ended it; 6 when its time was up",
@@ -50,6 +50,7 @@ pub(crate) const SPECIAL: [(&str, &str); 3] = [
         "biplane up",
         "1 when a task has failed or is blocked, 130 when it was asked to stop, 0 otherwise, whatever still waits",
     ),
+    ("biplane doctor", "1 when a problem is left, 0 otherwise"),
 ];
 
 /// Says why the arguments can't be meant; or shows the help that was asked for.

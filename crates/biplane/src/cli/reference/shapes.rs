@@ -39,6 +39,15 @@ const ANSWERS: &[(&str, &str)] = &[
          `status`, `subject`, `why` of each task that is not done)",
     ),
     ("events", "an [EventView](#eventview) a line"),
+    (
+        "doctor",
+        "`findings`, each with `area` (`environment`, `ledger`, `views`, `git`, `disk`), `severity` (`ok`, `note`, `problem`), \
+         `subject`, `verdict`, `remedy` (a sentence or null), `fixable`, `fixed`",
+    ),
+    (
+        "import",
+        "`tasks`, `worktrees`, `events` (how many), `problems` (sentences), `saved` (where the old files are, or null), `dry_run`",
+    ),
 ];
 
 pub(super) fn text() -> String {
