@@ -19,7 +19,7 @@ use std::{
 
 use biplane_control::board::{self, Claim, Guard};
 use biplane_execution::supervise::StopFlag;
-use biplane_model::{AgentName, SubmissionId, SubmissionStatus, Task, TaskId};
+use biplane_model::{AgentName, Seq, SubmissionId, SubmissionStatus, Task, TaskId};
 
 use crate::{
     bounds,
@@ -137,6 +137,8 @@ struct Dispatcher<'scope, 'env> {
     sender: Sender<Message>,
     inbox: Receiver<Message>,
     merger: ScopedJoinHandle<'scope, ()>,
+    /// The newest event when nothing was ready.
+    nothing_at: Option<Seq>,
     report: UpReport,
 }
 
@@ -162,6 +164,7 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
             sender,
             inbox,
             merger,
+            nothing_at: None,
             report,
         }
     }
@@ -193,7 +196,15 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
     /// Starts attempts while there are free places and ready tasks.
     fn fill(&mut self) -> Result<()> {
         while self.running < self.parallel {
-            let Some(task) = self.shared.claim_next()? else { break };
+            // Nothing becomes ready without an event.
+            let seq = self.shared.service.look(|view| Ok(view.last_seq()?))?;
+            if self.nothing_at == Some(seq) {
+                break;
+            }
+            let Some(task) = self.shared.claim_next()? else {
+                self.nothing_at = Some(seq);
+                break;
+            };
             self.running += 1;
             self.report.started += 1;
             let (shared, sender) = (self.shared, self.sender.clone());
@@ -242,11 +253,6 @@ impl Shared<'_> {
             holder: Some(self.service.me()),
             guard: Guard::default(),
         };
-        // A look first: a claim takes the ledger's lock, and there is mostly nothing to claim.
-        let is_free = |task: &Task| task.owner.as_ref().is_none_or(|owner| *owner == self.name);
-        if !self.service.look(|view| Ok(view.ready(usize::MAX)?.iter().any(is_free)))? {
-            return Ok(None);
-        }
         match self.service.change(|view, now| Ok(board::claim(view, &claim, now)?)) {
             Ok(task) => Ok(Some(task)),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),

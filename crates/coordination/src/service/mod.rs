@@ -12,7 +12,7 @@ mod submit;
 mod tail;
 mod worktree;
 
-use std::sync::Arc;
+use std::{sync::Arc, thread::JoinHandle};
 
 use biplane_control::{
     Changes, Committed, Ledger, LedgerExt, SqliteLedger, View, board::Guard, gate::OnWait,
@@ -41,7 +41,7 @@ use crate::{
     home::{Home, Surroundings},
     settings::Settings,
     variables,
-    views::{self, Scope},
+    views::{self, Repaired, Scope},
 };
 
 /// Something a person should hear while a verb is at work; not part of the answer.
@@ -70,6 +70,49 @@ pub struct Service {
     actor: Actor,
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     narrate: Narrator,
+    /// The check of the views, while it may be under way; the service ends when it has.
+    check: Option<ViewsCheck>,
+}
+
+/// A look at all views that goes on beside other work, and writes anew what lags, was damaged or deleted among them.
+struct ViewsCheck(Option<JoinHandle<()>>);
+
+impl ViewsCheck {
+    fn begin(service: &Service) -> Self {
+        let (home, ledger) = (service.home.clone(), Arc::clone(&service.ledger));
+        let narrate = Arc::clone(&service.narrate);
+        let check = move || {
+            if let Some(said) = repaired_words(views::sync(&home, ledger.as_ref(), Scope::All)) {
+                narrate(Notice(said));
+            }
+        };
+        match std::thread::Builder::new().name("views".to_owned()).spawn(check) {
+            Ok(thread) => Self(Some(thread)),
+            // Where there is no room for a thread, the next command checks.
+            Err(_) => Self(None),
+        }
+    }
+}
+
+impl Drop for ViewsCheck {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a person should hear of a check of the views; nothing when they merely lagged.
+fn repaired_words(checked: Result<Repaired>) -> Option<String> {
+    let repaired = match checked {
+        Ok(repaired) => repaired,
+        Err(error) => return Some(format!("the views are not up to date: {error}")),
+    };
+    let count = repaired.files.len();
+    let files = repaired.files.iter().take(5).map(|f| format!("`{f}`")).collect::<Vec<_>>().join(", ");
+    let more = if count > 5 { format!(" and {} more", count - 5) } else { String::new() };
+    (count > 0)
+        .then(|| format!("written anew, because something else had changed or deleted it: {files}{more}"))
 }
 
 /// Whether a service may write.
@@ -111,7 +154,7 @@ impl Service {
             }
         };
         ledger.set_on_wait(move |holder| on_wait(holder));
-        let service = Self {
+        let mut service = Self {
             home,
             settings,
             ledger: Arc::new(ledger),
@@ -119,13 +162,18 @@ impl Service {
             actor,
             now: outside.now,
             narrate: outside.narrate,
+            check: None,
         };
         if is_blank && may_begin {
             service.home.exclude_views()?;
         }
         // Views of a ledger that knows nothing are somebody else's board.
         if !is_blank {
-            service.check_views();
+            let check = ViewsCheck::begin(&service);
+            if access == Access::Read {
+                // A reader's answer needs no views; they are brought in line meanwhile.
+                service.check = Some(check);
+            }
         }
         if !is_blank && access == Access::Work {
             service.recover_first()?;
@@ -193,23 +241,6 @@ impl Service {
     fn show(&self, committed: &Committed) {
         if let Err(error) = views::sync(&self.home, self.ledger.as_ref(), Scope::Tasks(&committed.tasks)) {
             self.say(format!("the change is made, but its view is not: {error}"));
-        }
-    }
-
-    /// Writes anew what lags, was damaged or deleted among the views, and says what was damaged.
-    fn check_views(&self) {
-        match views::sync(&self.home, self.ledger.as_ref(), Scope::All) {
-            Ok(repaired) if repaired.files.is_empty() => {}
-            Ok(repaired) => {
-                let count = repaired.files.len();
-                let files =
-                    repaired.files.iter().take(5).map(|f| format!("`{f}`")).collect::<Vec<_>>().join(", ");
-                let more = if count > 5 { format!(" and {} more", count - 5) } else { String::new() };
-                self.say(format!(
-                    "written anew, because something else had changed or deleted it: {files}{more}"
-                ));
-            }
-            Err(error) => self.say(format!("the views are not up to date: {error}")),
         }
     }
 
