@@ -167,6 +167,11 @@ impl Service {
         if is_blank && may_begin {
             service.home.exclude_views()?;
         }
+        if is_blank && access == Access::Read && service.home.has_foreign_board() {
+            service.say(
+                "the board in `.tasks/` and `.worktrees/` is not biplane's; `biplane import` takes it over",
+            );
+        }
         // Views of a ledger that knows nothing are somebody else's board.
         if !is_blank {
             let check = ViewsCheck::begin(&service);
