@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use biplane_execution::git::{Git, GitError, Repository};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::error::{Error, Result};
-
-/// The environment variable that names a directory inside the home, and overrules where one stands.
-pub const ROOT_VARIABLE: &str = "BIPLANE_ROOT";
+use crate::{
+    error::{Error, Result},
+    variables,
+};
 
 /// Where a program stands: handed in, never read from the process by this crate.
 #[derive(Debug, Clone)]
@@ -41,14 +41,13 @@ impl Home {
     /// # Errors
     /// When git can't be asked, or `BIPLANE_ROOT` names nothing.
     pub fn find(surroundings: &Surroundings) -> Result<Self> {
-        let place = match surroundings.var(ROOT_VARIABLE) {
+        let place = match surroundings.var(variables::ROOT) {
             Some(root) => {
                 let root = surroundings.cwd.join(root);
                 if !root.is_dir() {
                     let shown = biplane_model::sanitize_line(root.as_str());
-                    return Err(Error::not_found(format!(
-                        "`{ROOT_VARIABLE}` names `{shown}`, which is no directory"
-                    )));
+                    let name = variables::ROOT;
+                    return Err(Error::not_found(format!("`{name}` names `{shown}`, which is no directory")));
                 }
                 root
             }

@@ -1,7 +1,7 @@
 //! Where the two planes meet.
 //!
 //! **Contract.** [`Service`] is the verbs that every face calls; a face uses nothing else but this crate's types and the
-//! model. Every verb that changes something records its intent, has its effect, records its result; [`recovery`] pairs
+//! model. Every verb that changes something records its intent, has its effect, records its result; `recovery` pairs
 //! them after a crash.
 //!
 //! **Deliberately absent:** terminal, arguments, colours, reading the process's environment or current directory.
@@ -18,6 +18,7 @@ mod locks;
 mod recovery;
 mod service;
 pub mod settings;
+pub mod variables;
 mod views;
 
 pub use biplane_control::{
@@ -29,7 +30,7 @@ pub use biplane_execution::{
     supervise::{Echo, How, Input, RunObserver, StopFlag, StopReason, Tick},
 };
 pub use error::{Error, ErrorKind, Result};
-pub use home::{Home, ROOT_VARIABLE, Surroundings};
+pub use home::{Home, Surroundings};
 pub use import::{Generation, ImportMode, ImportReport, ImportRequest};
 pub use recovery::{Mode, Recovery};
 pub use service::{

@@ -8,6 +8,7 @@ mod commands;
 mod exit;
 mod printer;
 mod progress;
+mod reference;
 mod surroundings;
 mod table;
 mod words;

@@ -18,6 +18,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     service::{Closing, CreateWorktree, Job, MergeRequest, RemoveRequest, Start},
     settings::PromptBy,
+    variables,
 };
 
 /// How often another name is tried for a task's worktree when the first is taken.
@@ -172,7 +173,7 @@ impl Shared<'_> {
             PromptBy::Argument | PromptBy::File => Input::Null,
         };
         let mut env = self.agent.env.clone();
-        env.insert("BIPLANE_ATTEMPT".to_owned(), (task.attempts + 1).to_string());
+        env.insert(variables::ATTEMPT.to_owned(), (task.attempts + 1).to_string());
         let mut observer = AgentWatch { task: &task.id, stop: self.stop, watcher: self.watcher };
         let report = self.service.execute(Job {
             kind: RunKind::Agent,

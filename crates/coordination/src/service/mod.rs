@@ -40,6 +40,7 @@ use crate::{
     error::{Error, Result},
     home::{Home, Surroundings},
     settings::Settings,
+    variables,
     views::{self, Repaired, Scope},
 };
 
@@ -251,8 +252,8 @@ impl Service {
     /// What the caller's environment says of the claim it works under. An agent whose claim was replaced can't change
     /// its task any more.
     pub(crate) fn guard_for(&self, id: &TaskId, rev: Option<u64>) -> Guard {
-        let is_own = self.surroundings.var("BIPLANE_TASK_ID").is_some_and(|own| own == id.as_str());
-        let epoch = self.surroundings.var("BIPLANE_EPOCH").filter(|_| is_own).and_then(|e| e.parse().ok());
+        let is_own = self.surroundings.var(variables::TASK_ID).is_some_and(|own| own == id.as_str());
+        let epoch = self.surroundings.var(variables::EPOCH).filter(|_| is_own).and_then(|e| e.parse().ok());
         Guard { epoch, rev }
     }
 
@@ -268,7 +269,7 @@ fn on_wait(narrate: &Narrator, what: &'static str) -> OnWait {
 
 /// The person or agent behind this process, as far as the environment tells.
 fn actor(surroundings: &Surroundings) -> Actor {
-    let name = ["BIPLANE_ACTOR", "USER", "LOGNAME"].into_iter().find_map(|name| surroundings.var(name));
+    let name = [variables::ACTOR, "USER", "LOGNAME"].into_iter().find_map(|name| surroundings.var(name));
     Actor::new(name.unwrap_or_default())
 }
 

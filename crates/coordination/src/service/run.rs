@@ -24,11 +24,8 @@ use super::{Service, place::record};
 use crate::{
     bounds,
     error::{Error, Result},
-    files,
+    files, variables,
 };
-
-/// The variable that marks a run's processes; its value names the ledger's run on this machine.
-pub(crate) const RUN_VARIABLE: &str = "BIPLANE_RUN_ID";
 
 /// What to run.
 pub struct RunRequest<'a> {
@@ -210,13 +207,12 @@ impl Service {
         if let Some(prompt) = &job.prompt {
             let file = dir.join("prompt.md");
             files::replace(&file, prompt.as_bytes())?;
-            set.insert("BIPLANE_PROMPT_FILE".to_owned(), file.into_string());
+            set.insert(variables::PROMPT_FILE.to_owned(), file.into_string());
         }
         set.extend(job.env);
         let (program, args) =
             job.command.split_first().ok_or_else(|| Error::usage("there is no command to run"))?;
-        let mut spec = RunSpec::new(program, Marker::new(RUN_VARIABLE, run.id.to_string()));
-        spec.marker = Marker::new(RUN_MARK, self.mark(run.id));
+        let mut spec = RunSpec::new(program, marker(self.mark(run.id)));
         spec.args = args.iter().map(Into::into).collect();
         spec.cwd = Some(job.cwd);
         let inherited = self.surroundings.env.keys();
@@ -253,16 +249,16 @@ impl Service {
     /// What every run finds in its environment.
     fn run_environment(&self, job: &Job<'_>, run: &Run) -> BTreeMap<String, String> {
         let mut set = BTreeMap::from([
-            ("BIPLANE_ROOT".to_owned(), self.home().root.to_string()),
-            ("BIPLANE_WORKTREE".to_owned(), job.worktree.name.to_string()),
-            (RUN_VARIABLE.to_owned(), run.id.to_string()),
+            (variables::ROOT.to_owned(), self.home().root.to_string()),
+            (variables::WORKTREE.to_owned(), job.worktree.name.to_string()),
+            (variables::RUN_ID.to_owned(), run.id.to_string()),
         ]);
         if let Some(task) = &job.task {
-            set.insert("BIPLANE_TASK_ID".to_owned(), task.to_string());
-            set.insert("BIPLANE_EPOCH".to_owned(), job.epoch.to_string());
+            set.insert(variables::TASK_ID.to_owned(), task.to_string());
+            set.insert(variables::EPOCH.to_owned(), job.epoch.to_string());
         }
         if let Some(agent) = &job.agent {
-            set.insert("BIPLANE_ACTOR".to_owned(), agent.to_string());
+            set.insert(variables::ACTOR.to_owned(), agent.to_string());
         }
         set
     }
@@ -335,12 +331,9 @@ impl Service {
     }
 }
 
-/// The variable that marks a run's processes beyond doubt.
-const RUN_MARK: &str = "BIPLANE_RUN_MARK";
-
 /// The marker of `run` on this machine.
 pub(crate) fn marker(mark: String) -> Marker {
-    Marker::new(RUN_MARK, mark)
+    Marker::new(variables::RUN_MARK, mark)
 }
 
 /// A run that never got to running passes through it.

@@ -11,7 +11,7 @@ mod worktree;
 
 use std::process::ExitCode;
 
-use super::{App, Command};
+use super::{App, Command, reference};
 
 /// Does what was typed.
 pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
@@ -27,6 +27,7 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => setup::doctor(app, &args),
         Command::Import(args) => setup::import(app, &args),
         Command::Demo(args) => demo::run(app, &args),
+        Command::Reference { dir } => reference::write(app, &dir),
         Command::Completions { shell } => setup::completions(app, shell),
     }
 }
