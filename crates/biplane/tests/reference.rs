@@ -131,7 +131,7 @@ fn answers_have_the_documented_fields() {
             }
         }
     };
-    check(&["init"], "", &["settings", "wrote_settings", "wrote_exclude", "target", "gate"]);
+    check(&["init"], "", &["settings", "wrote_settings", "excluded", "target", "gate"]);
     check(&["task", "create", "One"], "TaskView", &[]);
     check(&["task", "claim", "1", "--owner", "ann"], "TaskView", &[]);
     check(&["task", "list"], "TaskView", &[]);

@@ -36,6 +36,8 @@ pub const REASON_TAIL: usize = 1500;
 pub const CONFLICTS_NAMED: usize = 20;
 /// The most agents at once.
 pub const MOST_AGENTS: usize = 256;
+/// The most messages that wait between the threads of `up`: agents and waiting submissions together fit in.
+pub const MESSAGES: usize = 4096;
 /// The most bytes of a settings file.
 pub const SETTINGS_BYTES: u64 = 1 << 20;
 /// The most bytes of one task's file that an import reads.

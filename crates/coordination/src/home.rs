@@ -166,7 +166,7 @@ impl Home {
         let Some(path) = self.exclude_path().filter(|_| !missing.is_empty()) else { return Ok(false) };
         let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let text = format!("{text}{gap}# biplane: views and worktrees\n{}\n", missing.join("\n"));
-        crate::files::replace(&path, text.as_bytes())?;
+        crate::files::replace_durably(&path, text.as_bytes())?;
         Ok(true)
     }
 }

@@ -227,7 +227,7 @@ impl Service {
             }
         }
         let candidate = current.candidate.clone().ok_or_else(|| Error::failed("there is no candidate"))?;
-        self.landed(current, &candidate).map(|_| ())
+        self.landed(current, &candidate, &[]).map(|_| ())
     }
 
     /// Gate worktrees whose submission nobody is testing.

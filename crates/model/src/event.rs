@@ -130,8 +130,6 @@ event_kinds! {
     SubmissionRequeued = "submission.requeued",
     /// A submission was taken back.
     SubmissionWithdrawn = "submission.withdrawn",
-    /// A checkout of the target was brought along, or left alone.
-    CheckoutUpdated = "checkout.updated",
     /// A board written by another tool was taken over.
     ImportDone = "import.done",
     /// Something that a crash had left was finished, undone or repaired.

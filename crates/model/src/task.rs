@@ -114,7 +114,7 @@ pub struct Task {
     pub reason: String,
     /// The gate this task's work must pass instead of the settings' one.
     pub gate: Option<String>,
-    /// How often it was claimed; a run with an older epoch can no longer change it.
+    /// Grows with each claim, and when a claim is taken away; a run with an older epoch can no longer change the task.
     pub epoch: u64,
     /// When the claim ends unless it is renewed; `None` for a claim without end, or none.
     pub lease_until: Option<Timestamp>,

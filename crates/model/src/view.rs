@@ -46,7 +46,7 @@ pub struct TaskView {
     pub gate: Option<String>,
     /// The commit its worktree was created at, `""` when it is unbound.
     pub base: String,
-    /// How often it was claimed.
+    /// Grows with each claim, and when a claim is taken away.
     pub epoch: u64,
     /// When the claim ends unless renewed, in unix seconds.
     pub lease_until: Option<Timestamp>,

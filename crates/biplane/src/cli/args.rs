@@ -365,7 +365,7 @@ pub(crate) struct UpArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EventsArgs {
-    /// At most so many; the newest 20 unless given.
+    /// At most so many; the newest 20 unless this or `--since` is given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
     /// Only those after this number.

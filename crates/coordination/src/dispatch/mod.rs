@@ -12,14 +12,14 @@ mod prompt;
 mod report;
 
 use std::{
-    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     thread::{Scope, ScopedJoinHandle},
     time::Duration,
 };
 
 use biplane_control::board::{self, Claim, Guard};
 use biplane_execution::supervise::StopFlag;
-use biplane_model::{AgentName, Seq, SubmissionId, SubmissionStatus, Task, TaskId};
+use biplane_model::{AgentName, Seq, SubmissionId, SubmissionStatus, Task, TaskId, sanitize_line};
 
 use crate::{
     bounds,
@@ -90,6 +90,10 @@ impl Service {
         if !(1..=bounds::MOST_AGENTS).contains(&parallel) {
             return Err(Error::usage(format!("use 1 to {} agents", bounds::MOST_AGENTS)));
         }
+        self.say(match request.gate.clone().map_or_else(|| self.default_gate(), |gate| (gate, "as asked")) {
+            (Some(gate), from) => format!("the gate is `{}` ({from})", sanitize_line(&gate)),
+            (None, from) => format!("there is no gate ({from}): work lands untested"),
+        });
         let shared = Shared { service: self, name, agent, gate: request.gate.clone(), stop, watcher };
         let mut report = std::thread::scope(|scope| Dispatcher::start(scope, &shared, parallel).run())?;
         report.stopped = shared.is_stopping();
@@ -133,8 +137,8 @@ struct Dispatcher<'scope, 'env> {
     parallel: usize,
     running: usize,
     landing: usize,
-    to_merger: Option<Sender<SubmissionId>>,
-    sender: Sender<Message>,
+    to_merger: Option<SyncSender<SubmissionId>>,
+    sender: SyncSender<Message>,
     inbox: Receiver<Message>,
     merger: ScopedJoinHandle<'scope, ()>,
     /// The newest event when nothing was ready.
@@ -144,8 +148,8 @@ struct Dispatcher<'scope, 'env> {
 
 impl<'scope, 'env> Dispatcher<'scope, 'env> {
     fn start(scope: &'scope Scope<'scope, 'env>, shared: &'env Shared<'env>, parallel: usize) -> Self {
-        let (sender, inbox) = mpsc::channel();
-        let (to_merger, queue) = mpsc::channel();
+        let (sender, inbox) = mpsc::sync_channel(bounds::MESSAGES);
+        let (to_merger, queue) = mpsc::sync_channel(bounds::MESSAGES);
         let tell = sender.clone();
         let merger = scope.spawn(move || {
             for submission in queue {
@@ -171,7 +175,8 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
 
     fn run(mut self) -> Result<UpReport> {
         // Work of an earlier `up` that was submitted and not landed comes first.
-        for waiting in self.shared.service.open_submissions()? {
+        // No more of them than fit: a later `up` takes the rest.
+        for waiting in self.shared.service.open_submissions()?.iter().take(bounds::MESSAGES / 2) {
             self.queue(waiting.id);
         }
         let mut result = Ok(());

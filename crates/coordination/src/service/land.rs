@@ -179,7 +179,7 @@ impl Service {
         let message = self.merge_message(current)?;
         let wish = Candidate { onto, head: &current.head, strategy: current.strategy, message: &message };
         let candidate = match git.make_candidate(&wish)? {
-            MergeOutcome::Nothing => return Ok(Some((Vec::new(), self.landed(current, onto)?))),
+            MergeOutcome::Nothing => return Ok(Some((Vec::new(), self.landed(current, onto, &[])?))),
             MergeOutcome::Conflict(files) => {
                 return Err(
                     Stop::Bounce(BounceKind::Conflict, conflict_reason(&current.target, &files)).into()
@@ -206,7 +206,8 @@ impl Service {
             Err(error) if error.kind == crate::ErrorKind::Conflict => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        Ok(Some((checkouts, self.landed(current, &candidate)?)))
+        let unblocked = self.landed(current, &candidate, &checkouts)?;
+        Ok(Some((checkouts, unblocked)))
     }
 
     fn merge_message(&self, current: &Submission) -> Result<String> {
@@ -321,6 +322,7 @@ impl Service {
         candidate: &CommitId,
     ) -> Result<Vec<String>> {
         let checkouts = self.checkouts_of(git, &current.target, onto, candidate)?;
+        let name = format!("refs/heads/{}", current.target);
         let mut said = Vec::new();
         for checkout in &checkouts {
             if let Checkout::StaysBehind(checkout) = checkout {
@@ -330,9 +332,16 @@ impl Service {
                 said.push(stays_behind(checkout, &current.target));
             }
         }
-        let name = format!("refs/heads/{}", current.target);
         let why = format!("biplane: land {} ({})", current.worktree, current.id);
-        git.update_ref(&RefUpdate { name: &name, old: Some(onto), new: Some(candidate), why: &why })?;
+        let update = RefUpdate { name: &name, old: Some(onto), new: Some(candidate), why: &why };
+        if let Err(error) = git.update_ref(&update) {
+            for checkout in &checkouts {
+                if let Checkout::StaysBehind(checkout) = checkout {
+                    checkout.attach(&name)?;
+                }
+            }
+            return Err(error.into());
+        }
         for checkout in checkouts {
             let Checkout::Follows(checkout) = checkout else { continue };
             if checkout.follow(onto, candidate)? == BroughtAlong::LeftAlone {
@@ -366,7 +375,13 @@ impl Service {
     }
 
     /// The result: the submission has landed, its worktree is merged, its task completed.
-    pub(crate) fn landed(&self, current: &Submission, candidate: &CommitId) -> Result<Vec<TaskId>> {
+    /// `checkouts` says what became of those of the target that could not follow.
+    pub(crate) fn landed(
+        &self,
+        current: &Submission,
+        candidate: &CommitId,
+        checkouts: &[String],
+    ) -> Result<Vec<TaskId>> {
         let unblocked = self.change(|view, now| {
             let mut current = submission(view, current.id)?;
             let mut changes = Changes::default();
@@ -382,6 +397,8 @@ impl Service {
                 worktree.updated_at = now;
             }
             let event = NewEvent::new(EventKind::SubmissionLanded).submission(&current).worktree(&worktree);
+            let event =
+                if checkouts.is_empty() { event } else { event.with("checkouts", checkouts.to_vec()) };
             let (event, unblocked) = complete_landed(view, &current, &worktree, event, &mut changes, now)?;
             // The landing comes before what follows from it.
             changes.events.insert(0, event);
@@ -533,7 +550,7 @@ fn shown_place(checkout: &Git) -> String {
 fn stays_behind(checkout: &Git, target: &str) -> String {
     let (place, target) = (shown_place(checkout), sanitize_line(target));
     format!(
-        "`{place}` has uncommitted work and was left as it is, off the branch; `git switch {target}` in it brings it along"
+        "`{place}` has uncommitted work, or files in the way, and was left as it is, off the branch; `git switch {target}` in it brings it along"
     )
 }
 

@@ -18,7 +18,7 @@ use biplane_control::{
     Changes, Committed, Ledger, LedgerExt, SqliteLedger, View, board::Guard, gate::OnWait,
 };
 use biplane_execution::supervise::identity;
-use biplane_model::{Actor, ProcessIdentity, Seq, TaskId, Timestamp};
+use biplane_model::{Actor, ProcessIdentity, RunKind, Seq, TaskId, Timestamp};
 
 pub use board::{ClaimRequest, Finished, ListedTask, TaskChange};
 pub use init::InitReport;
@@ -255,6 +255,21 @@ impl Service {
         let is_own = self.surroundings.var(variables::TASK_ID).is_some_and(|own| own == id.as_str());
         let epoch = self.surroundings.var(variables::EPOCH).filter(|_| is_own).and_then(|e| e.parse().ok());
         Guard { epoch, rev }
+    }
+
+    /// Refuses the completion of a task by the very agent that is at work on it: its work is verified and landed first.
+    pub(crate) fn refuse_own_word(&self, view: &dyn View, id: &TaskId) -> Result<()> {
+        let is_own = self.surroundings.var(variables::TASK_ID).is_some_and(|own| own == id.as_str());
+        let run =
+            self.surroundings.var(variables::RUN_ID).filter(|_| is_own).and_then(|run| run.parse().ok());
+        let run = run.map(|run| view.run(run)).transpose()?.flatten();
+        if run.is_some_and(|run| run.kind == RunKind::Agent && !run.status.is_over()) {
+            return Err(Error::refused(format!(
+                "the agent at work on task {id} can't complete it by its own word"
+            ))
+            .hint("commit the work and end: it is tested and landed, and that completes the task"));
+        }
+        Ok(())
     }
 
     pub(crate) fn ledger(&self) -> &dyn Ledger {

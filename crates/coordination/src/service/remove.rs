@@ -134,6 +134,7 @@ impl Service {
                 && let Some(id) = &worktree.task
             {
                 // Whether it can be completed is found out before anything is touched.
+                self.refuse_own_word(view, id)?;
                 board::complete(view, id, guard, now)?;
             }
             let kind = match request.closing {

@@ -172,14 +172,19 @@ impl Service {
         if let Some(gate) = task.and_then(|t| t.gate) {
             return Ok((Some(gate), "the task's"));
         }
+        Ok(self.default_gate())
+    }
+
+    /// The gate of tasks that have none of their own: the settings' one, or a guess.
+    pub(crate) fn default_gate(&self) -> (Option<String>, &'static str) {
         if let Some(gate) = &self.settings().gate {
-            return Ok((Some(gate.clone()), "from biplane.toml"));
+            return (Some(gate.clone()), "from biplane.toml");
         }
         match settings::guess_gate(&self.home().root) {
             Some(gate) if !self.settings().from_file => {
-                Ok((Some(gate.to_owned()), "guessed; `biplane init` writes it down"))
+                (Some(gate.to_owned()), "guessed; `biplane init` writes it down")
             }
-            _ => Ok((None, "none is set")),
+            _ => (None, "none is set"),
         }
     }
 

@@ -123,6 +123,15 @@ impl Git {
         Err(super::failed("update-ref".to_owned(), &output))
     }
 
+    /// Puts the checkout's head back on the branch with the full name `branch`. Its files and index stay.
+    ///
+    /// # Errors
+    /// When git can't.
+    pub fn attach(&self, branch: &str) -> Result<(), GitError> {
+        self.call(["symbolic-ref", "-m", "biplane: back on the branch", "HEAD", branch]).bytes()?;
+        Ok(())
+    }
+
     /// Whether `ancestor` is reachable from `descendant`.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ pub(super) fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
         observer: &mut PassOn(stop),
     })?;
     if !report.strays.is_empty() {
-        let count = words::count(report.strays.len() as u64, "process").replace("processs", "processes");
+        let count = words::count(report.strays.len() as u64, "process");
         app.printer
             .note(&format!("stopped {count} that the command left behind: {}", report.strays.join(", ")));
     }

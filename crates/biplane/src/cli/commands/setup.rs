@@ -22,7 +22,7 @@ pub(super) fn init(app: &App) -> anyhow::Result<ExitCode> {
         app.printer.json(&json!({
             "settings": report.settings,
             "wrote_settings": report.wrote_settings,
-            "wrote_exclude": report.wrote_exclude,
+            "excluded": report.excluded,
             "target": report.target,
             "gate": report.gate,
         }))?;
@@ -38,11 +38,8 @@ pub(super) fn init(app: &App) -> anyhow::Result<ExitCode> {
         (true, Some(gate)) => format!("\ngate: `{gate}` (guessed from the project)"),
         (true, None) => "\ngate: none found; set `gate` so that nothing lands untested".to_owned(),
     };
-    let exclude = if report.wrote_exclude {
-        "\nexcluded .tasks, .worktrees and .team in .git/info/exclude"
-    } else {
-        ""
-    };
+    let exclude =
+        if report.excluded { "\nexcluded .tasks, .worktrees and .team in .git/info/exclude" } else { "" };
     app.printer.answer(&format!("{settings}{gate}{exclude}"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,8 +10,7 @@ use super::{code, shapes, table};
 use crate::cli::exit;
 
 /// Kinds of events that are known and that nothing writes yet.
-const UNWRITTEN: [EventKind; 3] =
-    [EventKind::CheckoutUpdated, EventKind::WorktreeCloseoutKeep, EventKind::WorktreeCloseoutRemove];
+const UNWRITTEN: [EventKind; 2] = [EventKind::WorktreeCloseoutKeep, EventKind::WorktreeCloseoutRemove];
 
 pub(super) fn configuration() -> String {
     let rows = KEYS.iter().map(|key| {

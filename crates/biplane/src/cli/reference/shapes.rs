@@ -8,7 +8,7 @@ use super::{code, table};
 
 /// Answers: the command, and what it gives.
 const ANSWERS: &[(&str, &str)] = &[
-    ("init", "`settings`, `wrote_settings`, `wrote_exclude`, `target`, `gate`"),
+    ("init", "`settings`, `wrote_settings`, `excluded`, `target`, `gate`"),
     ("task create, claim, show", "a [TaskView](#taskview)"),
     ("task list", "an array of [TaskView](#taskview)"),
     (
