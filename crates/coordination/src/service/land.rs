@@ -492,13 +492,15 @@ fn complete_landed(
     changes: &mut Changes,
     now: biplane_model::Timestamp,
 ) -> Result<(NewEvent, Vec<TaskId>)> {
+    // The landing is told of the task as it was: its completion is the next event.
+    let event = view.task(id)?.map_or(event.clone(), |task| event.task(&task));
     let Some(id) = &current.task else { return Ok((event, Vec::new())) };
     match board::complete(view, id, guard_of(current), now) {
         Ok((completed, mut task, unblocked)) => {
             board::mark_worktree(&mut task, worktree, now);
             changes.events.extend(completed.events);
-            changes.tasks.push(task.clone());
-            Ok((event.task(&task), unblocked))
+            changes.tasks.push(task);
+            Ok((event, unblocked))
         }
         Err(BoardError::StaleEpoch { .. } | BoardError::Illegal(_)) => Ok((event, Vec::new())),
         Err(error) => Err(error.into()),
