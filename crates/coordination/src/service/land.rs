@@ -22,6 +22,7 @@ use super::{
     Service,
     place::record,
     run::Job,
+    worktree::LEFT_BRANCH,
     submit::{guard_of, submission},
 };
 use crate::{
@@ -321,6 +322,7 @@ impl Service {
         for checkout in &checkouts {
             if let Checkout::StaysBehind(checkout) = checkout {
                 // Off the branch, where it is: the files and the index stay, and `git status` shows what it showed.
+                git.stand_for(LEFT_BRANCH, &current.target)?;
                 let why = "biplane: left behind with uncommitted work";
                 checkout.update_ref(&RefUpdate { name: "HEAD", old: Some(onto), new: Some(onto), why })?;
                 said.push(stays_behind(checkout, &current.target));

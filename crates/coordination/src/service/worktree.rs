@@ -206,12 +206,21 @@ impl Service {
         if let Some(target) = &self.settings().target {
             return Ok(target.clone());
         }
-        self.home().git()?.current_branch()?.ok_or_else(|| {
+        let git = self.home().git()?;
+        let current = match git.current_branch()? {
+            None => git.branch_behind(LEFT_BRANCH)?,
+            current => current,
+        };
+        current.ok_or_else(|| {
             Error::refused("the main checkout is on no branch, so there is none to land on")
                 .hint("set `target` in `biplane.toml`, or `git switch` to a branch")
         })
     }
 }
+/// The branch that a landing took the main checkout off, because there was uncommitted work in it: still the target, for
+/// as long as the checkout is on no branch.
+pub(super) const LEFT_BRANCH: &str = "refs/biplane/left";
+
 
 /// A line of git's `--numstat`: added, removed, path.
 fn numbered(line: &str) -> Option<(String, Option<(u64, u64)>)> {
