@@ -22,8 +22,8 @@ use super::{
     Service,
     place::record,
     run::Job,
-    worktree::LEFT_BRANCH,
     submit::{guard_of, submission},
+    worktree::LEFT_BRANCH,
 };
 use crate::{
     bounds,
@@ -322,8 +322,8 @@ impl Service {
         for checkout in &checkouts {
             if let Checkout::StaysBehind(checkout) = checkout {
                 // Off the branch, where it is: the files and the index stay, and `git status` shows what it showed.
-                git.stand_for(LEFT_BRANCH, &current.target)?;
                 let why = "biplane: left behind with uncommitted work";
+                git.stand_for(LEFT_BRANCH, &current.target)?;
                 checkout.update_ref(&RefUpdate { name: "HEAD", old: Some(onto), new: Some(onto), why })?;
                 said.push(stays_behind(checkout, &current.target));
             }
@@ -357,7 +357,8 @@ impl Service {
     /// Git on the checkout at `path`: the main one, or a linked one by git's entry for it.
     pub(crate) fn checkout_at(&self, path: &camino::Utf8Path) -> Result<Option<Git>> {
         let repository = self.home().repository()?;
-        if path == repository.root && repository.has_checkout {
+        // Of a git directory that lies elsewhere, as a submodule's does, git lists the directory and not the checkout.
+        if (path == repository.root || path == repository.common_dir) && repository.has_checkout {
             return Ok(repository.main_checkout());
         }
         Ok(worktrees::linked_checkout(&repository.common_dir, path))
@@ -494,9 +495,9 @@ fn complete_landed(
     changes: &mut Changes,
     now: biplane_model::Timestamp,
 ) -> Result<(NewEvent, Vec<TaskId>)> {
+    let Some(id) = &current.task else { return Ok((event, Vec::new())) };
     // The landing is told of the task as it was: its completion is the next event.
     let event = view.task(id)?.map_or(event.clone(), |task| event.task(&task));
-    let Some(id) = &current.task else { return Ok((event, Vec::new())) };
     match board::complete(view, id, guard_of(current), now) {
         Ok((completed, mut task, unblocked)) => {
             board::mark_worktree(&mut task, worktree, now);
