@@ -1,4 +1,6 @@
 //! Trees and checkouts: filling one, bringing one along, reading one without touching it.
+use std::collections::HashSet;
+
 
 use biplane_model::CommitId;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -48,17 +50,45 @@ impl Git {
         let state = self.state(WithIgnored::No)?;
         if !state.changed.is_empty() || state.head.as_ref() != Some(old) {
             return Ok(false);
+        if self.in_the_way(old, new)? {
+            return Ok(false);
+        }
         }
         self.call(["update-index", "-q", "--refresh"]).output()?;
         let dry = self.call(["read-tree", "-m", "-u", "-n", old.as_str(), new.as_str()]).output()?;
         Ok(dry.code == Some(0))
     }
+    /// Whether something untracked lies where going from `old` to `new` adds a file. Git itself would overwrite ignored
+    /// files.
+    fn in_the_way(&self, old: &CommitId, new: &CommitId) -> Result<bool, GitError> {
+        let Some(top) = self.work_tree() else { return Ok(false) };
+        let diff = |filter: &str| -> Result<HashSet<String>, GitError> {
+            let bytes = self
+                .call(["diff-tree", "-r", "-z", "--name-only", "--no-renames", filter])
+                .args([old.as_str(), new.as_str()])
+                .bytes()?;
+            Ok(String::from_utf8_lossy(&bytes).split_terminator('\0').map(str::to_owned).collect())
+        };
+        let (added, deleted) = (diff("--diff-filter=A")?, diff("--diff-filter=D")?);
+        let foreign = |path: &Utf8Path| !deleted.contains(path.as_str());
+        Ok(added.iter().map(Utf8Path::new).any(|path| {
+            let file_above = path.ancestors().skip(1).find(|dir| {
+                let meta = top.join(dir).as_std_path().symlink_metadata();
+                !dir.as_str().is_empty() && meta.is_ok_and(|m| !m.is_dir())
+            });
+            file_above.is_some_and(foreign) || holds(top, path, &foreign)
+        }))
+    }
+
 
     /// Takes the files and the index of a clean checkout from `old` to `new`. Changed files are never overwritten: git
     /// refuses then, and the checkout is left alone.
     ///
     /// # Errors
     /// When git can't be asked.
+        if self.in_the_way(old, new)? {
+            return Ok(BroughtAlong::LeftAlone);
+        }
     pub fn follow(&self, old: &CommitId, new: &CommitId) -> Result<BroughtAlong, GitError> {
         self.call(["update-index", "-q", "--refresh"]).output()?;
         let output = self.call(["read-tree", "-m", "-u", old.as_str(), new.as_str()]).output()?;
@@ -137,4 +167,17 @@ impl Git {
         call.bytes()?;
         self.commit_of("HEAD").map(Some)
     }
+
+/// Whether something `foreign` lies at `path`, or, when that is a directory, anywhere below it.
+fn holds(top: &Utf8Path, path: &Utf8Path, foreign: &impl Fn(&Utf8Path) -> bool) -> bool {
+    let place = top.join(path);
+    match place.as_std_path().symlink_metadata() {
+        Err(_) => false,
+        Ok(meta) if !meta.is_dir() => foreign(path),
+        // What can't be looked at is in the way.
+        Ok(_) => place.read_dir_utf8().map_or(true, |entries| {
+            entries.into_iter().any(|e| e.map_or(true, |e| holds(top, &path.join(e.file_name()), foreign)))
+        }),
+    }
+}
 }
