@@ -49,13 +49,16 @@ impl Git {
     /// When git can't tell: the state is unknown then, not clean.
     pub fn state(&self, with_ignored: WithIgnored) -> Result<CheckoutState, GitError> {
         let ignored = match with_ignored {
-            WithIgnored::Yes => "--ignored=traditional",
+            // A directory that is ignored as a whole stands as one path.
+            WithIgnored::Yes => "--ignored=matching",
             WithIgnored::No => "--ignored=no",
         };
-        let bytes = self
-            .call(["status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--untracked-files=all"])
-            .args([ignored, "--ignore-submodules=none"])
-            .bytes()?;
+        let status = ["status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--untracked-files=all"];
+        let args = [&status[..], &[ignored, "--ignore-submodules=none"]].concat();
+        let bytes = match with_ignored {
+            WithIgnored::Yes => self.unhidden_status(&args)?,
+            WithIgnored::No => self.call(&args).bytes()?,
+        };
         parse(&bytes)
     }
 }

@@ -126,8 +126,7 @@ pub enum Held {
 
 /// The ignored paths that nothing makes again.
 fn worth_keeping(state: &CheckoutState) -> Vec<String> {
-    let again =
-        |path: &str| path.trim_end_matches('/').rsplit('/').next().is_some_and(|n| REPRODUCIBLE.contains(&n));
+    let again = |path: &str| path.split('/').any(|part| REPRODUCIBLE.contains(&part));
     state.ignored.iter().filter(|path| !again(path)).cloned().collect()
 }
 
@@ -191,7 +190,15 @@ mod tests {
 
     #[test]
     fn what_a_build_makes_again_is_left_out() {
-        let ignored = ["target/", "a/node_modules/", ".env", "data.sqlite", "my-target/", "x/__pycache__/"];
+        let ignored = [
+            "target/",
+            "a/node_modules/",
+            ".env",
+            "data.sqlite",
+            "my-target/",
+            "x/__pycache__/",
+            "target/debug/a",
+        ];
         let state =
             CheckoutState { ignored: ignored.map(str::to_owned).to_vec(), ..CheckoutState::default() };
         assert_eq!(worth_keeping(&state), [".env", "data.sqlite", "my-target/"]);
