@@ -49,7 +49,8 @@ pub fn delete_entry(git: &Git, path: &Utf8Path) -> Result<(), GitError> {
 /// When it can't be proved to be ours, or the system refuses.
 pub fn remove_scratch(git: &Git, place: &Place) -> Result<(), GitError> {
     let aside: Utf8PathBuf = format!("{}.removed", place.path).into();
-    if let Ok(owned) = super::prove(place) {
+    // What ran in it may have changed or deleted its `.git` file; git's entry still says that it is ours.
+    if let Ok(owned) = super::prove(place).or_else(|_| super::owned::prove_by_entry(place)) {
         move_aside(&owned, &aside)?;
     }
     if place.path.as_std_path().symlink_metadata().is_err() {
