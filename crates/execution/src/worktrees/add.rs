@@ -43,6 +43,14 @@ pub enum BranchFault {
         branch: String,
         /// Its tip.
         at: CommitId,
+    /// A branch stands where it needs a directory: `wt` and `wt/x` can't both be.
+    #[error("the branch `{other}` stands in the way of `{branch}`")]
+    InTheWay {
+        /// The branch.
+        branch: String,
+        /// The other one.
+        other: String,
+    },
     },
     /// Another branch differs from it in case only: on some file systems they are one.
     #[error("the branch `{other}` differs from `{branch}` in case only")]
@@ -60,8 +68,11 @@ pub enum BranchFault {
 /// When git can't be asked; the inner result says what stands in the way.
 pub fn check_branch(git: &Git, name: &str) -> Result<Result<(), BranchFault>, GitError> {
     let prefix =
-        name.split_once('/').map_or("refs/heads/".to_owned(), |(dir, _)| format!("refs/heads/{dir}/"));
+        name.split_once('/').map_or("refs/heads/".to_owned(), |(dir, _)| format!("refs/heads/{dir}"));
     for (full, at) in git.refs_below(&prefix)? {
+        if name.strip_prefix(&other).is_some_and(|rest| rest.starts_with('/')) {
+            return Ok(Err(BranchFault::InTheWay { branch: name.to_owned(), other }));
+        }
         let other = full.strip_prefix("refs/heads/").unwrap_or(&full).to_owned();
         if other == name {
             return Ok(Err(BranchFault::Exists { branch: other, at }));
