@@ -82,6 +82,7 @@ pub fn prove(place: &Place) -> Result<Owned, OwnershipFault> {
     }
     Ok(Owned { place: place.clone() })
 }
+
 /// Proves as much without the directory's `.git` file: enough for a directory that biplane made for itself alone.
 ///
 /// # Errors
@@ -101,7 +102,6 @@ pub(super) fn prove_by_entry(place: &Place) -> Result<Owned, OwnershipFault> {
     }
     Ok(Owned { place: place.clone() })
 }
-
 
 enum Kind {
     Directory,
@@ -150,7 +150,7 @@ fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
 }
 
 /// The path in one of git's link files; small, a real file, and nothing behind the path.
-fn read_link_file(file: &Utf8Path, prefix: Option<&str>) -> Result<Utf8PathBuf, String> {
+pub(super) fn read_link_file(file: &Utf8Path, prefix: Option<&str>) -> Result<Utf8PathBuf, String> {
     let meta = file.as_std_path().symlink_metadata().map_err(|_| format!("`{file}` is missing"))?;
     if !meta.is_file() || meta.len() > 64 * 1024 {
         return Err(format!("`{file}` is not git's file"));
@@ -163,7 +163,7 @@ fn read_link_file(file: &Utf8Path, prefix: Option<&str>) -> Result<Utf8PathBuf, 
     Ok(base.join(path))
 }
 
-fn same_dir(a: &Utf8Path, b: &Utf8Path) -> bool {
+pub(super) fn same_dir(a: &Utf8Path, b: &Utf8Path) -> bool {
     let id = |p: &Utf8Path| p.as_std_path().metadata().map(|m| (m.dev(), m.ino())).ok();
     a == b || (id(a).is_some() && id(a) == id(b))
 }
