@@ -86,14 +86,15 @@ impl Service {
         let git = place.git();
         let tree = git.tree_of_files(&[])?;
         let base = worktree.base;
-        let diff = |form: &str| {
-            git.call(["diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--no-renames", form])
+        let diff = |form: &[&str]| {
+            git.call(["diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--no-renames"])
+                .args(form)
                 .args([base.as_str(), tree.as_str()])
                 .bytes()
         };
-        let numbers = diff("--numstat")?;
-        let files = String::from_utf8_lossy(&numbers).lines().filter_map(numbered).collect();
-        let patch = diff("--patch")?;
+        let numbers = diff(&["--numstat", "-z"])?;
+        let files = String::from_utf8_lossy(&numbers).split_terminator('\0').filter_map(numbered).collect();
+        let patch = diff(&["--patch"])?;
         Ok(Diff { base, files, patch })
     }
 
@@ -217,10 +218,10 @@ impl Service {
         })
     }
 }
+
 /// The branch that a landing took the main checkout off, because there was uncommitted work in it: still the target, for
 /// as long as the checkout is on no branch.
 pub(super) const LEFT_BRANCH: &str = "refs/biplane/left";
-
 
 /// A line of git's `--numstat`: added, removed, path.
 fn numbered(line: &str) -> Option<(String, Option<(u64, u64)>)> {
