@@ -70,7 +70,8 @@ pub(crate) fn is_done_once(lab: &Lab, tasks: usize) {
         assert_eq!(lab.repo.git(&["show", &format!("main:task_{n}.txt")]), n.to_string());
     }
     assert_eq!(lab.processes(), [""; 0]);
-    assert_eq!(lab.directories(), [""; 0]);
+    let events = || lab.ok(&["events", "--limit", "100"]);
+    assert_eq!(lab.directories(), [""; 0], "{}{}", lab.ok(&["wt", "list"]), events());
     assert_eq!((lab.linked(), lab.branches().len()), (0, 0));
     let pins = lab.repo.git(&["for-each-ref", "--format=%(refname)", "refs/biplane/"]);
     let left: Vec<_> = pins.lines().filter(|r| !r.starts_with("refs/biplane/snapshots/")).collect();
@@ -157,5 +158,21 @@ fn a_gate_that_was_orphaned_is_stopped_and_run_again() {
     assert_eq!(lab.json(&["task", "show", "1"])["status"], "completed");
     assert_eq!((lab.processes(), lab.directories()), (vec![], vec![]));
     assert_eq!(lab.repo.git(&["rev-list", "--count", "main"]), "3", "first, the work, its merge");
+    lab.is_sound();
+}
+
+#[test]
+fn what_an_earlier_up_has_landed_is_cleared_up_by_the_next() {
+    let lab = Lab::new();
+    lab.settings("[up]\nremove_landed = false\n");
+    lab.ok(&["task", "create", "one"]);
+    let up = || lab.call(&["up", "--no-gate", "--", "sh", "-c", "echo a > a.txt"]).run().success();
+    up();
+    lab.work("mine", "b.txt", "b\n");
+    lab.ok(&["merge", "mine", "--no-gate"]);
+    assert_eq!(lab.directories(), ["1-one", "mine"]);
+    lab.settings("");
+    up();
+    assert_eq!(lab.directories(), ["mine"], "a person's worktree is the person's to remove");
     lab.is_sound();
 }
