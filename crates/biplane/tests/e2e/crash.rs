@@ -73,6 +73,14 @@ pub(crate) fn is_done_once(lab: &Lab, tasks: usize) {
     let events = || lab.ok(&["events", "--limit", "100"]);
     assert_eq!(lab.directories(), [""; 0], "{}{}", lab.ok(&["wt", "list"]), events());
     assert_eq!((lab.linked(), lab.branches().len()), (0, 0));
+    for dir in [".tasks", ".worktrees"] {
+        let half = lab
+            .photograph(dir)
+            .into_iter()
+            .map(|f| f.0)
+            .filter(|n| n.contains(".new") && !n.starts_with("runs/"));
+        assert_eq!(half.collect::<Vec<_>>(), [""; 0], "no half-written file");
+    }
     let pins = lab.repo.git(&["for-each-ref", "--format=%(refname)", "refs/biplane/"]);
     let left: Vec<_> = pins.lines().filter(|r| !r.starts_with("refs/biplane/snapshots/")).collect();
     assert_eq!(left, [""; 0]);

@@ -3,7 +3,7 @@
 //! Each module is a promise or a hazard; each test starts the binary in a place of its own. Tests that need minutes or a
 //! mount are ignored, and CI runs them too.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails in a test fails the test")]
+#![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 mod claims;
 mod concurrency;
@@ -20,5 +20,6 @@ mod remove;
 mod remove_hostile;
 mod run;
 mod stop;
+mod surroundings;
 mod terminal;
 mod views;
