@@ -15,7 +15,13 @@ use crate::error::{Error, Result};
 /// # Errors
 /// When the directory or the file can't be written; the old file is as it was.
 pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
-    replace_stamped(path, bytes, None)
+    let dir = parent(path)?;
+    let io = |e| Error::io("written", path, e);
+    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(io)?;
+    temporary.write_all(bytes).map_err(io)?;
+    readable(temporary.as_file()).map_err(io)?;
+    temporary.persist(path).map_err(|e| io(e.error))?;
+    Ok(())
 }
 
 /// As [`replace`]; when it returns the file survives a power cut.
@@ -29,27 +35,37 @@ pub(crate) fn replace_durably(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     sync(path).and_then(|()| sync(dir)).map_err(|e| Error::io("written to the disk", path, e))
 }
 
-/// As [`replace`], with a time of modification.
+/// As [`replace`], with a time of modification, for a file that is only written under a lock.
+///
+/// The new file has always the same name: what a crash leaves of it is gone with the next writing.
 ///
 /// # Errors
 /// As [`replace`].
-pub(crate) fn replace_stamped(path: &Utf8Path, bytes: &[u8], modified: Option<SystemTime>) -> Result<()> {
-    let dir = path.parent().unwrap_or(Utf8Path::new("."));
-    let io = |e| Error::io("written", path, e);
-    let mut temporary = match tempfile::Builder::new().prefix(".new-").tempfile_in(dir) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            std::fs::create_dir_all(dir).map_err(|e| Error::io("created", dir, e))?;
-            tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(io)?
+pub(crate) fn replace_stamped(path: &Utf8Path, bytes: &[u8], modified: SystemTime) -> Result<()> {
+    let fresh = parent(path)?.join(format!(".new-{}", path.file_name().unwrap_or_default()));
+    let write = || -> std::io::Result<()> {
+        match std::fs::remove_file(&fresh) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
         }
-        other => other.map_err(io)?,
+        // Not through a link that somebody has put there.
+        let mut file = File::create_new(&fresh)?;
+        file.write_all(bytes)?;
+        readable(&file)?;
+        file.set_modified(modified)?;
+        std::fs::rename(&fresh, path)
     };
-    temporary.write_all(bytes).map_err(io)?;
-    readable(temporary.as_file()).map_err(io)?;
-    if let Some(time) = modified {
-        temporary.as_file().set_modified(time).map_err(io)?;
-    }
-    temporary.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
+    write().map_err(|e| {
+        let _ = std::fs::remove_file(&fresh);
+        Error::io("written", path, e)
+    })
+}
+
+/// The directory of `path`, made when it is missing.
+fn parent(path: &Utf8Path) -> Result<&Utf8Path> {
+    let dir = path.parent().unwrap_or(Utf8Path::new("."));
+    std::fs::create_dir_all(dir).map_err(|e| Error::io("created", dir, e))?;
+    Ok(dir)
 }
 
 /// A temporary file is for its owner only; a view is for everybody who may read the directory.

@@ -1,6 +1,6 @@
 //! The one boundary where an error becomes words and an exit code.
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use biplane_coordination::{Error, ErrorKind};
 use biplane_model::sanitize;
@@ -19,6 +19,8 @@ pub(crate) const CONFLICT: u8 = 4;
 pub(crate) const NOT_FOUND: u8 = 5;
 /// Somebody else is at it, or the time was up.
 pub(crate) const BUSY: u8 = 6;
+/// It was stopped by `^C`, as a shell says it.
+pub(crate) const STOPPED: u8 = 130;
 
 /// Every exit code: number, name, meaning.
 pub(crate) const CODES: [(u8, &str, &str); 7] = [
@@ -56,8 +58,13 @@ pub(crate) const SPECIAL: [(&str, &str); 4] = [
 /// Says why the arguments can't be meant; or shows the help that was asked for.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
     // Help and version go to standard output, faults to standard error; what can't be written can't be told.
+    if error.use_stderr() {
+        // What was typed is in the text, and may have come from an agent.
+        let _ = write!(std::io::stderr().lock(), "{}", sanitize(&error.render().to_string()));
+        return ExitCode::from(USAGE);
+    }
     let _ = error.print();
-    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+    ExitCode::SUCCESS
 }
 
 /// Says what went wrong and what to do next.

@@ -315,6 +315,19 @@ impl Shared<'_> {
         status.is_some_and(|status| status != TaskStatus::Blocked && !status.is_closed())
     }
 
+    /// Clears up what an earlier `up` had landed and could not clear up any more.
+    pub(super) fn clear_left(&self) -> Result<()> {
+        let filter = WorktreeFilter { live: true, ..WorktreeFilter::default() };
+        let live = self.service.look(|view| Ok(view.worktrees(&filter)?))?;
+        for worktree in live.iter().filter(|w| w.status == WorktreeStatus::Merged) {
+            // What a person has worked in and landed is the person's to remove.
+            if self.was_tried(worktree)? {
+                self.clear_landed(&worktree.name);
+            }
+        }
+        Ok(())
+    }
+
     fn clear_landed(&self, name: &WorktreeName) {
         if !self.service.settings().remove_landed {
             return;

@@ -95,6 +95,7 @@ impl Service {
             (None, from) => format!("there is no gate ({from}): work lands untested"),
         });
         let shared = Shared { service: self, name, agent, gate: request.gate.clone(), stop, watcher };
+        shared.clear_left()?;
         let mut report = std::thread::scope(|scope| Dispatcher::start(scope, &shared, parallel).run())?;
         report.stopped = shared.is_stopping();
         report.waiting = self.waiting(&shared.name)?;

@@ -23,6 +23,7 @@ use super::{
     place::record,
     run::Job,
     submit::{guard_of, submission},
+    worktree::LEFT_BRANCH,
 };
 use crate::{
     bounds,
@@ -328,6 +329,7 @@ impl Service {
             if let Checkout::StaysBehind(checkout) = checkout {
                 // Off the branch, where it is: the files and the index stay, and `git status` shows what it showed.
                 let why = "biplane: left behind with uncommitted work";
+                git.stand_for(LEFT_BRANCH, &current.target)?;
                 checkout.update_ref(&RefUpdate { name: "HEAD", old: Some(onto), new: Some(onto), why })?;
                 said.push(stays_behind(checkout, &current.target));
             }
@@ -368,7 +370,8 @@ impl Service {
     /// Git on the checkout at `path`: the main one, or a linked one by git's entry for it.
     pub(crate) fn checkout_at(&self, path: &camino::Utf8Path) -> Result<Option<Git>> {
         let repository = self.home().repository()?;
-        if path == repository.root && repository.has_checkout {
+        // Of a git directory that lies elsewhere, as a submodule's does, git lists the directory and not the checkout.
+        if (path == repository.root || path == repository.common_dir) && repository.has_checkout {
             return Ok(repository.main_checkout());
         }
         Ok(worktrees::linked_checkout(&repository.common_dir, path))
@@ -514,12 +517,14 @@ fn complete_landed(
     now: biplane_model::Timestamp,
 ) -> Result<(NewEvent, Vec<TaskId>)> {
     let Some(id) = &current.task else { return Ok((event, Vec::new())) };
+    // The landing is told of the task as it was: its completion is the next event.
+    let event = view.task(id)?.map_or(event.clone(), |task| event.task(&task));
     match board::complete(view, id, guard_of(current), now) {
         Ok((completed, mut task, unblocked)) => {
             board::mark_worktree(&mut task, worktree, now);
             changes.events.extend(completed.events);
-            changes.tasks.push(task.clone());
-            Ok((event.task(&task), unblocked))
+            changes.tasks.push(task);
+            Ok((event, unblocked))
         }
         Err(BoardError::StaleEpoch { .. } | BoardError::Illegal(_)) => Ok((event, Vec::new())),
         Err(error) => Err(error.into()),

@@ -139,6 +139,10 @@ impl Service {
         let actor = actor(&outside.surroundings);
         let path = home.ledger_path();
         let on_wait = on_wait(&outside.narrate, "the ledger");
+        if is_empty_file(&path) && home.has_foreign_board() {
+            let detail = "it is empty, and there is a board in `.tasks/` or `.worktrees/`".to_owned();
+            return Err(biplane_control::LedgerError::Damaged { path: path.into_string(), detail }.into());
+        }
         let existing = SqliteLedger::open_existing(&path)?;
         let is_blank = is_blank(existing.as_ref())?;
         let may_begin = matches!(access, Access::Write | Access::Work);
@@ -301,6 +305,12 @@ fn refuse_foreign_board(home: &Home) -> Result<()> {
     }
     Err(Error::refused("there is a board in `.tasks/` and `.worktrees/` that biplane's ledger does not know")
         .hint("`biplane import` takes it over; move both away to begin a new one"))
+}
+
+/// Whether there is a file with nothing in it, nor in the engine's log beside it. A ledger of ours never is.
+fn is_empty_file(path: &camino::Utf8Path) -> bool {
+    let length = |path: &camino::Utf8Path| path.metadata().map_or(0, |m| m.len());
+    path.is_file() && length(path) == 0 && length(format!("{path}-wal").as_str().into()) == 0
 }
 
 /// Refuses a repository that ships the place of our views or worktrees as a link to somewhere else.

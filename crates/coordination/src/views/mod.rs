@@ -16,7 +16,7 @@ use biplane_model::TaskId;
 use camino::Utf8PathBuf;
 pub(crate) use worktrees::view_of as worktree_view;
 
-use crate::{error::Result, home::Home, locks};
+use crate::{error::Result, home::Home, locks, service::refuse_links};
 
 /// Which task views may be out of date.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,8 @@ pub(crate) fn sync(home: &Home, ledger: &dyn Ledger, scope: Scope<'_>) -> Result
     if stale(home, ledger, scope)?.is_nothing() {
         return Ok(Repaired::default());
     }
+    // A link in the place of a directory would lead the writing out of the home.
+    refuse_links(home)?;
     let _held = locks::views(home)?;
     // Another process may have done it while we waited.
     let stale = stale(home, ledger, scope)?;

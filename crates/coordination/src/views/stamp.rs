@@ -41,7 +41,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().join("x");
         assert_eq!(carries(&path, "x", 1), None);
-        crate::files::replace_stamped(&path, b"{}", Some(stamp("x", 1, 1_763_640_000_500_000))).unwrap();
+        crate::files::replace_stamped(&path, b"{}", stamp("x", 1, 1_763_640_000_500_000)).unwrap();
         assert_eq!(
             (carries(&path, "x", 1), carries(&path, "x", 2), carries(&path, "y", 1)),
             (Some(true), Some(false), Some(false))

@@ -61,7 +61,7 @@ pub(super) fn write(
         let mut json =
             serde_json::to_vec_pretty(&TaskView::new(&task, base.as_ref())).expect("a view is plain data");
         json.push(b'\n');
-        files::replace_stamped(&path, &json, Some(stamp(id.as_str(), task.rev, task.updated_at.0)))?;
+        files::replace_stamped(&path, &json, stamp(id.as_str(), task.rev, task.updated_at.0))?;
     }
     Ok(())
 }

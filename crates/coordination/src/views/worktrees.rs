@@ -55,7 +55,7 @@ pub(super) fn write(home: &Home, wanted: &Option<Wanted>, repaired: &mut Repaire
     if wanted.damaged {
         repaired.files.push(FILE.into());
     }
-    files::replace_stamped(&home.root.join(FILE), &wanted.json, Some(stamp(FILE, wanted.hash, wanted.at)))
+    files::replace_stamped(&home.root.join(FILE), &wanted.json, stamp(FILE, wanted.hash, wanted.at))
 }
 
 /// The view of one worktree.

@@ -44,6 +44,10 @@ impl Repository {
             let root = rev_parse(place, "--show-toplevel")?;
             return Ok(Self { root, common_dir, has_checkout: true });
         }
+        // In a linked worktree of it: the main checkout is around it, when the worktree is where we make them.
+        if let Some(root) = checkout_around(place, &common_dir) {
+            return Ok(Self { root, common_dir, has_checkout: true });
+        }
         Ok(Self { root: common_dir.clone(), common_dir, has_checkout: false })
     }
 
@@ -76,6 +80,17 @@ fn rev_parse(place: &Utf8Path, what: &str) -> Result<Utf8PathBuf, GitError> {
     String::from_utf8(bytes)
         .map(Utf8PathBuf::from)
         .map_err(|e| GitError::NotUtf8(String::from_utf8_lossy(e.as_bytes()).into_owned()))
+}
+
+/// The directory around `place` whose `.git` file names `common_dir`.
+fn checkout_around(place: &Utf8Path, common_dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    let place = place.canonicalize_utf8().ok()?;
+    let is_main = |dir: &&Utf8Path| {
+        let text = fs_err::read_to_string(dir.join(".git")).unwrap_or_default();
+        let named = text.strip_prefix("gitdir: ").map(|t| dir.join(t.strip_suffix('\n').unwrap_or(t)));
+        named.and_then(|n| n.canonicalize_utf8().ok()).is_some_and(|n| n == *common_dir)
+    };
+    place.ancestors().find(is_main).map(Utf8Path::to_owned)
 }
 
 /// Whether the shared configuration says that there is no checkout. Git itself is only asked when some line might say so.

@@ -53,10 +53,12 @@ impl Git {
             WithIgnored::Yes => "--ignored=matching",
             WithIgnored::No => "--ignored=no",
         };
-        let bytes = self
-            .call(["status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--untracked-files=all"])
-            .args([ignored, "--ignore-submodules=none"])
-            .bytes()?;
+        let status = ["status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--untracked-files=all"];
+        let args = [&status[..], &[ignored, "--ignore-submodules=none"]].concat();
+        let bytes = match with_ignored {
+            WithIgnored::Yes => self.unhidden_status(&args)?,
+            WithIgnored::No => self.call(&args).bytes()?,
+        };
         parse(&bytes)
     }
 }

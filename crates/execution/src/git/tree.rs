@@ -1,5 +1,7 @@
 //! Trees and checkouts: filling one, bringing one along, reading one without touching it.
 
+use std::collections::HashSet;
+
 use biplane_model::CommitId;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -48,9 +50,34 @@ impl Git {
         if !state.changed.is_empty() || state.head.as_ref() != Some(old) {
             return Ok(false);
         }
+        if self.in_the_way(old, new)? {
+            return Ok(false);
+        }
         self.call(["update-index", "-q", "--refresh"]).output()?;
         let dry = self.call(["read-tree", "-m", "-u", "-n", old.as_str(), new.as_str()]).output()?;
         Ok(dry.code == Some(0))
+    }
+
+    /// Whether something untracked lies where going from `old` to `new` adds a file. Git itself would overwrite ignored
+    /// files.
+    fn in_the_way(&self, old: &CommitId, new: &CommitId) -> Result<bool, GitError> {
+        let Some(top) = self.work_tree() else { return Ok(false) };
+        let diff = |filter: &str| -> Result<HashSet<String>, GitError> {
+            let bytes = self
+                .call(["diff-tree", "-r", "-z", "--name-only", "--no-renames", filter])
+                .args([old.as_str(), new.as_str()])
+                .bytes()?;
+            Ok(String::from_utf8_lossy(&bytes).split_terminator('\0').map(str::to_owned).collect())
+        };
+        let (added, deleted) = (diff("--diff-filter=A")?, diff("--diff-filter=D")?);
+        let foreign = |path: &Utf8Path| !deleted.contains(path.as_str());
+        Ok(added.iter().map(Utf8Path::new).any(|path| {
+            let file_above = path.ancestors().skip(1).find(|dir| {
+                let meta = top.join(dir).as_std_path().symlink_metadata();
+                !dir.as_str().is_empty() && meta.is_ok_and(|m| !m.is_dir())
+            });
+            file_above.is_some_and(foreign) || holds(top, path, &foreign)
+        }))
     }
 
     /// Takes the files and the index of a clean checkout from `old` to `new`. Changed files are never overwritten: git
@@ -59,6 +86,9 @@ impl Git {
     /// # Errors
     /// When git can't be asked.
     pub fn follow(&self, old: &CommitId, new: &CommitId) -> Result<BroughtAlong, GitError> {
+        if self.in_the_way(old, new)? {
+            return Ok(BroughtAlong::LeftAlone);
+        }
         self.call(["update-index", "-q", "--refresh"]).output()?;
         let output = self.call(["read-tree", "-m", "-u", old.as_str(), new.as_str()]).output()?;
         match output.code {
@@ -84,6 +114,7 @@ impl Git {
     pub fn tree_of_files(&self, ignored: &[String]) -> Result<String, GitError> {
         let (_guard, copy) = self.index_copy()?;
         let git = self.with_index(&copy);
+        git.unhide(&git.hidden()?)?;
         git.call(["add", "--all", "--", "."]).bytes()?;
         if !ignored.is_empty() {
             let list = ignored.join("\0");
@@ -102,6 +133,37 @@ impl Git {
         let (_guard, copy) = self.index_copy()?;
         let output = self.with_index(&copy).call(["write-tree"]).output()?;
         Ok((output.code == Some(0)).then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned()))
+    }
+
+    /// Tracked paths whose changes git was told not to look for (`update-index --assume-unchanged`).
+    ///
+    /// # Errors
+    /// When git can't tell.
+    pub(super) fn hidden(&self) -> Result<Vec<u8>, GitError> {
+        let listed = self.call(["ls-files", "-v", "-z"]).bytes()?;
+        let is_hidden = |field: &&[u8]| field.first().is_some_and(u8::is_ascii_lowercase);
+        let paths = listed.split(|b| *b == 0).filter(is_hidden).filter_map(|field| field.get(2..));
+        Ok(paths.flat_map(|path| [path, b"\0"].concat()).collect())
+    }
+
+    /// Makes git look for changes of these paths again.
+    fn unhide(&self, paths: &[u8]) -> Result<(), GitError> {
+        if !paths.is_empty() {
+            self.call(["update-index", "--no-assume-unchanged", "-z", "--stdin"]).stdin(paths).bytes()?;
+        }
+        Ok(())
+    }
+
+    /// As [`Git::state`], with the changes that git was told not to look for.
+    pub(super) fn unhidden_status(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
+        let hidden = self.hidden()?;
+        if hidden.is_empty() {
+            return self.call(args).bytes();
+        }
+        let (_guard, copy) = self.index_copy()?;
+        let git = self.with_index(&copy);
+        git.unhide(&hidden)?;
+        git.call(args).bytes()
     }
 
     fn index_copy(&self) -> Result<(tempfile::TempDir, Utf8PathBuf), GitError> {
@@ -135,5 +197,18 @@ impl Git {
         }
         call.bytes()?;
         self.commit_of("HEAD").map(Some)
+    }
+}
+
+/// Whether something `foreign` lies at `path`, or, when that is a directory, anywhere below it.
+fn holds(top: &Utf8Path, path: &Utf8Path, foreign: &impl Fn(&Utf8Path) -> bool) -> bool {
+    let place = top.join(path);
+    match place.as_std_path().symlink_metadata() {
+        Err(_) => false,
+        Ok(meta) if !meta.is_dir() => foreign(path),
+        // What can't be looked at is in the way.
+        Ok(_) => place.read_dir_utf8().map_or(true, |entries| {
+            entries.into_iter().any(|e| e.map_or(true, |e| holds(top, &path.join(e.file_name()), foreign)))
+        }),
     }
 }

@@ -9,7 +9,10 @@ use std::time::Duration;
 use biplane_model::CommitId;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::Place;
+use super::{
+    Place,
+    owned::{read_link_file, same_dir},
+};
 use crate::git::{Git, GitError, RefUpdate};
 
 /// How often adding is tried: a git outside of biplane may add a worktree at the same moment.
@@ -44,6 +47,14 @@ pub enum BranchFault {
         /// Its tip.
         at: CommitId,
     },
+    /// A branch stands where it needs a directory: `wt` and `wt/x` can't both be.
+    #[error("the branch `{other}` stands in the way of `{branch}`")]
+    InTheWay {
+        /// The branch.
+        branch: String,
+        /// The other one.
+        other: String,
+    },
     /// Another branch differs from it in case only: on some file systems they are one.
     #[error("the branch `{other}` differs from `{branch}` in case only")]
     CaseTwin {
@@ -60,9 +71,12 @@ pub enum BranchFault {
 /// When git can't be asked; the inner result says what stands in the way.
 pub fn check_branch(git: &Git, name: &str) -> Result<Result<(), BranchFault>, GitError> {
     let prefix =
-        name.split_once('/').map_or("refs/heads/".to_owned(), |(dir, _)| format!("refs/heads/{dir}/"));
+        name.split_once('/').map_or("refs/heads/".to_owned(), |(dir, _)| format!("refs/heads/{dir}"));
     for (full, at) in git.refs_below(&prefix)? {
         let other = full.strip_prefix("refs/heads/").unwrap_or(&full).to_owned();
+        if name.strip_prefix(&other).is_some_and(|rest| rest.starts_with('/')) {
+            return Ok(Err(BranchFault::InTheWay { branch: name.to_owned(), other }));
+        }
         if other == name {
             return Ok(Err(BranchFault::Exists { branch: other, at }));
         }
@@ -140,10 +154,18 @@ fn is_race(error: &GitError) -> bool {
 /// # Errors
 /// When git can't be asked.
 pub fn undo_add(git: &Git, path: &Utf8Path, branch: Option<(&str, &CommitId)>) -> Result<(), GitError> {
-    if git.worktrees()?.iter().any(|w| w.path == path) {
-        git.call(["worktree", "remove", "--force", "--force", "--", path.as_str()]).output()?;
+    let is_dir = path.as_std_path().symlink_metadata().is_ok_and(|m| m.is_dir());
+    let link = path.join(".git");
+    let entries = git.common_dir().join("worktrees");
+    let is_gits = |named: Utf8PathBuf| named.parent().is_some_and(|dir| same_dir(dir, &entries));
+    if is_dir && read_link_file(&link, Some("gitdir: ")).is_ok_and(is_gits) && holds_nothing_but(path, ".git")
+    {
+        let _ = fs_err::remove_file(&link);
     }
-    if path.as_std_path().symlink_metadata().is_ok_and(|m| m.is_dir()) {
+    if !is_dir || holds_nothing_but(path, "") {
+        super::remove::forget(git, path)?;
+    }
+    if is_dir {
         // Only an empty directory goes: whatever is in it was not put there by us.
         let _ = fs_err::remove_dir(path);
     }
@@ -154,4 +176,10 @@ pub fn undo_add(git: &Git, path: &Utf8Path, branch: Option<(&str, &CommitId)>) -
         Ok(()) | Err(GitError::RefMoved { .. }) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the directory is empty but for `name`.
+fn holds_nothing_but(dir: &Utf8Path, name: &str) -> bool {
+    dir.read_dir_utf8()
+        .is_ok_and(|entries| entries.into_iter().all(|e| e.is_ok_and(|e| e.file_name() == name)))
 }

@@ -83,6 +83,26 @@ pub fn prove(place: &Place) -> Result<Owned, OwnershipFault> {
     Ok(Owned { place: place.clone() })
 }
 
+/// Proves as much without the directory's `.git` file: enough for a directory that biplane made for itself alone.
+///
+/// # Errors
+/// Whatever is missing from the proof.
+pub(super) fn prove_by_entry(place: &Place) -> Result<Owned, OwnershipFault> {
+    let path = place.path.clone();
+    let not_ours = |why: String| OwnershipFault::NotOurs { path: path.clone(), why };
+    if !matches!(kind_of(&place.path).map_err(&not_ours)?, Some(Kind::Directory)) {
+        return Err(not_ours("it is not a directory".to_owned()));
+    }
+    if let Some(mount) = mount_in(&place.path).map_err(&not_ours)? {
+        return Err(not_ours(format!("something is mounted on `{mount}`")));
+    }
+    let back = read_link_file(&place.entry_dir().join("gitdir"), None).map_err(&not_ours)?;
+    if place.git_entry.is_empty() || back.parent().is_none_or(|dir| !same_dir(dir, &place.path)) {
+        return Err(not_ours("git's entry points elsewhere".to_owned()));
+    }
+    Ok(Owned { place: place.clone() })
+}
+
 pub(super) enum Kind {
     Directory,
     Link,

@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Owned, Place};
+use super::{Owned, Place, owned::read_link_file};
 use crate::git::{Git, GitError};
 
 /// Renames the worktree's directory to `aside`, on the same file system: one step, nothing half-deleted is ever seen
@@ -33,13 +33,31 @@ pub fn delete_aside(aside: &Utf8Path) -> Result<(), GitError> {
 /// Makes git forget the worktree at `path`, whose directory is gone. Only this one: `git worktree prune` would forget
 /// every worktree that is moved or unmounted for the moment. The caller holds the lock for adding.
 ///
+/// Not by `git worktree remove` either: it goes by the path, and one that outlives a killed biplane would delete the next
+/// worktree of that name, with the work in it.
+///
 /// # Errors
-/// When git can't.
+/// When the system refuses; [`GitError::Failed`] when the directory is there.
 pub fn delete_entry(git: &Git, path: &Utf8Path) -> Result<(), GitError> {
-    if !git.worktrees()?.iter().any(|w| w.path == path) {
-        return Ok(());
+    if path.as_std_path().symlink_metadata().is_ok() {
+        let message = format!("`{path}` is still there");
+        return Err(GitError::Failed { command: "worktree remove".to_owned(), code: None, message });
     }
-    git.call(["worktree", "remove", "--force", "--", path.as_str()]).bytes()?;
+    forget(git, path)
+}
+
+/// Deletes git's entries for `path`, whatever lies there.
+pub(super) fn forget(git: &Git, path: &Utf8Path) -> Result<(), GitError> {
+    let entries = git.common_dir().join("worktrees");
+    let path = resolved(path);
+    for entry in entries.read_dir_utf8().into_iter().flatten().flatten() {
+        let back = read_link_file(&entry.path().join("gitdir"), None).ok();
+        if back.as_deref().and_then(Utf8Path::parent).is_some_and(|dir| resolved(dir) == path) {
+            delete_aside(entry.path())?;
+        }
+    }
+    // Git does the same with the last one.
+    let _ = std::fs::remove_dir(&entries);
     Ok(())
 }
 
@@ -53,13 +71,20 @@ fn scratch_aside(path: &Utf8Path) -> Utf8PathBuf {
     parent.join(format!("{ASIDE_BY}{}-{name}", std::process::id()))
 }
 
+/// The path with the directory it lies in resolved; the last part may be gone.
+fn resolved(path: &Utf8Path) -> Utf8PathBuf {
+    let dir = path.parent().and_then(|dir| dir.canonicalize_utf8().ok());
+    dir.zip(path.file_name()).map_or_else(|| path.to_owned(), |(dir, name)| dir.join(name))
+}
+
 /// Removes a scratch worktree that biplane made for itself and nobody works in.
 ///
 /// # Errors
 /// When it can't be proved to be ours, or the system refuses.
 pub fn remove_scratch(git: &Git, place: &Place) -> Result<(), GitError> {
     let aside = scratch_aside(&place.path);
-    if let Ok(owned) = super::prove(place) {
+    // What ran in it may have changed or deleted its `.git` file; git's entry still says that it is ours.
+    if let Ok(owned) = super::prove(place).or_else(|_| super::owned::prove_by_entry(place)) {
         move_aside(&owned, &aside)?;
     }
     if place.path.as_std_path().symlink_metadata().is_err() {

@@ -45,10 +45,15 @@ pub(super) fn merge(app: &App, args: MergeArgs) -> anyhow::Result<ExitCode> {
     let stop = StopFlag::install().context("the signals can't be taken over")?;
     let submitted = service.submit(&request(args))?;
     app.printer.note(&format!("{}: gate {}", submitted.submission.id, gate(&submitted)));
-    let landing = service.land(submitted.submission.id, &mut Stoppable(stop))?;
+    let mut stoppable = Stoppable(stop);
+    let landing = service.land(submitted.submission.id, &mut stoppable)?;
     app.printer.value(&landing.submission, || landed(&landing))?;
     if landing.submission.status == SubmissionStatus::Landed {
         return Ok(ExitCode::SUCCESS);
+    }
+    if landing.submission.status == SubmissionStatus::Queued && stoppable.0.requested().is_some() {
+        app.printer.note(&format!("stopped; `biplane merge {}` goes on", landing.submission.worktree));
+        return Ok(ExitCode::from(exit::STOPPED));
     }
     app.printer.note(&biplane_model::clip(&sanitize(&landing.submission.reason), 4000));
     if let Some(gate) = landing.gate.filter(|g| !g.passed) {

@@ -32,7 +32,7 @@ pub(super) fn run(app: &App, args: UpArgs) -> anyhow::Result<ExitCode> {
     }
     let unwell = report.waiting.iter().any(|w| matches!(w.status, TaskStatus::Failed | TaskStatus::Blocked));
     Ok(match (report.stopped, unwell) {
-        (true, _) => ExitCode::from(130),
+        (true, _) => ExitCode::from(exit::STOPPED),
         (false, true) => ExitCode::from(exit::FAILED),
         (false, false) => ExitCode::SUCCESS,
     })

@@ -1,0 +1,25 @@
+//! The real program, end to end: what it does to a repository and what a person reads.
+//!
+//! Each module is a promise or a hazard; each test starts the binary in a place of its own. Tests that need minutes or a
+//! mount are ignored, and CI runs them too.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+
+mod claims;
+mod concurrency;
+mod crash;
+mod disk;
+mod input;
+mod lab;
+mod ledger_file;
+mod merge;
+mod merge_checkouts;
+mod merge_gate;
+mod places;
+mod remove;
+mod remove_hostile;
+mod run;
+mod stop;
+mod surroundings;
+mod terminal;
+mod views;

@@ -1,0 +1,120 @@
+//! Landing and what may happen while the gate runs.
+
+use biplane_testkit::eventually;
+
+use crate::lab::{DEADLINE, Lab};
+
+/// A gate that notes each start in a file and waits, the first time, until it may go on.
+fn waiting_gate(lab: &Lab, then: &str) -> (camino::Utf8PathBuf, String) {
+    let flag = lab.env.root().join("gate");
+    let gate = format!("echo x >> '{flag}'; while ! [ -e '{flag}.go' ]; do sleep 0.02; done; {then}");
+    (flag, gate)
+}
+
+#[test]
+fn a_target_that_moves_during_the_gate_is_merged_and_tested_again() {
+    let lab = Lab::new();
+    lab.work("w", "a.txt", "a\n");
+    let (flag, gate) = waiting_gate(&lab, "ls > \"$0.seen\" 2>/dev/null; test -f a.txt");
+    let running = lab.call(&["merge", "w", "--gate", &gate]).spawn();
+    eventually(DEADLINE, "the gate runs", || flag.exists());
+    lab.repo.write("user.txt", "mine\n");
+    let user = lab.repo.commit("the user's own");
+    std::fs::write(format!("{flag}.go"), "").unwrap();
+    let output = running.wait(DEADLINE).success();
+    assert!(output.stderr.contains("moved meanwhile"), "{output}");
+    assert_eq!(std::fs::read_to_string(&flag).unwrap().lines().count(), 2, "the gate ran twice");
+    assert_eq!(lab.repo.git(&["rev-parse", "main^1"]), user);
+    assert_eq!((lab.repo.read("user.txt"), lab.repo.read("a.txt")), ("mine\n".into(), "a\n".into()));
+    assert_eq!(lab.repo.git(&["status", "--porcelain"]), "");
+    lab.is_sound();
+}
+
+#[test]
+fn a_target_that_moves_into_a_conflict_during_the_gate_bounces() {
+    let lab = Lab::new();
+    lab.work("w", "a.txt", "a\n");
+    let (flag, gate) = waiting_gate(&lab, "true");
+    let running = lab.call(&["merge", "w", "--gate", &gate]).spawn();
+    eventually(DEADLINE, "the gate runs", || flag.exists());
+    lab.repo.write("a.txt", "the user's\n");
+    let user = lab.repo.commit("the user's own");
+    std::fs::write(format!("{flag}.go"), "").unwrap();
+    running.wait(DEADLINE).fails_with(4);
+    assert_eq!((lab.repo.head(), lab.repo.read("a.txt")), (user, "the user's\n".into()));
+    lab.is_sound();
+}
+
+#[test]
+fn a_gate_that_always_finds_the_target_moved_gives_up_and_says_so() {
+    let lab = Lab::new();
+    lab.work("w", "a.txt", "a\n");
+    let root = lab.root();
+    let gate = format!("cd '{root}' && git commit -q --allow-empty -m more");
+    let output = lab.fails(6, &["merge", "w", "--gate", &gate]);
+    assert!(output.stderr.contains("the target moved 5 times"), "{output}");
+    assert!(!lab.repo.git(&["ls-tree", "--name-only", "main"]).contains("a.txt"));
+    assert_eq!(lab.records().broken(), [""; 0]);
+    lab.ok(&["merge", "w", "--no-gate"]);
+    lab.is_sound();
+}
+
+#[test]
+fn what_a_gate_does_in_its_worktree_does_not_matter() {
+    let lab = Lab::new();
+    lab.work("w", "a.txt", "a\n");
+    let gate = "echo changed > a.txt; echo more > b.txt; git add -A; git commit -q -m 'by the gate'; rm -f README.md; touch dirty";
+    lab.ok(&["merge", "w", "--gate", gate]);
+    assert_eq!(lab.repo.git(&["show", "main:a.txt"]), "a");
+    let files = lab.repo.git(&["ls-tree", "--name-only", "main"]);
+    assert!(files.contains("README.md") && !files.contains("b.txt"), "{files}");
+    assert_eq!((lab.directories(), lab.linked()), (vec!["w".to_owned()], 1));
+    assert_eq!(lab.repo.git(&["status", "--porcelain"]), "");
+    lab.is_sound();
+}
+
+#[test]
+fn a_gate_that_deletes_its_worktree_or_makes_it_unreadable_is_cleared_up() {
+    let lab = Lab::new();
+    lab.work("w", "a.txt", "a\n");
+    lab.ok(&["merge", "w", "--gate", "rm -rf \"$PWD\""]);
+    lab.work("v", "b.txt", "b\n");
+    lab.ok(&["merge", "v", "--gate", "mkdir locked && touch locked/x && chmod 0 locked; rm .git"]);
+    assert_eq!((lab.directories(), lab.linked()), (vec!["v".to_owned(), "w".to_owned()], 2));
+    lab.is_sound();
+}
+
+#[test]
+fn a_gate_that_leaves_a_daemon_has_it_stopped() {
+    let lab = Lab::new();
+    lab.work("w", "a.txt", "a\n");
+    lab.ok(&["merge", "w", "--gate", "setsid sleep 600 & true"]);
+    assert_eq!(lab.processes(), [""; 0]);
+    assert_eq!(lab.directories(), ["w"]);
+}
+
+#[test]
+fn a_gate_that_takes_too_long_bounces_with_the_reason() {
+    let lab = Lab::new();
+    lab.settings("gate = \"sleep 600\"\ngate_timeout = \"1s\"\n");
+    lab.work("w", "a.txt", "a\n");
+    let output = lab.fails(1, &["merge", "w"]);
+    assert!(output.stderr.contains("not done after 1 s"), "{output}");
+    assert_eq!((lab.processes(), lab.directories()), (vec![], vec!["w".to_owned()]));
+    lab.is_sound();
+}
+
+#[test]
+fn agents_that_leave_a_red_gate_behind_never_reach_main() {
+    let lab = Lab::new();
+    lab.settings("gate = \"! test -f broken\"\n[up]\nrevisions = 1\n");
+    lab.ok(&["task", "create", "good"]);
+    lab.ok(&["task", "create", "bad"]);
+    let agent = "if [ $BIPLANE_TASK_ID = 2 ]; then touch broken; else touch fine; fi";
+    let output = lab.call(&["up", "--", "sh", "-c", agent]).run().fails_with(1);
+    assert!(output.stdout.contains("1 landed, 2 bounced"), "{output}");
+    let files = lab.repo.git(&["ls-tree", "--name-only", "main"]);
+    assert!(files.contains("fine") && !files.contains("broken"), "{files}");
+    assert_eq!(lab.json(&["task", "show", "2"])["status"], "blocked");
+    lab.is_sound();
+}

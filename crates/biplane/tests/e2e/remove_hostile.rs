@@ -1,0 +1,235 @@
+//! Removing worktrees that are not what the record says.
+
+use std::fs;
+
+use crate::lab::{Lab, said};
+
+#[test]
+fn a_directory_replaced_by_a_link_is_not_followed() {
+    let lab = Lab::new();
+    let tree = lab.create("w");
+    let precious = lab.env.dir("precious");
+    fs::write(precious.join("file"), "precious\n").unwrap();
+    fs::rename(tree.path(), lab.env.root().join("aside")).unwrap();
+    std::os::unix::fs::symlink(&precious, tree.path()).unwrap();
+    let output = lab.fails(3, &["wt", "remove", "w", "--force"]);
+    insta::assert_snapshot!(said(&output, &lab), @r"
+    error: `[REPO]/.worktrees/w` is not provably this worktree: it is a symbolic link
+    hint: `biplane doctor` says how the ledger, git and the disk differ
+    ");
+    fs::copy(lab.env.root().join("aside/.git"), precious.join(".git")).unwrap();
+    lab.fails(3, &["wt", "remove", "w", "--force"]);
+    assert_eq!(fs::read_to_string(precious.join("file")).unwrap(), "precious\n");
+    lab.fails(3, &["run", "w", "--", "true"]);
+}
+
+#[test]
+fn the_parent_directory_replaced_by_a_link_is_not_followed() {
+    let lab = Lab::new();
+    lab.create("w");
+    let elsewhere = lab.env.root().join("elsewhere");
+    fs::rename(lab.root().join(".worktrees"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, lab.root().join(".worktrees")).unwrap();
+    let output = lab.call(&["wt", "create", "v"]).run();
+    assert_ne!(output.code, 0, "{output}");
+    assert!(!elsewhere.join("v").exists());
+    let _ = lab.call(&["wt", "remove", "w", "--force"]).run();
+    assert!(elsewhere.join("w/README.md").exists() || lab.branches().is_empty());
+}
+
+#[test]
+fn a_rewritten_git_file_is_seen() {
+    let lab = Lab::new();
+    let tree = lab.create("w");
+    lab.create("other");
+    let other = lab.root().join(".git/worktrees/other");
+    tree.write(".git", format!("gitdir: {other}\n"));
+    let output = lab.fails(3, &["wt", "remove", "w", "--force"]);
+    insta::assert_snapshot!(said(&output, &lab), @r"
+    error: `[REPO]/.worktrees/w` is not provably this worktree: its `.git` file points elsewhere
+    hint: `biplane doctor` says how the ledger, git and the disk differ
+    ");
+    lab.fails(3, &["submit", "w"]);
+    lab.fails(3, &["wt", "status", "w"]);
+    assert!(tree.path().join("README.md").exists());
+    assert_eq!(lab.linked(), 2);
+}
+
+#[test]
+fn a_git_file_that_names_a_poisoned_repository_runs_nothing() {
+    let lab = Lab::new();
+    let tree = lab.work("w", "a.txt", "a\n");
+    let mark = lab.env.root().join("pwned");
+    let evil = lab.env.repo("evil");
+    let command = format!("touch '{mark}'; false");
+    evil.git(&["config", "core.fsmonitor", &command]);
+    tree.write(".git", format!("gitdir: {}/.git\n", evil.path()));
+    for args in [
+        &["wt", "status", "w"][..],
+        &["wt", "diff", "w"],
+        &["submit", "w"],
+        &["merge", "w", "--no-gate"],
+        &["wt", "remove", "w", "--force"],
+        &["run", "w", "--", "true"],
+    ] {
+        let _ = lab.call(args).run();
+        assert!(!mark.exists(), "{args:?}");
+    }
+}
+
+#[test]
+fn settings_that_an_agent_writes_into_the_repository_run_nothing() {
+    let lab = Lab::new();
+    let tree = lab.create("w");
+    let mark = lab.env.root().join("pwned");
+    let command = format!("touch '{mark}'; cat");
+    for (key, value) in [
+        ("core.fsmonitor", command.as_str()),
+        ("diff.external", &command),
+        ("core.sshCommand", &command),
+        ("core.pager", &command),
+        ("core.editor", &command),
+        ("gpg.program", &command),
+    ] {
+        tree.git(&["config", key, value]);
+    }
+    tree.git(&["config", "commit.gpgSign", "true"]);
+    for hook in [
+        "post-checkout",
+        "pre-commit",
+        "post-commit",
+        "reference-transaction",
+        "post-index-change",
+        "post-merge",
+    ] {
+        let path = lab.root().join(".git/hooks").join(hook);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("#!/bin/sh\ntouch '{mark}'\n")).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    tree.write("a.txt", "a\n");
+    fs::remove_file(&mark).ok();
+    lab.ok(&["wt", "status", "w"]);
+    lab.ok(&["wt", "diff", "w"]);
+    lab.ok(&["wt", "remove", "w", "--force"]);
+    lab.ok(&["task", "create", "one"]);
+    lab.ok(&["up", "--no-gate", "--", "sh", "-c", "echo b > b.txt"]);
+    assert!(!mark.exists());
+    assert_eq!(lab.repo.git(&["show", "main:b.txt"]), "b");
+}
+
+#[test]
+fn a_directory_that_is_gone_is_told_of_and_its_branch_is_kept() {
+    let lab = Lab::new();
+    let tree = lab.work("w", "a.txt", "a\n");
+    let tip = tree.head();
+    fs::remove_dir_all(tree.path()).unwrap();
+    let output = lab.fails(3, &["wt", "remove", "w"]);
+    insta::assert_snapshot!(said(&output, &lab), @r"
+    error: `[REPO]/.worktrees/w` is not there
+    hint: `biplane doctor` says how the ledger, git and the disk differ
+    ");
+    lab.repo.git(&["worktree", "prune"]);
+    lab.ok(&["wt", "remove", "w"]);
+    assert_eq!(lab.repo.git(&["rev-parse", "wt/w"]), tip);
+    lab.is_sound();
+}
+
+#[test]
+fn a_locked_worktree_is_left_alone() {
+    let lab = Lab::new();
+    let tree = lab.create("w");
+    lab.repo.git(&["worktree", "lock", tree.path().as_str()]);
+    let output = lab.fails(3, &["wt", "remove", "w", "--force"]);
+    insta::assert_snapshot!(said(&output, &lab), @r"
+    error: git has `[REPO]/.worktrees/w` locked against removal
+    hint: `git worktree unlock [REPO]/.worktrees/w` first
+    ");
+    lab.repo.git(&["worktree", "unlock", tree.path().as_str()]);
+    lab.ok(&["wt", "remove", "w"]);
+    lab.is_sound();
+}
+
+#[test]
+fn a_repository_inside_a_worktree_is_not_thrown_away() {
+    let lab = Lab::new();
+    let tree = lab.create("w");
+    lab.env.program("git").args(["init", "-q"]).arg(tree.path().join("nested")).run().success();
+    tree.write("nested/work.txt", "work\n");
+    for args in [&["wt", "remove", "w"][..], &["wt", "remove", "w", "--force"]] {
+        lab.fails(3, args);
+        assert_eq!(tree.read("nested/work.txt"), "work\n");
+    }
+    lab.is_sound();
+}
+
+#[test]
+fn a_repository_inside_an_ignored_directory_is_not_thrown_away() {
+    let lab = Lab::new();
+    lab.repo.write(".gitignore", "scratch/\n");
+    lab.repo.commit("ignore");
+    let tree = lab.create("w");
+    lab.env.program("git").args(["init", "-q"]).arg(tree.path().join("scratch/nested")).run().success();
+    tree.write("scratch/nested/work.txt", "work\n");
+    let output = lab.call(&["wt", "remove", "w", "--force", "--json"]).run();
+    if output.code == 0 {
+        let snapshot = output.json()["snapshot"].as_str().unwrap().to_owned();
+        let kept = lab.repo.git(&["show", &format!("{snapshot}:scratch/nested/work.txt")]);
+        assert_eq!(kept, "work");
+    } else {
+        assert_eq!(tree.read("scratch/nested/work.txt"), "work\n");
+    }
+}
+
+#[test]
+fn files_that_can_not_be_deleted_do_not_stop_a_removal_half_way() {
+    let lab = Lab::new();
+    lab.repo.write(".gitignore", "out/\n");
+    lab.repo.commit("ignore");
+    let tree = lab.create("w");
+    tree.write("out/a/file", "x\n");
+    fs::set_permissions(tree.path().join("out/a"), std::os::unix::fs::PermissionsExt::from_mode(0o500))
+        .unwrap();
+    lab.ok(&["wt", "remove", "w", "--force"]);
+    assert_eq!((lab.directories(), lab.linked()), (vec![], 0));
+    lab.is_sound();
+}
+
+#[test]
+#[ignore = "needs a mount"]
+fn something_mounted_inside_a_worktree_is_not_deleted() {
+    let lab = Lab::new();
+    let tree = lab.create("w");
+    let precious = lab.env.dir("precious");
+    fs::write(precious.join("file"), "precious\n").unwrap();
+    let point = tree.path().join("data");
+    fs::create_dir(&point).unwrap();
+    let _mount = crate::disk::Mount::bind(&lab, &precious, &point);
+    let output = lab.fails(3, &["wt", "remove", "w", "--force"]);
+    assert!(output.stderr.contains("mounted on"), "{output}");
+    assert_eq!(fs::read_to_string(precious.join("file")).unwrap(), "precious\n");
+}
+
+#[test]
+fn git_is_never_told_to_delete_what_lies_at_a_path() {
+    // A `git worktree remove` that outlives a killed biplane would delete the next worktree of that name.
+    let lab = Lab::new();
+    let (bin, log) = (lab.env.dir("bin"), lab.env.root().join("git.log"));
+    let real = lab.env.program("sh").args(["-c", "command -v git"]).run().success().stdout;
+    let script = format!("#!/bin/sh\necho \"$*\" >> '{log}'\nexec {} \"$@\"\n", real.trim());
+    fs::write(bin.join("git"), script).unwrap();
+    fs::set_permissions(bin.join("git"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
+    let call = |args: &[&str]| lab.call(args).env("PATH", &path);
+    lab.ok(&["task", "create", "one"]);
+    call(&["up", "--gate", "true", "--", "sh", "-c", "echo a > a.txt"]).run().success();
+    call(&["wt", "create", "w"]).run().success();
+    call(&["wt", "remove", "w"]).run().success();
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains(" worktree add "), "{log}");
+    let told: Vec<_> =
+        log.lines().filter(|l| l.contains(" worktree remove ") || l.contains(" worktree prune")).collect();
+    assert_eq!(told, [""; 0]);
+    assert_eq!((lab.directories(), lab.linked()), (vec![], 0));
+    lab.is_sound();
+}
