@@ -277,3 +277,14 @@ fn what_a_task_waits_for_tells_open_from_dead() {
     let ready = board.ledger.look(|view| view.tasks(&TaskFilter::default())).unwrap();
     assert_eq!(ready.len(), 3);
 }
+
+#[test]
+fn a_task_in_review_is_not_claimed() {
+    let board = Board::new();
+    board.create("a", &[]);
+    board.claim(Some("1"), "al", 60).unwrap();
+    board.change(|v, now| board::review(v, &"1".parse().unwrap(), Guard::default(), now)).unwrap();
+    for owner in ["al", "bo"] {
+        assert!(matches!(board.claim(Some("1"), owner, 60), Err(BoardError::NotClaimable { .. })));
+    }
+}

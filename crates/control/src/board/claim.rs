@@ -48,7 +48,8 @@ pub fn claim(view: &dyn View, claim: &Claim, now: Timestamp) -> Result<(Changes,
         }
         TaskStatus::InProgress if is_free(&task, &claim.owner, now) => task.updated_at = now,
         TaskStatus::InProgress => return Err(owned(&task, now)),
-        status => return Err(BoardError::NotClaimable { id: task.id, status }),
+        status @ TaskStatus::InReview => return Err(BoardError::NotClaimable { id: task.id, status }),
+        _ => shift(&mut task, TaskStatus::InProgress, now)?,
     }
     fence(&mut task);
     task.owner = Some(claim.owner.clone());
