@@ -209,6 +209,18 @@ impl Service {
         })?)
     }
 
+    /// Deletes the refs of submissions that were over when their process died before it could.
+    pub(crate) fn unpin_left(&self) -> Result<()> {
+        for (name, _) in self.home().git()?.refs_below(PINS)? {
+            let Some(id) = name.strip_prefix(PINS).and_then(|id| id.parse().ok()) else { continue };
+            let known = self.look(|view| Ok(view.submission(id)?))?;
+            if let Some(over) = known.filter(|s| !s.status.is_open()) {
+                self.unpin(&over)?;
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn submission(&self, id: SubmissionId) -> Result<Submission> {
         self.look(|view| submission(view, id))
     }
@@ -223,8 +235,11 @@ impl Service {
     }
 }
 
+/// Where the refs of submissions are.
+const PINS: &str = "refs/biplane/submissions/";
+
 fn pin_name(id: SubmissionId) -> String {
-    format!("refs/biplane/submissions/{id}")
+    format!("{PINS}{id}")
 }
 
 pub(crate) fn submission(view: &dyn View, id: SubmissionId) -> Result<Submission> {
