@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use biplane_model::{IllegalMove, TaskId};
+use biplane_model::{IllegalMove, TaskId, TaskStatus};
 
 /// The ledger could not be read or written. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +96,14 @@ pub enum BoardError {
         owner: String,
         /// When the claim ends, in words, or nothing.
         lease: String,
+    },
+    /// Only tasks that are pending or in progress are claimed.
+    #[error("task {id} is {status}, and only pending tasks are claimed")]
+    NotClaimable {
+        /// The task.
+        id: TaskId,
+        /// Its state.
+        status: TaskStatus,
     },
     /// It waits for other tasks.
     #[error("task {id} waits for {}", list(waits_for))]

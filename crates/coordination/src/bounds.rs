@@ -36,5 +36,35 @@ pub const REASON_TAIL: usize = 1500;
 pub const CONFLICTS_NAMED: usize = 20;
 /// The most agents at once.
 pub const MOST_AGENTS: usize = 256;
+/// The most messages that wait between the threads of `up`: agents and waiting submissions together fit in.
+pub const MESSAGES: usize = 4096;
 /// The most bytes of a settings file.
 pub const SETTINGS_BYTES: u64 = 1 << 20;
+/// The most bytes of one task's file that an import reads.
+pub const IMPORT_TASK_BYTES: u64 = 1 << 20;
+/// The most bytes of an index of worktrees that an import reads.
+pub const IMPORT_INDEX_BYTES: u64 = 16 << 20;
+/// The most bytes of a log of events that an import reads.
+pub const IMPORT_EVENTS_BYTES: u64 = 64 << 20;
+/// The most bytes of a line of such a log.
+pub const IMPORT_LINE_BYTES: usize = 1 << 20;
+/// The most tasks that an import takes over.
+pub const IMPORT_TASKS: usize = 100_000;
+/// The most worktrees in an index that an import takes over.
+pub const IMPORT_WORKTREES: usize = 10_000;
+/// The most events that an import takes over.
+pub const IMPORT_EVENTS: usize = 500_000;
+/// The most problems that an import tells one by one.
+pub const IMPORT_PROBLEMS: usize = 1000;
+/// The most characters of a sentence of `doctor`.
+pub const FINDING_CHARS: usize = 1000;
+/// Free space that `doctor` calls little, in bytes.
+pub const LITTLE_SPACE: u64 = 1 << 30;
+/// How often `doctor` looks at views that lag before it says so: somebody may be about to write them.
+pub const VIEW_LOOKS: u32 = 3;
+/// How long `doctor` waits between these looks.
+pub const VIEW_REST: Duration = Duration::from_millis(100);
+/// How many ancestors of the target's tip `doctor` compares with a checkout's index.
+pub const ANCESTORS_COMPARED: usize = 50;
+/// How long a submission must have rested before `doctor` judges the ref that holds its head, in seconds.
+pub const PIN_GRACE_S: u64 = 10;

@@ -6,6 +6,7 @@ use biplane_execution::{
     supervise::SuperviseError,
     worktrees::{OwnershipFault, SnapshotError},
 };
+use biplane_model::TaskStatus;
 
 /// What kind of failure it is; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,11 +137,16 @@ impl From<BoardError> for Error {
             BoardError::Owned { .. } | BoardError::StaleEpoch { .. } | BoardError::StaleRevision { .. } => {
                 ErrorKind::Conflict
             }
-            BoardError::Illegal(_) | BoardError::NotReady { .. } => ErrorKind::Refused,
+            BoardError::Illegal(_) | BoardError::NotReady { .. } | BoardError::NotClaimable { .. } => {
+                ErrorKind::Refused
+            }
         };
         let hint = match &error {
             BoardError::NoTask(_) => Some("`biplane task list` shows the tasks".to_owned()),
             BoardError::NothingReady => Some("`biplane task list` shows what each task waits for".to_owned()),
+            BoardError::NotClaimable { status, .. } if status.next().contains(&TaskStatus::Pending) => {
+                Some("`biplane task release` or `biplane task reopen` makes it pending again".to_owned())
+            }
             BoardError::StaleEpoch { .. } => Some("another claim has replaced this one".to_owned()),
             _ => None,
         };

@@ -24,6 +24,17 @@ pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// As [`replace`]; when it returns the file survives a power cut.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn replace_durably(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes)?;
+    let dir = path.parent().unwrap_or(Utf8Path::new("."));
+    let sync = |place: &Utf8Path| File::open(place).and_then(|file| file.sync_all());
+    sync(path).and_then(|()| sync(dir)).map_err(|e| Error::io("written to the disk", path, e))
+}
+
 /// As [`replace`], with a time of modification, for a file that is only written under a lock.
 ///
 /// The new file has always the same name: what a crash leaves of it is gone with the next writing.

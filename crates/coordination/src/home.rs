@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use biplane_execution::git::{Git, GitError, Repository};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::error::{Error, Result};
-
-/// The environment variable that names a directory inside the home, and overrules where one stands.
-pub const ROOT_VARIABLE: &str = "BIPLANE_ROOT";
+use crate::{
+    error::{Error, Result},
+    variables,
+};
 
 /// Where a program stands: handed in, never read from the process by this crate.
 #[derive(Debug, Clone)]
@@ -41,14 +41,13 @@ impl Home {
     /// # Errors
     /// When git can't be asked, or `BIPLANE_ROOT` names nothing.
     pub fn find(surroundings: &Surroundings) -> Result<Self> {
-        let place = match surroundings.var(ROOT_VARIABLE) {
+        let place = match surroundings.var(variables::ROOT) {
             Some(root) => {
                 let root = surroundings.cwd.join(root);
                 if !root.is_dir() {
                     let shown = biplane_model::sanitize_line(root.as_str());
-                    return Err(Error::not_found(format!(
-                        "`{ROOT_VARIABLE}` names `{shown}`, which is no directory"
-                    )));
+                    let name = variables::ROOT;
+                    return Err(Error::not_found(format!("`{name}` names `{shown}`, which is no directory")));
                 }
                 root
             }
@@ -132,7 +131,29 @@ impl Home {
     pub fn has_foreign_board(&self) -> bool {
         let is_task = |name: &str| name.starts_with("task_") && name.ends_with(".json");
         let tasks = self.tasks_dir().read_dir_utf8().into_iter().flatten().flatten();
-        tasks.into_iter().any(|e| is_task(e.file_name())) || self.worktrees_dir().join("index.json").is_file()
+        let is_there = |file: &str| self.worktrees_dir().join(file).as_std_path().symlink_metadata().is_ok();
+        tasks.into_iter().any(|e| is_task(e.file_name()))
+            || is_there("index.json")
+            || is_there("events.jsonl")
+    }
+
+    /// The exclude entries that are missing, and the exclude file's text.
+    ///
+    /// # Errors
+    /// When the exclude file can't be read.
+    pub(crate) fn unexcluded(&self) -> Result<(Vec<&'static str>, String)> {
+        let Some(path) = self.exclude_path() else { return Ok((Vec::new(), String::new())) };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(Error::io("read", &path, e)),
+        };
+        let is_there = |entry: &&str| text.lines().any(|line| line.trim() == *entry);
+        Ok((["/.tasks/", "/.worktrees/", "/.team/"].into_iter().filter(|e| !is_there(e)).collect(), text))
+    }
+
+    fn exclude_path(&self) -> Option<Utf8PathBuf> {
+        self.repository.as_ref().map(|r| r.common_dir.join("info").join("exclude"))
     }
 
     /// Writes the exclude entries, once, so that the board and the worktrees never get into a commit. Never touches the
@@ -141,22 +162,11 @@ impl Home {
     /// # Errors
     /// When the exclude file can't be read or written.
     pub fn exclude_views(&self) -> Result<bool> {
-        let Some(repository) = &self.repository else { return Ok(false) };
-        let path = repository.common_dir.join("info").join("exclude");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(Error::io("read", &path, e)),
-        };
-        let wanted = ["/.tasks/", "/.worktrees/", "/.team/"];
-        let missing: Vec<_> =
-            wanted.into_iter().filter(|w| !text.lines().any(|line| line.trim() == *w)).collect();
-        if missing.is_empty() {
-            return Ok(false);
-        }
+        let (missing, text) = self.unexcluded()?;
+        let Some(path) = self.exclude_path().filter(|_| !missing.is_empty()) else { return Ok(false) };
         let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let text = format!("{text}{gap}# biplane: views and worktrees\n{}\n", missing.join("\n"));
-        crate::files::replace(&path, text.as_bytes())?;
+        crate::files::replace_durably(&path, text.as_bytes())?;
         Ok(true)
     }
 }

@@ -1,20 +1,24 @@
 //! Where the two planes meet.
 //!
 //! **Contract.** [`Service`] is the verbs that every face calls; a face uses nothing else but this crate's types and the
-//! model. Every verb that changes something records its intent, has its effect, records its result; [`recovery`] pairs
+//! model. Every verb that changes something records its intent, has its effect, records its result; `recovery` pairs
 //! them after a crash.
 //!
 //! **Deliberately absent:** terminal, arguments, colours, reading the process's environment or current directory.
 
 pub mod bounds;
+pub mod demo;
 pub mod dispatch;
+pub mod doctor;
 mod error;
 mod files;
 mod home;
+mod import;
 mod locks;
 mod recovery;
 mod service;
 pub mod settings;
+pub mod variables;
 mod views;
 
 pub use biplane_control::{
@@ -26,7 +30,8 @@ pub use biplane_execution::{
     supervise::{Echo, How, Input, RunObserver, StopFlag, StopReason, Tick},
 };
 pub use error::{Error, ErrorKind, Result};
-pub use home::{Home, ROOT_VARIABLE, Surroundings};
+pub use home::{Home, Surroundings};
+pub use import::{Generation, ImportMode, ImportReport, ImportRequest};
 pub use recovery::{Mode, Recovery};
 pub use service::{
     Access, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished, GateReport,

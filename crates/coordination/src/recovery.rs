@@ -143,16 +143,17 @@ impl Service {
         for worktree in &live {
             let Some(operation) = worktree.operation.as_ref().filter(|o| is_dead(&o.by)) else { continue };
             let name = &worktree.name;
-            let (what, act): (String, fn(&Self, &Worktree) -> Result<()>) = match operation.kind {
-                OperationKind::Create => {
-                    (format!("worktree `{name}` was half created; taken back"), Self::undo_create)
+            let (what, is_create) = match operation.kind {
+                OperationKind::Create => (format!("worktree `{name}` was half created; taken back"), true),
+                OperationKind::Remove | OperationKind::RemoveAndComplete => {
+                    (format!("worktree `{name}` was half removed; finished, or left as it was"), false)
                 }
-                OperationKind::Remove | OperationKind::RemoveAndComplete => (
-                    format!("worktree `{name}` was half removed; finished, or left as it was"),
-                    Self::settle_remove,
-                ),
             };
-            let result = if mode == Mode::Fix { act(self, worktree) } else { Ok(()) };
+            let result = match (mode, is_create) {
+                (Mode::Dry, _) => Ok(()),
+                (Mode::Fix, true) => self.undo_create(worktree),
+                (Mode::Fix, false) => self.settle_remove(worktree),
+            };
             found.note(what, result);
         }
         Ok(())
@@ -226,7 +227,7 @@ impl Service {
             }
         }
         let candidate = current.candidate.clone().ok_or_else(|| Error::failed("there is no candidate"))?;
-        self.landed(current, &candidate).map(|_| ())
+        self.landed(current, &candidate, &[]).map(|_| ())
     }
 
     /// Gate worktrees whose submission nobody is testing.
@@ -236,7 +237,14 @@ impl Service {
             Ok(view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?)
         })?;
         let mut names: Vec<String> = Vec::new();
-        for entry in self.home().worktrees_dir().read_dir_utf8().into_iter().flatten().flatten() {
+        let dir = self.home().worktrees_dir();
+        let entries = match dir.read_dir_utf8() {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(Error::io("read", &dir, e)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|e| Error::io("read", &dir, e))?;
             let name = entry.file_name();
             names.extend(
                 (name.starts_with(".gate-") || name.starts_with(".removed-")).then(|| name.to_owned()),
@@ -258,7 +266,12 @@ impl Service {
         Ok(())
     }
 
+    /// Whether somebody is still at work on what was put aside under this name.
     fn is_being_removed(&self, aside: &str) -> Result<bool> {
+        if let Some(rest) = aside.strip_prefix(worktrees::ASIDE_BY) {
+            let pid = rest.split('-').next().and_then(|pid| pid.parse().ok());
+            return Ok(pid.is_none_or(|pid| identity::of(pid).is_some()));
+        }
         let Some(id) = aside.strip_prefix(".removed-").and_then(|id| id.parse().ok()) else {
             return Ok(true);
         };

@@ -130,8 +130,6 @@ event_kinds! {
     SubmissionRequeued = "submission.requeued",
     /// A submission was taken back.
     SubmissionWithdrawn = "submission.withdrawn",
-    /// A checkout of the target was brought along, or left alone.
-    CheckoutUpdated = "checkout.updated",
     /// A board written by another tool was taken over.
     ImportDone = "import.done",
     /// Something that a crash had left was finished, undone or repaired.
@@ -157,7 +155,7 @@ impl std::str::FromStr for EventKind {
 }
 
 /// What an event says of a task: how it stood after the event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TaskRef {
     /// Its id.
     pub id: TaskId,
@@ -187,7 +185,7 @@ impl From<&Task> for TaskRef {
 }
 
 /// What an event says of a worktree: how it stood after the event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WorktreeRef {
     /// Its name.
     pub name: WorktreeName,
@@ -217,7 +215,7 @@ impl From<&Worktree> for WorktreeRef {
 }
 
 /// What an event says of a run: how it stood after the event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunRef {
     /// Its id.
     pub id: RunId,
@@ -263,7 +261,7 @@ impl From<&Run> for RunRef {
 }
 
 /// What an event says of a submission: how it stood after the event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SubmissionRef {
     /// Its id.
     pub id: SubmissionId,

@@ -8,6 +8,7 @@
 mod id;
 mod name;
 mod process;
+mod schema;
 mod state;
 mod text;
 mod time;

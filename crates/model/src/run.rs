@@ -58,7 +58,7 @@ impl RunKind {
 }
 
 /// What git shows of a run's work, whatever the command says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunEvidence {
     /// The branch's head after the run.
     pub head: CommitId,

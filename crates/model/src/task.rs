@@ -47,7 +47,7 @@ impl TaskStatus {
 }
 
 /// Whether a task has a worktree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorktreeState {
     /// It never had one, or was unbound from it.
@@ -61,7 +61,7 @@ pub enum WorktreeState {
 }
 
 /// How work in a worktree was ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CloseoutAction {
     /// The worktree stays for review.
@@ -71,7 +71,7 @@ pub enum CloseoutAction {
 }
 
 /// The end of work in a worktree: what was done with it, why and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Closeout {
     /// What was done.
     pub action: CloseoutAction,
@@ -114,7 +114,7 @@ pub struct Task {
     pub reason: String,
     /// The gate this task's work must pass instead of the settings' one.
     pub gate: Option<String>,
-    /// How often it was claimed; a run with an older epoch can no longer change it.
+    /// Grows with each claim, and when a claim is taken away; a run with an older epoch can no longer change the task.
     pub epoch: u64,
     /// When the claim ends unless it is renewed; `None` for a claim without end, or none.
     pub lease_until: Option<Timestamp>,

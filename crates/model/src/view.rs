@@ -3,6 +3,7 @@
 //!
 //! Strings stand empty rather than null where those tools expect a string.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// A task as it leaves biplane: `.tasks/task_<id>.json` and `biplane task … --json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskView {
     /// The id: an integer, or a string such as `"auth_001"`.
     pub id: TaskId,
@@ -45,7 +46,7 @@ pub struct TaskView {
     pub gate: Option<String>,
     /// The commit its worktree was created at, `""` when it is unbound.
     pub base: String,
-    /// How often it was claimed.
+    /// Grows with each claim, and when a claim is taken away.
     pub epoch: u64,
     /// When the claim ends unless renewed, in unix seconds.
     pub lease_until: Option<Timestamp>,
@@ -96,7 +97,7 @@ impl TaskView {
 }
 
 /// A worktree as it leaves biplane: an element of `.worktrees/index.json` and `biplane wt … --json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorktreeView {
     /// The name.
     pub name: WorktreeName,
@@ -168,7 +169,7 @@ impl WorktreeView {
 }
 
 /// The whole of `.worktrees/index.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorktreeIndex {
     /// The newest record of each name: all live ones, and the latest removed ones.
     pub worktrees: Vec<WorktreeView>,
@@ -177,7 +178,7 @@ pub struct WorktreeIndex {
 /// An event as it leaves biplane: a line of `.worktrees/events.jsonl` and of `biplane events --json`.
 ///
 /// `task` and `worktree` are always objects, empty when the event is about none.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EventView<'a> {
     /// The place in the log: 1, 2, 3, … without a gap.
     pub seq: Seq,
@@ -188,8 +189,10 @@ pub struct EventView<'a> {
     /// Who did it.
     pub actor: &'a str,
     /// The task as it stood after the event.
+    #[schemars(with = "crate::TaskRef")]
     pub task: serde_json::Value,
     /// The worktree as it stood after the event.
+    #[schemars(with = "crate::WorktreeRef")]
     pub worktree: serde_json::Value,
     /// The run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,7 +229,7 @@ impl<'a> EventView<'a> {
 }
 
 /// A run as it leaves biplane: `.worktrees/runs/<run id>/run.json` and `--json` answers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RunView {
     /// The id.
     pub id: RunId,
@@ -283,7 +286,7 @@ impl From<&Run> for RunView {
 }
 
 /// A submission as it leaves biplane: `biplane submit|merge --json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SubmissionView {
     /// The id.
     pub id: SubmissionId,

@@ -7,7 +7,7 @@ use biplane_model::{AgentName, Label, Seq, Strategy, TaskId, TaskPrefix, TaskSta
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by policy or safety, 4 conflict, 5 not found, \
+pub(crate) const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by policy or safety, 4 conflict, 5 not found, \
                           6 busy or out of time.";
 
 /// Run many coding agents on one repository: no work is ever lost, main is never broken.
@@ -50,6 +50,13 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Watch several agents on a sample repository, with a conflict and a broken change.
     Demo(DemoArgs),
+    /// Write the reference pages into a directory.
+    #[command(hide = true)]
+    Reference {
+        /// The directory.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        dir: Utf8PathBuf,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -358,7 +365,7 @@ pub(crate) struct UpArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EventsArgs {
-    /// At most so many; the newest 20 unless given.
+    /// At most so many; the newest 20 unless this or `--since` is given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
     /// Only those after this number.

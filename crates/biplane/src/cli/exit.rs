@@ -22,6 +22,39 @@ pub(crate) const BUSY: u8 = 6;
 /// It was stopped by `^C`, as a shell says it.
 pub(crate) const STOPPED: u8 = 130;
 
+/// Every exit code: number, name, meaning.
+pub(crate) const CODES: [(u8, &str, &str); 7] = [
+    (0, "ok", "It is done."),
+    (FAILED, "failed", "It was tried and did not work."),
+    (USAGE, "usage", "It was asked for in a way that can't be meant."),
+    (REFUSED, "refused by policy or safety", "It is refused by a rule, or because work could be lost."),
+    (
+        CONFLICT,
+        "conflict",
+        "It contradicts what somebody else did: a merge conflict, a name or a claim that is taken.",
+    ),
+    (NOT_FOUND, "not found", "It names something that is not there."),
+    (BUSY, "busy or out of time", "Somebody else is at it, or the time was up."),
+];
+
+/// What the exit codes of single commands say beyond that.
+pub(crate) const SPECIAL: [(&str, &str); 4] = [
+    (
+        "biplane run, worktree enter",
+        "that of the command it ran; 128 and the signal's number when a signal ended it; 6 when its time was up",
+    ),
+    (
+        "biplane merge",
+        "1 when the gate failed, 3 when the branch has something that must not land, 4 when it conflicts or was withdrawn, \
+         6 when the gate was interrupted",
+    ),
+    (
+        "biplane up",
+        "1 when a task has failed or is blocked, 130 when it was asked to stop, 0 otherwise, whatever still waits",
+    ),
+    ("biplane doctor", "1 when a problem is left, 0 otherwise"),
+];
+
 /// Says why the arguments can't be meant; or shows the help that was asked for.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
     // Help and version go to standard output, faults to standard error; what can't be written can't be told.
@@ -49,4 +82,16 @@ pub(super) fn failure(printer: &Printer, error: &anyhow::Error) -> ExitCode {
         ErrorKind::NotFound => NOT_FOUND,
         ErrorKind::Busy => BUSY,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_code() {
+        let named = CODES.map(|(number, name, _)| format!("{number} {name}")).join(", ");
+        assert_eq!(crate::cli::args::EXIT_CODES, format!("Exit codes: {named}."));
+        assert!(CODES.iter().zip(0..).all(|((number, ..), at)| *number == at));
+    }
 }

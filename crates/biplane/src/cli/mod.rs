@@ -8,6 +8,7 @@ mod commands;
 mod exit;
 mod printer;
 mod progress;
+mod reference;
 mod surroundings;
 mod table;
 mod words;
@@ -43,12 +44,16 @@ pub(crate) struct App {
 impl App {
     /// The service on the home one stands in.
     fn service(&self, access: Access) -> anyhow::Result<Service> {
+        Ok(Service::open(self.outside()?, access)?)
+    }
+
+    /// What a service needs from outside.
+    fn outside(&self) -> anyhow::Result<Outside> {
         let printer = Arc::clone(&self.printer);
-        let outside = Outside {
+        Ok(Outside {
             surroundings: surroundings::read(self.directory.as_deref())?,
             now: Box::new(surroundings::now),
             narrate: Arc::new(move |Notice(text)| printer.note(&text)),
-        };
-        Ok(Service::open(outside, access)?)
+        })
     }
 }

@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use biplane_coordination::Surroundings;
-use biplane_model::Timestamp;
+use biplane_coordination::{Error, Surroundings};
+use biplane_model::{Timestamp, sanitize_line};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Where the program stands, or `directory` when it is given.
@@ -12,7 +12,15 @@ pub(super) fn read(directory: Option<&Utf8Path>) -> anyhow::Result<Surroundings>
     let cwd = std::env::current_dir().context("the current directory is not there any more")?;
     let cwd = Utf8PathBuf::from_path_buf(cwd)
         .map_err(|path| anyhow::anyhow!("the path `{}` is not UTF-8, which biplane needs", path.display()))?;
-    let cwd = directory.map_or(cwd.clone(), |given| cwd.join(given));
+    let cwd = match directory.map(|given| cwd.join(given)) {
+        None => cwd,
+        Some(given) if given.is_dir() => given,
+        Some(given) => {
+            return Err(
+                Error::not_found(format!("`{}` is no directory", sanitize_line(given.as_str()))).into()
+            );
+        }
+    };
     // A variable that is not UTF-8 is none of ours.
     let env = std::env::vars_os()
         .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))

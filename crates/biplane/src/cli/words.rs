@@ -11,7 +11,12 @@ pub(super) fn ids(ids: &[TaskId]) -> String {
 
 /// `1 file`, `2 files`.
 pub(super) fn count(number: u64, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+    let ending = match (number, one.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{number} {one}{ending}")
 }
 
 /// The local time of day, or the date too when it was another day.

@@ -25,7 +25,7 @@ fn a_dirty_main_checkout_is_left_as_it_is_and_main_moves() {
     assert_eq!(lab.repo.git(&["show", "main:README.md"]), "landed");
     insta::assert_snapshot!(said(&output, &lab), @r"
     biplane: s1: gate `true` (as asked)
-    biplane: `[REPO]` has uncommitted work and was left as it is, off the branch; `git switch main` in it brings it along
+    biplane: `[REPO]` has uncommitted work, or files in the way, and was left as it is, off the branch; `git switch main` in it brings it along
     ");
     lab.is_sound();
 }

@@ -48,9 +48,7 @@ pub fn claim(view: &dyn View, claim: &Claim, now: Timestamp) -> Result<(Changes,
         }
         TaskStatus::InProgress if is_free(&task, &claim.owner, now) => task.updated_at = now,
         TaskStatus::InProgress => return Err(owned(&task, now)),
-        _ => {
-            shift(&mut task, TaskStatus::InProgress, now)?;
-        }
+        status => return Err(BoardError::NotClaimable { id: task.id, status }),
     }
     fence(&mut task);
     task.owner = Some(claim.owner.clone());

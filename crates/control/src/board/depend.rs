@@ -40,7 +40,7 @@ pub fn waits_for<E>(
         match status_of(id)? {
             Some(TaskStatus::Completed) => {}
             Some(status @ (TaskStatus::Failed | TaskStatus::Cancelled)) => {
-                readiness.dead.push((id.clone(), status))
+                readiness.dead.push((id.clone(), status));
             }
             _ => readiness.open.push(id.clone()),
         }

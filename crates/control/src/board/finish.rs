@@ -55,16 +55,20 @@ pub fn review(
     if task.status == TaskStatus::InReview {
         return Ok((Changes::default(), task));
     }
+    let mut events = Vec::new();
     if task.status == TaskStatus::Pending {
         // Somebody worked on it without saying so; both steps are in the log.
         shift(&mut task, TaskStatus::InProgress, now)?;
+        events.push(NewEvent::new(EventKind::TaskStarted).task(&task));
     }
     shift(&mut task, TaskStatus::InReview, now)?;
     task.lease_until = None;
     task.holder = None;
     task.run = None;
     task.reason = String::new();
-    Ok(changed_as(task, EventKind::TaskInReview))
+    let (mut changes, task) = changed_as(task, EventKind::TaskInReview);
+    changes.events.splice(0..0, events);
+    Ok((changes, task))
 }
 
 /// Sends a task back to be worked on again: pending, nobody's, with the reason. From review it counts as an attempt.

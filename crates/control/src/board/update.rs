@@ -146,7 +146,6 @@ impl View for Overlay<'_> {
         fn submission(&self, id: biplane_model::SubmissionId) -> Option<biplane_model::Submission>;
         fn submissions(&self, filter: &crate::SubmissionFilter) -> Vec<biplane_model::Submission>;
         fn counter(&self, name: &str) -> u64;
-        fn worktrees_rev(&self) -> u64;
         fn last_seq(&self) -> biplane_model::Seq;
         fn events(&self, since: biplane_model::Seq, filter: &crate::EventFilter, limit: usize)
             -> Vec<biplane_model::Event>;

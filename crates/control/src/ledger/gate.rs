@@ -33,7 +33,7 @@ pub struct Gate {
     what: &'static str,
     /// How long to wait before giving up.
     pub patience: Duration,
-    /// Called once for each wait that lasts longer than [`TELL_AFTER`].
+    /// Called once for each wait that lasts longer than a second.
     pub on_wait: Option<OnWait>,
 }
 

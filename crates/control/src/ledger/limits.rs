@@ -20,3 +20,5 @@ pub(crate) const HOLDER_BYTES: u64 = 400;
 pub(crate) const HOLDER_CHARS: usize = 120;
 /// Pages of the ledger that a connection keeps in memory at most, in KiB.
 pub(crate) const CACHE_KIB: i64 = 16 * 1024;
+/// The most faults that the engine names when it checks itself.
+pub(crate) const FAULTS: u32 = 20;

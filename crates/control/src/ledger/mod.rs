@@ -51,8 +51,6 @@ pub trait View {
     fn submissions(&self, filter: &SubmissionFilter) -> Result<Vec<Submission>, LedgerError>;
     /// The counter `name`; 0 when it was never set.
     fn counter(&self, name: &str) -> Result<u64, LedgerError>;
-    /// Grows with every commit that touched a worktree.
-    fn worktrees_rev(&self) -> Result<u64, LedgerError>;
     /// The number of the newest event; 0 when there is none.
     fn last_seq(&self) -> Result<Seq, LedgerError>;
     /// Events after `since` in their order, at most `limit` of them.
@@ -182,6 +180,13 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// What the engine fails with.
     fn wait(&self, seq: Seq, timeout: Duration) -> Result<Seq, LedgerError>;
+
+    /// What is wrong with the ledger as it is stored, in sentences; empty when it is whole. Reads all of it, and changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// When it can't be read: whether it is whole is unknown then.
+    fn check(&self) -> Result<Vec<String>, LedgerError>;
 }
 
 /// Conveniences over every [`Ledger`].

@@ -18,6 +18,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     service::{Closing, CreateWorktree, Job, MergeRequest, RemoveRequest, Start},
     settings::PromptBy,
+    variables,
 };
 
 /// How often another name is tried for a task's worktree when the first is taken.
@@ -172,7 +173,7 @@ impl Shared<'_> {
             PromptBy::Argument | PromptBy::File => Input::Null,
         };
         let mut env = self.agent.env.clone();
-        env.insert("BIPLANE_ATTEMPT".to_owned(), (task.attempts + 1).to_string());
+        env.insert(variables::ATTEMPT.to_owned(), (task.attempts + 1).to_string());
         let mut observer = AgentWatch { task: &task.id, stop: self.stop, watcher: self.watcher };
         let report = self.service.execute(Job {
             kind: RunKind::Agent,
@@ -308,9 +309,10 @@ impl Shared<'_> {
         }
     }
 
+    /// Whether the task went back to an agent, who may be at it already, and not to a person.
     fn is_tried_again(&self, task: Option<&TaskId>) -> bool {
         let status = task.and_then(|id| self.service.task_view(id).ok()).map(|task| task.status);
-        status == Some(TaskStatus::Pending)
+        status.is_some_and(|status| status != TaskStatus::Blocked && !status.is_closed())
     }
 
     /// Clears up what an earlier `up` had landed and could not clear up any more.

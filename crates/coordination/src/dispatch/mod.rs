@@ -12,14 +12,14 @@ mod prompt;
 mod report;
 
 use std::{
-    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     thread::{Scope, ScopedJoinHandle},
     time::Duration,
 };
 
 use biplane_control::board::{self, Claim, Guard};
 use biplane_execution::supervise::StopFlag;
-use biplane_model::{AgentName, SubmissionId, SubmissionStatus, Task, TaskId};
+use biplane_model::{AgentName, Seq, SubmissionId, SubmissionStatus, Task, TaskId, sanitize_line};
 
 use crate::{
     bounds,
@@ -82,7 +82,7 @@ impl Service {
         stop: Option<&StopFlag>,
         watcher: &dyn Watcher,
     ) -> Result<UpReport> {
-        biplane_execution::git::Git::require_version()?;
+        self.require_git()?;
         self.home().git()?.commit_of("HEAD")?;
         self.target()?;
         let (name, agent) = self.agent_for(request)?;
@@ -90,7 +90,10 @@ impl Service {
         if !(1..=bounds::MOST_AGENTS).contains(&parallel) {
             return Err(Error::usage(format!("use 1 to {} agents", bounds::MOST_AGENTS)));
         }
-        self.recover_first()?;
+        self.say(match request.gate.clone().map_or_else(|| self.default_gate(), |gate| (gate, "as asked")) {
+            (Some(gate), from) => format!("the gate is `{}` ({from})", sanitize_line(&gate)),
+            (None, from) => format!("there is no gate ({from}): work lands untested"),
+        });
         let shared = Shared { service: self, name, agent, gate: request.gate.clone(), stop, watcher };
         shared.clear_left()?;
         let mut report = std::thread::scope(|scope| Dispatcher::start(scope, &shared, parallel).run())?;
@@ -135,17 +138,19 @@ struct Dispatcher<'scope, 'env> {
     parallel: usize,
     running: usize,
     landing: usize,
-    to_merger: Option<Sender<SubmissionId>>,
-    sender: Sender<Message>,
+    to_merger: Option<SyncSender<SubmissionId>>,
+    sender: SyncSender<Message>,
     inbox: Receiver<Message>,
     merger: ScopedJoinHandle<'scope, ()>,
+    /// The newest event when nothing was ready.
+    nothing_at: Option<Seq>,
     report: UpReport,
 }
 
 impl<'scope, 'env> Dispatcher<'scope, 'env> {
     fn start(scope: &'scope Scope<'scope, 'env>, shared: &'env Shared<'env>, parallel: usize) -> Self {
-        let (sender, inbox) = mpsc::channel();
-        let (to_merger, queue) = mpsc::channel();
+        let (sender, inbox) = mpsc::sync_channel(bounds::MESSAGES);
+        let (to_merger, queue) = mpsc::sync_channel(bounds::MESSAGES);
         let tell = sender.clone();
         let merger = scope.spawn(move || {
             for submission in queue {
@@ -164,13 +169,15 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
             sender,
             inbox,
             merger,
+            nothing_at: None,
             report,
         }
     }
 
     fn run(mut self) -> Result<UpReport> {
         // Work of an earlier `up` that was submitted and not landed comes first.
-        for waiting in self.shared.service.open_submissions()? {
+        // No more of them than fit: a later `up` takes the rest.
+        for waiting in self.shared.service.open_submissions()?.iter().take(bounds::MESSAGES / 2) {
             self.queue(waiting.id);
         }
         let mut result = Ok(());
@@ -195,7 +202,15 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
     /// Starts attempts while there are free places and ready tasks.
     fn fill(&mut self) -> Result<()> {
         while self.running < self.parallel {
-            let Some(task) = self.shared.claim_next()? else { break };
+            // Nothing becomes ready without an event.
+            let seq = self.shared.service.look(|view| Ok(view.last_seq()?))?;
+            if self.nothing_at == Some(seq) {
+                break;
+            }
+            let Some(task) = self.shared.claim_next()? else {
+                self.nothing_at = Some(seq);
+                break;
+            };
             self.running += 1;
             self.report.started += 1;
             let (shared, sender) = (self.shared, self.sender.clone());
@@ -244,11 +259,6 @@ impl Shared<'_> {
             holder: Some(self.service.me()),
             guard: Guard::default(),
         };
-        // A look first: a claim takes the ledger's lock, and there is mostly nothing to claim.
-        let is_free = |task: &Task| task.owner.as_ref().is_none_or(|owner| *owner == self.name);
-        if !self.service.look(|view| Ok(view.ready(usize::MAX)?.iter().any(is_free)))? {
-            return Ok(None);
-        }
         match self.service.change(|view, now| Ok(board::claim(view, &claim, now)?)) {
             Ok(task) => Ok(Some(task)),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),

@@ -151,6 +151,9 @@ impl Service {
     pub fn task_update(&self, id: &TaskId, update: &TaskUpdate, rev: Option<u64>) -> Result<Finished> {
         let guard = self.guard_for(id, rev);
         let unblocked = self.change(|view, now| {
+            if update.status == Some(TaskStatus::Completed) {
+                self.refuse_own_word(view, id)?;
+            }
             let (changes, _, unblocked) = board::update(view, id, update, guard, now)?;
             Ok((changes, unblocked))
         })?;
@@ -166,6 +169,7 @@ impl Service {
         let unblocked = self.change(|view, now| {
             let (changes, _): (Changes, Task) = match change {
                 TaskChange::Complete => {
+                    self.refuse_own_word(view, id)?;
                     let (changes, _, unblocked) = board::complete(view, id, guard, now)?;
                     return Ok((changes, unblocked));
                 }

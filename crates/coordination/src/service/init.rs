@@ -16,8 +16,8 @@ pub struct InitReport {
     pub settings: Utf8PathBuf,
     /// Whether it was written; false when it was there.
     pub wrote_settings: bool,
-    /// Whether exclude entries were added.
-    pub wrote_exclude: bool,
+    /// Whether the views and worktrees are excluded from commits, which they are in every git repository.
+    pub excluded: bool,
     /// The target written down.
     pub target: Option<String>,
     /// The gate that was guessed.
@@ -35,9 +35,10 @@ impl Service {
         let gate = guess_gate(&self.home().root);
         let wrote_settings = settings.as_std_path().symlink_metadata().is_err();
         if wrote_settings {
-            files::replace(&settings, starter_file(target.as_deref(), gate).as_bytes())?;
+            files::replace_durably(&settings, starter_file(target.as_deref(), gate).as_bytes())?;
         }
-        let wrote_exclude = self.home().exclude_views()?;
-        Ok(InitReport { settings, wrote_settings, wrote_exclude, target, gate })
+        self.home().exclude_views()?;
+        let excluded = self.home().repository.is_some();
+        Ok(InitReport { settings, wrote_settings, excluded, target, gate })
     }
 }

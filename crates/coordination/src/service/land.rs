@@ -23,7 +23,6 @@ use super::{
     place::record,
     run::Job,
     submit::{guard_of, submission},
-    worktree::LEFT_BRANCH,
 };
 use crate::{
     bounds,
@@ -79,6 +78,9 @@ enum Stop {
     Requeue(String),
 }
 
+/// What became of the checkouts of a target that moved, and the tasks that became ready.
+type Moved = (Vec<String>, Vec<TaskId>);
+
 /// A checkout of the target and what it does when the target moves.
 enum Checkout {
     Follows(Git),
@@ -96,12 +98,13 @@ impl Service {
         let mut gate = None;
         for _ in 0..bounds::LAND_TRIES {
             let Some(current) = self.begin_testing(id)? else {
+                self.unpin_over(self.submission(id)?.worktree_id)?;
                 return self.landing(id, None, Vec::new(), Vec::new());
             };
             match self.try_land(&current, &mut gate, observer) {
                 Ok(Some((checkouts, unblocked))) => return self.landing(id, gate, checkouts, unblocked),
                 Ok(None) => {
-                    self.say(format!("`{}` moved meanwhile; {id} is made and tested anew", current.target))
+                    self.say(format!("`{}` moved meanwhile; {id} is made and tested anew", current.target));
                 }
                 Err(Refusal::Stop(Stop::Bounce(kind, reason))) => {
                     self.bounce(id, &reason)?;
@@ -170,13 +173,13 @@ impl Service {
         current: &Submission,
         gate: &mut Option<GateReport>,
         observer: &mut dyn RunObserver,
-    ) -> std::result::Result<Option<(Vec<String>, Vec<TaskId>)>, Refusal> {
+    ) -> std::result::Result<Option<Moved>, Refusal> {
         let git = self.home().git()?;
         let onto = current.onto.as_ref().ok_or_else(|| Error::failed("the submission has no target tip"))?;
         let message = self.merge_message(current)?;
         let wish = Candidate { onto, head: &current.head, strategy: current.strategy, message: &message };
         let candidate = match git.make_candidate(&wish)? {
-            MergeOutcome::Nothing => return Ok(Some((Vec::new(), self.landed(current, onto)?))),
+            MergeOutcome::Nothing => return Ok(Some((Vec::new(), self.landed(current, onto, &[])?))),
             MergeOutcome::Conflict(files) => {
                 return Err(
                     Stop::Bounce(BounceKind::Conflict, conflict_reason(&current.target, &files)).into()
@@ -203,7 +206,8 @@ impl Service {
             Err(error) if error.kind == crate::ErrorKind::Conflict => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        Ok(Some((checkouts, self.landed(current, &candidate)?)))
+        let unblocked = self.landed(current, &candidate, &checkouts)?;
+        Ok(Some((checkouts, unblocked)))
     }
 
     fn merge_message(&self, current: &Submission) -> Result<String> {
@@ -318,19 +322,26 @@ impl Service {
         candidate: &CommitId,
     ) -> Result<Vec<String>> {
         let checkouts = self.checkouts_of(git, &current.target, onto, candidate)?;
+        let name = format!("refs/heads/{}", current.target);
         let mut said = Vec::new();
         for checkout in &checkouts {
             if let Checkout::StaysBehind(checkout) = checkout {
                 // Off the branch, where it is: the files and the index stay, and `git status` shows what it showed.
                 let why = "biplane: left behind with uncommitted work";
-                git.stand_for(LEFT_BRANCH, &current.target)?;
                 checkout.update_ref(&RefUpdate { name: "HEAD", old: Some(onto), new: Some(onto), why })?;
                 said.push(stays_behind(checkout, &current.target));
             }
         }
-        let name = format!("refs/heads/{}", current.target);
         let why = format!("biplane: land {} ({})", current.worktree, current.id);
-        git.update_ref(&RefUpdate { name: &name, old: Some(onto), new: Some(candidate), why: &why })?;
+        let update = RefUpdate { name: &name, old: Some(onto), new: Some(candidate), why: &why };
+        if let Err(error) = git.update_ref(&update) {
+            for checkout in &checkouts {
+                if let Checkout::StaysBehind(checkout) = checkout {
+                    checkout.attach(&name)?;
+                }
+            }
+            return Err(error.into());
+        }
         for checkout in checkouts {
             let Checkout::Follows(checkout) = checkout else { continue };
             if checkout.follow(onto, candidate)? == BroughtAlong::LeftAlone {
@@ -365,7 +376,13 @@ impl Service {
     }
 
     /// The result: the submission has landed, its worktree is merged, its task completed.
-    pub(crate) fn landed(&self, current: &Submission, candidate: &CommitId) -> Result<Vec<TaskId>> {
+    /// `checkouts` says what became of those of the target that could not follow.
+    pub(crate) fn landed(
+        &self,
+        current: &Submission,
+        candidate: &CommitId,
+        checkouts: &[String],
+    ) -> Result<Vec<TaskId>> {
         let unblocked = self.change(|view, now| {
             let mut current = submission(view, current.id)?;
             let mut changes = Changes::default();
@@ -381,6 +398,8 @@ impl Service {
                 worktree.updated_at = now;
             }
             let event = NewEvent::new(EventKind::SubmissionLanded).submission(&current).worktree(&worktree);
+            let event =
+                if checkouts.is_empty() { event } else { event.with("checkouts", checkouts.to_vec()) };
             let (event, unblocked) = complete_landed(view, &current, &worktree, event, &mut changes, now)?;
             // The landing comes before what follows from it.
             changes.events.insert(0, event);
@@ -534,7 +553,7 @@ fn shown_place(checkout: &Git) -> String {
 fn stays_behind(checkout: &Git, target: &str) -> String {
     let (place, target) = (shown_place(checkout), sanitize_line(target));
     format!(
-        "`{place}` has uncommitted work and was left as it is, off the branch; `git switch {target}` in it brings it along"
+        "`{place}` has uncommitted work, or files in the way, and was left as it is, off the branch; `git switch {target}` in it brings it along"
     )
 }
 

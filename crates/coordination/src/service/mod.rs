@@ -12,13 +12,13 @@ mod submit;
 mod tail;
 mod worktree;
 
-use std::sync::Arc;
+use std::{sync::Arc, thread::JoinHandle};
 
 use biplane_control::{
     Changes, Committed, Ledger, LedgerExt, SqliteLedger, View, board::Guard, gate::OnWait,
 };
 use biplane_execution::supervise::identity;
-use biplane_model::{Actor, ProcessIdentity, TaskId, Timestamp};
+use biplane_model::{Actor, ProcessIdentity, RunKind, Seq, TaskId, Timestamp};
 
 pub use board::{ClaimRequest, Finished, ListedTask, TaskChange};
 pub use init::InitReport;
@@ -33,13 +33,15 @@ pub use worktree::{Diff, WorktreeStatusReport};
 pub(crate) use {
     place::record,
     run::{Job, marker},
+    submit::{PINS, pin_name},
 };
 
 use crate::{
     error::{Error, Result},
     home::{Home, Surroundings},
     settings::Settings,
-    views::{self, Scope},
+    variables,
+    views::{self, Repaired, Scope},
 };
 
 /// Something a person should hear while a verb is at work; not part of the answer.
@@ -68,6 +70,49 @@ pub struct Service {
     actor: Actor,
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     narrate: Narrator,
+    /// The check of the views, while it may be under way; the service ends when it has.
+    check: Option<ViewsCheck>,
+}
+
+/// A look at all views that goes on beside other work, and writes anew what lags, was damaged or deleted among them.
+struct ViewsCheck(Option<JoinHandle<()>>);
+
+impl ViewsCheck {
+    fn begin(service: &Service) -> Self {
+        let (home, ledger) = (service.home.clone(), Arc::clone(&service.ledger));
+        let narrate = Arc::clone(&service.narrate);
+        let check = move || {
+            if let Some(said) = repaired_words(views::sync(&home, ledger.as_ref(), Scope::All)) {
+                narrate(Notice(said));
+            }
+        };
+        match std::thread::Builder::new().name("views".to_owned()).spawn(check) {
+            Ok(thread) => Self(Some(thread)),
+            // Where there is no room for a thread, the next command checks.
+            Err(_) => Self(None),
+        }
+    }
+}
+
+impl Drop for ViewsCheck {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a person should hear of a check of the views; nothing when they merely lagged.
+fn repaired_words(checked: Result<Repaired>) -> Option<String> {
+    let repaired = match checked {
+        Ok(repaired) => repaired,
+        Err(error) => return Some(format!("the views are not up to date: {error}")),
+    };
+    let count = repaired.files.len();
+    let files = repaired.files.iter().take(5).map(|f| format!("`{f}`")).collect::<Vec<_>>().join(", ");
+    let more = if count > 5 { format!(" and {} more", count - 5) } else { String::new() };
+    (count > 0)
+        .then(|| format!("written anew, because something else had changed or deleted it: {files}{more}"))
 }
 
 /// Whether a service may write.
@@ -77,6 +122,10 @@ pub enum Access {
     Read,
     /// It may make the ledger.
     Write,
+    /// It works with worktrees, runs or submissions: what a crash has left of those is cleared away first.
+    Work,
+    /// As `Write`, where a board lies that the ledger does not know, to take it over.
+    Import,
 }
 
 impl Service {
@@ -95,18 +144,21 @@ impl Service {
             return Err(biplane_control::LedgerError::Damaged { path: path.into_string(), detail }.into());
         }
         let existing = SqliteLedger::open_existing(&path)?;
-        let is_new = existing.is_none();
+        let is_blank = is_blank(existing.as_ref())?;
+        let may_begin = matches!(access, Access::Write | Access::Work);
+        if is_blank && may_begin {
+            refuse_foreign_board(&home)?;
+        }
         let mut ledger = match (existing, access) {
             (Some(ledger), _) => ledger,
             (None, Access::Read) => SqliteLedger::in_memory()?,
-            (None, Access::Write) => {
-                refuse_foreign_board(&home)?;
+            (None, Access::Write | Access::Work | Access::Import) => {
                 refuse_links(&home)?;
                 SqliteLedger::open(&path)?
             }
         };
         ledger.set_on_wait(move |holder| on_wait(holder));
-        let service = Self {
+        let mut service = Self {
             home,
             settings,
             ledger: Arc::new(ledger),
@@ -114,12 +166,26 @@ impl Service {
             actor,
             now: outside.now,
             narrate: outside.narrate,
+            check: None,
         };
-        if is_new && access == Access::Write {
+        if is_blank && may_begin {
             service.home.exclude_views()?;
         }
-        if !is_new {
-            service.check_views();
+        if is_blank && access == Access::Read && service.home.has_foreign_board() {
+            service.say(
+                "the board in `.tasks/` and `.worktrees/` is not biplane's; `biplane import` takes it over",
+            );
+        }
+        // Views of a ledger that knows nothing are somebody else's board.
+        if !is_blank {
+            let check = ViewsCheck::begin(&service);
+            if access == Access::Read {
+                // A reader's answer needs no views; they are brought in line meanwhile.
+                service.check = Some(check);
+            }
+        }
+        if !is_blank && access == Access::Work {
+            service.recover_first()?;
         }
         Ok(service)
     }
@@ -187,29 +253,27 @@ impl Service {
         }
     }
 
-    /// Writes anew what lags, was damaged or deleted among the views, and says what was damaged.
-    fn check_views(&self) {
-        match views::sync(&self.home, self.ledger.as_ref(), Scope::All) {
-            Ok(repaired) if repaired.files.is_empty() => {}
-            Ok(repaired) => {
-                let count = repaired.files.len();
-                let files =
-                    repaired.files.iter().take(5).map(|f| format!("`{f}`")).collect::<Vec<_>>().join(", ");
-                let more = if count > 5 { format!(" and {} more", count - 5) } else { String::new() };
-                self.say(format!(
-                    "written anew, because something else had changed or deleted it: {files}{more}"
-                ));
-            }
-            Err(error) => self.say(format!("the views are not up to date: {error}")),
-        }
-    }
-
     /// What the caller's environment says of the claim it works under. An agent whose claim was replaced can't change
     /// its task any more.
     pub(crate) fn guard_for(&self, id: &TaskId, rev: Option<u64>) -> Guard {
-        let is_own = self.surroundings.var("BIPLANE_TASK_ID").is_some_and(|own| own == id.as_str());
-        let epoch = self.surroundings.var("BIPLANE_EPOCH").filter(|_| is_own).and_then(|e| e.parse().ok());
+        let is_own = self.surroundings.var(variables::TASK_ID).is_some_and(|own| own == id.as_str());
+        let epoch = self.surroundings.var(variables::EPOCH).filter(|_| is_own).and_then(|e| e.parse().ok());
         Guard { epoch, rev }
+    }
+
+    /// Refuses the completion of a task by the very agent that is at work on it: its work is verified and landed first.
+    pub(crate) fn refuse_own_word(&self, view: &dyn View, id: &TaskId) -> Result<()> {
+        let is_own = self.surroundings.var(variables::TASK_ID).is_some_and(|own| own == id.as_str());
+        let run =
+            self.surroundings.var(variables::RUN_ID).filter(|_| is_own).and_then(|run| run.parse().ok());
+        let run = run.map(|run| view.run(run)).transpose()?.flatten();
+        if run.is_some_and(|run| run.kind == RunKind::Agent && !run.status.is_over()) {
+            return Err(Error::refused(format!(
+                "the agent at work on task {id} can't complete it by its own word"
+            ))
+            .hint("commit the work and end: it is tested and landed, and that completes the task"));
+        }
+        Ok(())
     }
 
     pub(crate) fn ledger(&self) -> &dyn Ledger {
@@ -224,13 +288,19 @@ fn on_wait(narrate: &Narrator, what: &'static str) -> OnWait {
 
 /// The person or agent behind this process, as far as the environment tells.
 fn actor(surroundings: &Surroundings) -> Actor {
-    let name = ["BIPLANE_ACTOR", "USER", "LOGNAME"].into_iter().find_map(|name| surroundings.var(name));
+    let name = [variables::ACTOR, "USER", "LOGNAME"].into_iter().find_map(|name| surroundings.var(name));
     Actor::new(name.unwrap_or_default())
+}
+
+/// Whether there is no ledger, or one in which nothing has happened.
+fn is_blank(ledger: Option<&SqliteLedger>) -> Result<bool> {
+    ledger.map_or(Ok(true), |ledger| ledger.look(|view| Ok(view.last_seq()? == Seq(0))))
 }
 
 /// Refuses to begin a board where another one lies: its files would be overwritten.
 fn refuse_foreign_board(home: &Home) -> Result<()> {
-    if !home.has_foreign_board() {
+    // The views come after the ledger: another process that begins the board just now has an event there already.
+    if !home.has_foreign_board() || !is_blank(SqliteLedger::open_existing(&home.ledger_path())?.as_ref())? {
         return Ok(());
     }
     Err(Error::refused("there is a board in `.tasks/` and `.worktrees/` that biplane's ledger does not know")

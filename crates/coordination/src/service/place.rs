@@ -48,7 +48,7 @@ impl Service {
     /// # Errors
     /// When the name or the branch is taken, the base is no commit, the task can't be bound, or git fails.
     pub fn worktree_create(&self, wish: &CreateWorktree) -> Result<WorktreeView> {
-        Git::require_version()?;
+        self.require_git()?;
         let git = self.home().git()?;
         let base_ref = wish.base.clone().unwrap_or_else(|| "HEAD".to_owned());
         let base = git.commit_of(&base_ref)?;
@@ -60,6 +60,11 @@ impl Service {
                 Err(error)
             }
         }
+    }
+
+    /// Refuses a git that is too old.
+    pub(crate) fn require_git(&self) -> Result<()> {
+        Ok(Git::require_version(&self.home().state_dir().join("git-program"))?)
     }
 
     fn intend_create(&self, wish: &CreateWorktree, base_ref: &str, base: &CommitId) -> Result<Worktree> {

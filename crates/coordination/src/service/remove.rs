@@ -86,6 +86,7 @@ impl Service {
             Ok((snapshot, branch_left, aside)) => {
                 let unblocked = self.removed(request, worktree.id, snapshot.as_ref())?;
                 worktrees::delete_aside(&aside)?;
+                self.unpin_over(worktree.id)?;
                 let snapshot = snapshot.map(|s| s.name);
                 let worktree = self.worktree_view(worktree.id)?;
                 Ok(Removal { worktree, snapshot, branch_left, unblocked, would: Vec::new() })
@@ -97,7 +98,7 @@ impl Service {
         }
     }
 
-    fn refuse_running(&self, worktree: &Worktree) -> Result<()> {
+    pub(crate) fn refuse_running(&self, worktree: &Worktree) -> Result<()> {
         let filter = RunFilter { open: true, worktree: Some(worktree.id), task: None };
         let open = self.look(|view| Ok(view.runs(&filter)?))?;
         match open.first() {
@@ -133,6 +134,7 @@ impl Service {
                 && let Some(id) = &worktree.task
             {
                 // Whether it can be completed is found out before anything is touched.
+                self.refuse_own_word(view, id)?;
                 board::complete(view, id, guard, now)?;
             }
             let kind = match request.closing {
@@ -258,7 +260,7 @@ impl Service {
     }
 
     /// Records the end of a worktree that was removed by something else. Its branch stays.
-    fn forget(&self, request: &RemoveRequest, worktree: &Worktree) -> Result<Removal> {
+    pub(crate) fn forget(&self, request: &RemoveRequest, worktree: &Worktree) -> Result<Removal> {
         if request.dry_run {
             let worktree = self.worktree_view(worktree.id)?;
             let would = vec!["note that it is gone; its branch stays".to_owned()];

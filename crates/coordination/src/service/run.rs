@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use biplane_control::{Changes, board};
+use biplane_control::{Changes, View, board};
 use biplane_execution::{
     supervise::{
         self, Echo, EnvChanges, How, Input, LogSpec, Marker, RunExit, RunObserver, RunSpec, SuperviseError,
@@ -24,11 +24,8 @@ use super::{Service, place::record};
 use crate::{
     bounds,
     error::{Error, Result},
-    files,
+    files, variables,
 };
-
-/// The variable that marks a run's processes; its value names the ledger's run on this machine.
-pub(crate) const RUN_VARIABLE: &str = "BIPLANE_RUN_ID";
 
 /// What to run.
 pub struct RunRequest<'a> {
@@ -137,7 +134,8 @@ impl Service {
             ),
             Err(error) => (None, Vec::new(), Some(error.to_string())),
         };
-        let run = self.end_run(run.id, how, error.as_deref())?;
+        self.end_run(run.id, how, error.as_deref())?;
+        let run = self.look(|view| run_record(view, run.id))?;
         self.write_record(&dir, &run);
         match (ended, how) {
             (Ok(_), Some(how)) => Ok(RunReport { run: (&run).into(), how, strays, log }),
@@ -210,13 +208,12 @@ impl Service {
         if let Some(prompt) = &job.prompt {
             let file = dir.join("prompt.md");
             files::replace(&file, prompt.as_bytes())?;
-            set.insert("BIPLANE_PROMPT_FILE".to_owned(), file.into_string());
+            set.insert(variables::PROMPT_FILE.to_owned(), file.into_string());
         }
         set.extend(job.env);
         let (program, args) =
             job.command.split_first().ok_or_else(|| Error::usage("there is no command to run"))?;
-        let mut spec = RunSpec::new(program, Marker::new(RUN_VARIABLE, run.id.to_string()));
-        spec.marker = Marker::new(RUN_MARK, self.mark(run.id));
+        let mut spec = RunSpec::new(program, marker(self.mark(run.id)));
         spec.args = args.iter().map(Into::into).collect();
         spec.cwd = Some(job.cwd);
         let inherited = self.surroundings.env.keys();
@@ -253,16 +250,23 @@ impl Service {
     /// What every run finds in its environment.
     fn run_environment(&self, job: &Job<'_>, run: &Run) -> BTreeMap<String, String> {
         let mut set = BTreeMap::from([
-            ("BIPLANE_ROOT".to_owned(), self.home().root.to_string()),
-            ("BIPLANE_WORKTREE".to_owned(), job.worktree.name.to_string()),
-            (RUN_VARIABLE.to_owned(), run.id.to_string()),
+            (variables::ROOT.to_owned(), self.home().root.to_string()),
+            (variables::WORKTREE.to_owned(), job.worktree.name.to_string()),
+            (variables::RUN_ID.to_owned(), run.id.to_string()),
         ]);
+        // Git's maintenance in the background would outlive the run, and has broken commits of others beside it.
+        let quiet = [("gc.auto", "0"), ("maintenance.auto", "false")];
+        set.insert("GIT_CONFIG_COUNT".to_owned(), quiet.len().to_string());
+        for (n, (key, value)) in quiet.into_iter().enumerate() {
+            set.insert(format!("GIT_CONFIG_KEY_{n}"), key.to_owned());
+            set.insert(format!("GIT_CONFIG_VALUE_{n}"), value.to_owned());
+        }
         if let Some(task) = &job.task {
-            set.insert("BIPLANE_TASK_ID".to_owned(), task.to_string());
-            set.insert("BIPLANE_EPOCH".to_owned(), job.epoch.to_string());
+            set.insert(variables::TASK_ID.to_owned(), task.to_string());
+            set.insert(variables::EPOCH.to_owned(), job.epoch.to_string());
         }
         if let Some(agent) = &job.agent {
-            set.insert("BIPLANE_ACTOR".to_owned(), agent.to_string());
+            set.insert(variables::ACTOR.to_owned(), agent.to_string());
         }
         set
     }
@@ -274,24 +278,23 @@ impl Service {
 
     fn started_run(&self, id: RunId, child: &ProcessIdentity) -> Result<()> {
         self.change(|view, _| {
-            let mut run = view.run(id)?.ok_or_else(|| Error::not_found(format!("there is no run {id}")))?;
+            let mut run = run_record(view, id)?;
             run.status = run.status.to(RunStatus::Running, format_args!("run {id}"))?;
             run.child = Some(child.clone());
             Ok((Changes { runs: vec![run], ..Changes::default() }, ()))
         })
     }
 
-    fn end_run(&self, id: RunId, how: Option<How>, error: Option<&str>) -> Result<Run> {
-        let before =
-            self.look(|view| view.run(id)?.ok_or_else(|| Error::not_found(format!("there is no run {id}"))))?;
+    fn end_run(&self, id: RunId, how: Option<How>, error: Option<&str>) -> Result<()> {
+        let before = self.look(|view| run_record(view, id))?;
         let worktree = self.look(|view| record(view, before.worktree_id))?;
         // A gate's work is the candidate, whose worktree is gone already.
         let evidence = if before.kind == RunKind::Gate { None } else { Some(self.evidence(&worktree)) };
         self.change(|view, now| {
-            let mut run = view.run(id)?.ok_or_else(|| Error::not_found(format!("there is no run {id}")))?;
+            let mut run = run_record(view, id)?;
             if run.status.is_over() {
                 // Recovery in another process has ended it; its word stands.
-                return Ok((Changes::default(), run));
+                return Ok((Changes::default(), ()));
             }
             let (status, kind) = match how {
                 Some(How::Exited(0)) => (RunStatus::Succeeded, EventKind::WorktreeRunAfter),
@@ -322,7 +325,7 @@ impl Service {
             if let Some(seen) = &run.evidence {
                 event = event.with("commits", seen.commits).with("dirty_files", seen.dirty_files);
             }
-            Ok((Changes { runs: vec![run.clone()], events: vec![event], ..Changes::default() }, run))
+            Ok((Changes { runs: vec![run], events: vec![event], ..Changes::default() }, ()))
         })
     }
 
@@ -335,12 +338,14 @@ impl Service {
     }
 }
 
-/// The variable that marks a run's processes beyond doubt.
-const RUN_MARK: &str = "BIPLANE_RUN_MARK";
+/// The run `id`, which must exist.
+fn run_record(view: &dyn View, id: RunId) -> Result<Run> {
+    view.run(id)?.ok_or_else(|| Error::not_found(format!("there is no run {id}")))
+}
 
 /// The marker of `run` on this machine.
 pub(crate) fn marker(mark: String) -> Marker {
-    Marker::new(RUN_MARK, mark)
+    Marker::new(variables::RUN_MARK, mark)
 }
 
 /// A run that never got to running passes through it.

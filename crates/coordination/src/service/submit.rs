@@ -6,7 +6,7 @@ use biplane_control::{Changes, SubmissionFilter, View, board, board::Guard};
 use biplane_execution::git::{RefUpdate, WithIgnored};
 use biplane_model::{
     CommitId, EventKind, NewEvent, RepoName, Strategy, Submission, SubmissionId, SubmissionStatus, Worktree,
-    WorktreeName, view::SubmissionView,
+    WorktreeId, WorktreeName, view::SubmissionView,
 };
 
 use super::{Service, place::record};
@@ -14,6 +14,9 @@ use crate::{
     error::{Error, Result},
     settings,
 };
+
+/// Where the refs are that hold submitted heads: `<this><id>`.
+pub(crate) const PINS: &str = "refs/biplane/submissions/";
 
 /// How a worktree is to be submitted and landed; what is absent comes from the task, then from the settings.
 #[derive(Debug, Clone)]
@@ -62,6 +65,7 @@ impl Service {
         worktree: &Worktree,
         guard: Guard,
     ) -> Result<Submitted> {
+        self.require_git()?;
         let target = self.target()?;
         let head = self.submittable(worktree, &target)?;
         let (gate, gate_from) = self.gate_of(request, worktree)?;
@@ -113,6 +117,7 @@ impl Service {
             Ok((changes, SubmissionId(number)))
         })?;
         self.pin(id, &head)?;
+        self.unpin_over(worktree.id)?;
         Ok(Submitted { submission: (&self.submission(id)?).into(), gate_from })
     }
 
@@ -135,7 +140,7 @@ impl Service {
             return Err(Error::refused(format!("worktree `{name}` has uncommitted work in {files}"))
                 .hint("commit it or throw it away first: what is submitted is the branch"));
         }
-        let head = standing.state.head.clone().filter(|head| *head != worktree.base).ok_or_else(|| {
+        let head = standing.state.head.filter(|head| *head != worktree.base).ok_or_else(|| {
             Error::refused(format!(
                 "worktree `{name}` has no commits since its base, so there is nothing to submit"
             ))
@@ -167,14 +172,19 @@ impl Service {
         if let Some(gate) = task.and_then(|t| t.gate) {
             return Ok((Some(gate), "the task's"));
         }
+        Ok(self.default_gate())
+    }
+
+    /// The gate of tasks that have none of their own: the settings' one, or a guess.
+    pub(crate) fn default_gate(&self) -> (Option<String>, &'static str) {
         if let Some(gate) = &self.settings().gate {
-            return Ok((Some(gate.clone()), "from biplane.toml"));
+            return (Some(gate.clone()), "from biplane.toml");
         }
         match settings::guess_gate(&self.home().root) {
             Some(gate) if !self.settings().from_file => {
-                Ok((Some(gate.to_owned()), "guessed; `biplane init` writes it down"))
+                (Some(gate.to_owned()), "guessed; `biplane init` writes it down")
             }
-            _ => Ok((None, "none is set")),
+            _ => (None, "none is set"),
         }
     }
 
@@ -193,7 +203,7 @@ impl Service {
         })?)
     }
 
-    /// Deletes the ref of a submission that is over.
+    /// Deletes the ref of a submission that is over, unless nothing else holds what was submitted.
     pub(crate) fn unpin(&self, submission: &Submission) -> Result<()> {
         let git = self.home().git()?;
         let name = pin_name(submission.id);
@@ -201,6 +211,10 @@ impl Service {
             return Ok(());
         }
         let head = &submission.head;
+        // Whatever became of the branch: what was submitted stays reachable from something.
+        if git.refs_containing(head)?.iter().all(|holder| *holder == name) {
+            return Ok(());
+        }
         Ok(git.update_ref(&RefUpdate {
             name: &name,
             old: Some(head),
@@ -221,6 +235,19 @@ impl Service {
         Ok(())
     }
 
+    /// Deletes the refs of those submissions from a worktree that are over.
+    pub(crate) fn unpin_over(&self, worktree: WorktreeId) -> Result<()> {
+        let git = self.home().git()?;
+        for (name, _) in git.refs_below(PINS)? {
+            let Some(id) = name.strip_prefix(PINS).and_then(|id| id.parse().ok()) else { continue };
+            let found = self.look(|view| Ok(view.submission(id)?))?;
+            if let Some(over) = found.filter(|s| s.worktree_id == worktree && !s.status.is_open()) {
+                self.unpin(&over)?;
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn submission(&self, id: SubmissionId) -> Result<Submission> {
         self.look(|view| submission(view, id))
     }
@@ -235,10 +262,7 @@ impl Service {
     }
 }
 
-/// Where the refs of submissions are.
-const PINS: &str = "refs/biplane/submissions/";
-
-fn pin_name(id: SubmissionId) -> String {
+pub(crate) fn pin_name(id: SubmissionId) -> String {
     format!("{PINS}{id}")
 }
 

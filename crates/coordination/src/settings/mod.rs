@@ -4,6 +4,7 @@
 
 mod duration;
 mod guess;
+mod keys;
 mod starter;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -19,6 +20,7 @@ use crate::{
 
 pub use duration::{parse_bytes, parse_duration};
 pub use guess::guess_gate;
+pub use keys::{Absent, KEYS, Key};
 pub use starter::starter_file;
 
 /// The settings, with defaults for what the file does not say.

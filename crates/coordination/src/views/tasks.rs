@@ -79,7 +79,8 @@ fn newest(
 /// we had written and that is gone.
 fn is_damage(path: &Utf8Path, task: &Task, fault: Fault) -> bool {
     if fault == Fault::Missing {
-        return task.rev > 1 && path.parent().is_none_or(|dir| !dir.is_dir());
+        // One that was never written may just be on its way.
+        return task.rev > 1;
     }
     let text = std::fs::read(path).unwrap_or_default();
     let rev = serde_json::from_slice::<serde_json::Value>(&text).ok().and_then(|json| json["rev"].as_u64());

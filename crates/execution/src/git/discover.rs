@@ -27,7 +27,6 @@ impl Repository {
         let beside = common_dir.file_name() == Some(".git");
         if beside {
             let root = common_dir.parent().unwrap_or(&common_dir).to_owned();
-            // One file read in the usual case: a repository with a checkout says nothing of `bare`.
             let has_checkout = !is_bare(&common_dir)?;
             return Ok(Self { root, common_dir, has_checkout });
         }
@@ -94,14 +93,19 @@ fn checkout_around(place: &Utf8Path, common_dir: &Utf8Path) -> Option<Utf8PathBu
     place.ancestors().find(is_main).map(Utf8Path::to_owned)
 }
 
-/// Whether the shared configuration says that there is no checkout.
+/// Whether the shared configuration says that there is no checkout. Git itself is only asked when some line might say so.
 fn is_bare(common_dir: &Utf8Path) -> Result<bool, GitError> {
     let path = common_dir.join("config");
     let text = match fs_err::read(&path) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).to_ascii_lowercase(),
+        Ok(bytes) => String::from_utf8_lossy(&bytes).to_lowercase(),
         Err(source) => return Err(GitError::Io { path, action: "read", source }),
     };
-    if !text.contains("bare") {
+    let may_say_so = |line: &str| {
+        let line = line.trim();
+        line.starts_with("[include")
+            || (line.contains("bare") && !line.replace(' ', "").ends_with("bare=false"))
+    };
+    if !text.lines().any(may_say_so) {
         return Ok(false);
     }
     let answer = Git::bare(common_dir).call(["config", "--type=bool", "--get", "core.bare"]).output()?;

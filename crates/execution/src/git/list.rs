@@ -38,7 +38,7 @@ impl Git {
                 Ok(bytes) => return Ok(parse(&bytes)),
                 Err(error @ GitError::Failed { .. }) if tries == LIST_TRIES => return Err(error),
                 Err(GitError::Failed { .. }) => {
-                    std::thread::sleep(std::time::Duration::from_millis(20 << tries))
+                    std::thread::sleep(std::time::Duration::from_millis(20 << tries));
                 }
                 Err(error) => return Err(error),
             }

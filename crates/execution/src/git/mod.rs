@@ -7,6 +7,7 @@
 //! **Deliberately absent:** merging, resetting or stashing in a checkout of the user.
 
 mod candidate;
+mod create;
 mod discover;
 mod durable;
 mod list;

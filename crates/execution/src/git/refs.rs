@@ -23,10 +23,16 @@ impl Git {
     /// # Errors
     /// [`GitError::UnknownRevision`]; [`GitError::NoCommit`] for `HEAD` of a repository without one.
     pub fn commit_of(&self, name: &str) -> Result<CommitId, GitError> {
-        match self.find_commit(name)? {
-            Some(id) => Ok(id),
-            None if name == "HEAD" => Err(GitError::NoCommit),
-            None => Err(GitError::UnknownRevision { name: biplane_model::sanitize_line(name) }),
+        let unknown = || GitError::UnknownRevision { name: biplane_model::sanitize_line(name) };
+        match self.find_commit(name) {
+            Ok(Some(id)) => Ok(id),
+            Ok(None) if name == "HEAD" => Err(GitError::NoCommit),
+            Ok(None) => Err(unknown()),
+            // What somebody typed may be no revision at all.
+            Err(GitError::Failed { code: Some(128), message, .. }) if !message.contains("repository") => {
+                Err(unknown())
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -37,11 +43,11 @@ impl Git {
     pub fn find_commit(&self, name: &str) -> Result<Option<CommitId>, GitError> {
         let spec = format!("{name}^{{commit}}");
         let output = self.call(["rev-parse", "--verify", "--quiet", "--end-of-options", &spec]).output()?;
-        if output.code != Some(0) {
-            // 1 and 128 are both how git says that there is no such commit.
-            return Ok(None);
+        match output.code {
+            Some(0) => Ok(String::from_utf8_lossy(&output.stdout).trim().parse().ok()),
+            Some(1) => Ok(None),
+            _ => Err(super::failed("rev-parse".to_owned(), &output)),
         }
-        Ok(String::from_utf8_lossy(&output.stdout).trim().parse().ok())
     }
 
     /// The branch that is checked out, without `refs/heads/`; `None` when the head is detached.
@@ -68,14 +74,6 @@ impl Git {
         }
     }
 
-    /// Makes `name` a symbolic ref that stands for `branch`.
-    ///
-    /// # Errors
-    /// When git can't.
-    pub fn stand_for(&self, name: &str, branch: &str) -> Result<(), GitError> {
-        self.call(["symbolic-ref", name, &format!("refs/heads/{branch}")]).bytes().map(|_| ())
-    }
-
     /// The tip of the branch `name`, if it exists.
     ///
     /// # Errors
@@ -95,6 +93,16 @@ impl Git {
             .filter_map(|line| line.split_once(' '))
             .filter_map(|(id, name)| Some((name.to_owned(), id.parse().ok()?)))
             .collect())
+    }
+
+    /// The full names of the refs from which `commit` is reachable.
+    ///
+    /// # Errors
+    /// When git can't be asked.
+    pub fn refs_containing(&self, commit: &CommitId) -> Result<Vec<String>, GitError> {
+        let contains = format!("--contains={commit}");
+        let text = self.call(["for-each-ref", "--format=%(refname)", &contains]).text()?;
+        Ok(text.lines().map(str::to_owned).collect())
     }
 
     /// Moves a ref if it still is where it was.
@@ -121,6 +129,15 @@ impl Git {
             return Err(GitError::RefMoved { name: update.name.to_owned() });
         }
         Err(super::failed("update-ref".to_owned(), &output))
+    }
+
+    /// Puts the checkout's head back on the branch with the full name `branch`. Its files and index stay.
+    ///
+    /// # Errors
+    /// When git can't.
+    pub fn attach(&self, branch: &str) -> Result<(), GitError> {
+        self.call(["symbolic-ref", "-m", "biplane: back on the branch", "HEAD", branch]).bytes()?;
+        Ok(())
     }
 
     /// Whether `ancestor` is reachable from `descendant`.

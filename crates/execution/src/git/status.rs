@@ -49,7 +49,7 @@ impl Git {
     /// When git can't tell: the state is unknown then, not clean.
     pub fn state(&self, with_ignored: WithIgnored) -> Result<CheckoutState, GitError> {
         let ignored = match with_ignored {
-            // A directory that is ignored as a whole stands as one path.
+            // A directory that is ignored as a whole is one path, and is not walked through.
             WithIgnored::Yes => "--ignored=matching",
             WithIgnored::No => "--ignored=no",
         };
@@ -63,7 +63,7 @@ impl Git {
     }
 }
 
-/// Whether ignored files are looked for, which costs a walk through build output.
+/// Whether ignored files are looked for, which costs a walk through build output that is not ignored by its directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WithIgnored {
     /// List them.
@@ -115,7 +115,10 @@ fn unknown(field: &str) -> GitError {
 
 #[cfg(test)]
 mod tests {
+    use camino::Utf8Path;
+
     use super::*;
+    use crate::git::Repository;
 
     #[test]
     fn every_kind_of_line() {
@@ -138,5 +141,25 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_unknown() {
         assert!(parse(b"9 what\0").is_err());
+    }
+
+    #[test]
+    fn an_ignored_directory_is_one_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap().canonicalize_utf8().unwrap();
+        let repository = Repository::create(&dir, "main", ("Somebody", "somebody@example.com")).unwrap();
+        for (path, text) in [(".gitignore", "target/\n*.log\n"), ("target/debug/a", "a"), ("b.log", "b")] {
+            fs_err::create_dir_all(dir.join(path).parent().unwrap()).unwrap();
+            fs_err::write(dir.join(path), text).unwrap();
+        }
+        let state = repository.main_checkout().unwrap().state(WithIgnored::Yes).unwrap();
+        assert_eq!(
+            (state.untracked, state.ignored),
+            (strings(&[".gitignore"]), strings(&["b.log", "target/"]))
+        );
+    }
+
+    fn strings(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
     }
 }

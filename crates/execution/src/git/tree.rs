@@ -33,8 +33,7 @@ impl Git {
     /// # Errors
     /// When git can't.
     pub fn fill(&self) -> Result<(), GitError> {
-        self.call(["-c", "checkout.workers=0", "reset", "--hard", "--quiet", "--no-recurse-submodules"])
-            .bytes()?;
+        self.call(["reset", "--hard", "--quiet", "--no-recurse-submodules"]).bytes()?;
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Which git this is.
 
-use std::fmt;
+use std::{fmt, os::unix::fs::MetadataExt};
+
+use camino::Utf8Path;
 
 use super::{Git, GitError, raw};
 
@@ -45,14 +47,36 @@ impl Git {
         })
     }
 
-    /// Refuses a git that is too old.
+    /// Refuses a git that is too old. Git is asked once for each program file: `memo` is a file that remembers which one
+    /// was new enough, by place, size and time of change.
     ///
     /// # Errors
     /// [`GitError::TooOld`], or when the version can't be told.
-    pub fn require_version() -> Result<GitVersion, GitError> {
+    pub fn require_version(memo: &Utf8Path) -> Result<(), GitError> {
+        let program = fingerprint();
+        let known = std::fs::read_to_string(memo).unwrap_or_default();
+        if program.as_deref() == Some(known.as_str()) {
+            return Ok(());
+        }
         let found = Self::version()?;
-        if found < MINIMUM_GIT { Err(GitError::TooOld { found }) } else { Ok(found) }
+        if found < MINIMUM_GIT {
+            return Err(GitError::TooOld { found });
+        }
+        if let (Some(program), Some(dir)) = (program, memo.parent()) {
+            // What can't be remembered is asked again.
+            let _ = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(memo, program));
+        }
+        Ok(())
     }
+}
+
+/// What tells one `git` program file from another. `None` when it is not found.
+fn fingerprint() -> Option<String> {
+    let path = std::env::var_os("PATH")?;
+    let file = std::env::split_paths(&path).map(|dir| dir.join("git")).find(|file| file.is_file())?;
+    let meta = file.metadata().ok()?;
+    let (seconds, nanos) = (meta.mtime(), meta.mtime_nsec());
+    Some(format!("{} {} {seconds}.{nanos:09}", file.to_str()?, meta.len()))
 }
 
 #[cfg(test)]

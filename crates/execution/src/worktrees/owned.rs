@@ -103,14 +103,14 @@ pub(super) fn prove_by_entry(place: &Place) -> Result<Owned, OwnershipFault> {
     Ok(Owned { place: place.clone() })
 }
 
-enum Kind {
+pub(super) enum Kind {
     Directory,
     Link,
     Other,
 }
 
 /// What is at `path` itself, links not followed; `None` when nothing is.
-fn kind_of(path: &Utf8Path) -> Result<Option<Kind>, String> {
+pub(super) fn kind_of(path: &Utf8Path) -> Result<Option<Kind>, String> {
     match path.as_std_path().symlink_metadata() {
         Ok(meta) if meta.is_dir() => Ok(Some(Kind::Directory)),
         Ok(meta) if meta.is_symlink() => Ok(Some(Kind::Link)),
@@ -124,7 +124,7 @@ fn kind_of(path: &Utf8Path) -> Result<Option<Kind>, String> {
 
 /// A mount point at or below `path`, if there is one.
 #[cfg(target_os = "linux")]
-fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
+pub(super) fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
     let table = fs_err::read_to_string("/proc/self/mountinfo").map_err(|e| e.to_string())?;
     let below = |point: &str| {
         point == path.as_str() || point.strip_prefix(path.as_str()).is_some_and(|r| r.starts_with('/'))
@@ -142,7 +142,7 @@ fn unescape(point: &str) -> String {
 
 /// Whether `path` is a mount point; where the system has no table of mounts, those below it are not seen.
 #[cfg(not(target_os = "linux"))]
-fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
+pub(super) fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
     let device =
         |p: &Utf8Path| p.as_std_path().symlink_metadata().map(|m| m.dev()).map_err(|e| e.to_string());
     let Some(parent) = path.parent() else { return Ok(None) };

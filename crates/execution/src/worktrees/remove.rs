@@ -67,12 +67,22 @@ fn resolved(path: &Utf8Path) -> Utf8PathBuf {
     dir.zip(path.file_name()).map_or_else(|| path.to_owned(), |(dir, name)| dir.join(name))
 }
 
+/// What the names of directories begin with that a process has put aside to delete them; its number follows.
+pub const ASIDE_BY: &str = ".removed-by-";
+
+/// Where this process puts the directory at `path` aside. No worktree's name starts with a dot.
+fn scratch_aside(path: &Utf8Path) -> Utf8PathBuf {
+    let name = path.file_name().unwrap_or_default();
+    let parent = path.parent().unwrap_or(Utf8Path::new("/"));
+    parent.join(format!("{ASIDE_BY}{}-{name}", std::process::id()))
+}
+
 /// Removes a scratch worktree that biplane made for itself and nobody works in.
 ///
 /// # Errors
 /// When it can't be proved to be ours, or the system refuses.
 pub fn remove_scratch(git: &Git, place: &Place) -> Result<(), GitError> {
-    let aside: Utf8PathBuf = format!("{}.removed", place.path).into();
+    let aside = scratch_aside(&place.path);
     // What ran in it may have changed or deleted its `.git` file; git's entry still says that it is ours.
     if let Ok(owned) = super::prove(place).or_else(|_| super::owned::prove_by_entry(place)) {
         move_aside(&owned, &aside)?;

@@ -126,7 +126,7 @@ pub enum Held {
 
 /// The ignored paths that nothing makes again.
 fn worth_keeping(state: &CheckoutState) -> Vec<String> {
-    let again = |path: &str| path.split('/').any(|part| REPRODUCIBLE.contains(&part));
+    let again = |path: &str| path.split('/').any(|name| REPRODUCIBLE.contains(&name));
     state.ignored.iter().filter(|path| !again(path)).cloned().collect()
 }
 
@@ -197,7 +197,7 @@ mod tests {
             "data.sqlite",
             "my-target/",
             "x/__pycache__/",
-            "target/debug/a",
+            "y/__pycache__/z.pyc",
         ];
         let state =
             CheckoutState { ignored: ignored.map(str::to_owned).to_vec(), ..CheckoutState::default() };

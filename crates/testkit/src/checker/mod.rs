@@ -51,8 +51,9 @@ impl Records {
     /// all is well.
     pub fn report(&self) -> Vec<String> {
         let mut found = self.broken();
-        found.extend(work::unfinished(&self.events));
-        found.extend(tasks::stale_views(&self.events, &self.tasks));
+        let own = self.own_events();
+        found.extend(work::unfinished(&own));
+        found.extend(tasks::stale_views(&own, &self.tasks));
         found
     }
 
@@ -65,10 +66,16 @@ impl Records {
     pub fn broken(&self) -> Vec<String> {
         let mut found = self.damage.clone();
         found.extend(gaps(&self.events));
-        found.extend(tasks::claims(&self.events));
-        found.extend(work::pairs(&self.events));
-        found.extend(work::submissions(&self.events));
+        let own = self.own_events();
+        found.extend(tasks::claims(&own));
+        found.extend(work::pairs(&own));
+        found.extend(work::submissions(&own));
         found
+    }
+
+    /// The events without those that another tool has written and an import has taken over: they keep no rules.
+    fn own_events(&self) -> Vec<Value> {
+        self.events.iter().filter(|e| e["data"]["imported"].is_null()).cloned().collect()
     }
 
     fn add_events(&mut self, text: &str) {

@@ -46,7 +46,7 @@ fn show(app: &App, events: &[Event], now: Timestamp) -> anyhow::Result<()> {
     app.printer.bytes(table(&rows).as_bytes())
 }
 
-/// An event in a line: number, time, actor, label or word, what it is about.
+/// An event in a line: number, time, actor, short label, word, what it is about.
 pub(in crate::cli) fn row(event: &Event, now: Timestamp) -> Vec<String> {
     let fact = &event.fact;
     let mut about = Vec::new();
@@ -71,6 +71,7 @@ pub(in crate::cli) fn row(event: &Event, now: Timestamp) -> Vec<String> {
         event.seq.to_string(),
         words::clock(event.at, now),
         event.actor.as_str().to_owned(),
+        fact.event.label().unwrap_or_default().to_owned(),
         fact.event.as_str().to_owned(),
         about.join(" · "),
     ]

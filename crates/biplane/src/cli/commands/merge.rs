@@ -19,7 +19,7 @@ fn request(args: MergeArgs) -> MergeRequest {
 }
 
 pub(super) fn submit(app: &App, args: MergeArgs) -> anyhow::Result<ExitCode> {
-    let submitted = app.service(Access::Write)?.submit(&request(args))?;
+    let submitted = app.service(Access::Work)?.submit(&request(args))?;
     let s = &submitted.submission;
     app.printer.value(s, || {
         format!(
@@ -41,7 +41,7 @@ fn gate(submitted: &Submitted) -> String {
 }
 
 pub(super) fn merge(app: &App, args: MergeArgs) -> anyhow::Result<ExitCode> {
-    let service = app.service(Access::Write)?;
+    let service = app.service(Access::Work)?;
     let stop = StopFlag::install().context("the signals can't be taken over")?;
     let submitted = service.submit(&request(args))?;
     app.printer.note(&format!("{}: gate {}", submitted.submission.id, gate(&submitted)));

@@ -1,5 +1,6 @@
 //! One file for each family of commands.
 
+mod demo;
 mod events;
 mod merge;
 mod run;
@@ -10,7 +11,7 @@ mod worktree;
 
 use std::process::ExitCode;
 
-use super::{App, Command};
+use super::{App, Command, reference};
 
 /// Does what was typed.
 pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
@@ -25,7 +26,8 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Init => setup::init(app),
         Command::Doctor(args) => setup::doctor(app, &args),
         Command::Import(args) => setup::import(app, &args),
-        Command::Demo(args) => setup::demo(app, &args),
+        Command::Demo(args) => demo::run(app, &args),
+        Command::Reference { dir } => reference::write(app, &dir),
         Command::Completions { shell } => setup::completions(app, shell),
     }
 }

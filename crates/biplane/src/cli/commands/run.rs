@@ -8,7 +8,7 @@ use biplane_coordination::{Access, Echo, How, Input, RunObserver, RunRequest, St
 use crate::cli::{App, args::RunArgs, exit, words};
 
 pub(super) fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
-    let service = app.service(Access::Write)?;
+    let service = app.service(Access::Work)?;
     let stop = StopFlag::install().context("the signals can't be taken over")?;
     let is_json = app.printer.is_json();
     let on_terminal = std::io::stdin().is_terminal();
@@ -24,7 +24,7 @@ pub(super) fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
         observer: &mut PassOn(stop),
     })?;
     if !report.strays.is_empty() {
-        let count = words::count(report.strays.len() as u64, "process").replace("processs", "processes");
+        let count = words::count(report.strays.len() as u64, "process");
         app.printer
             .note(&format!("stopped {count} that the command left behind: {}", report.strays.join(", ")));
     }

@@ -147,5 +147,8 @@ fn finished(app: &App, done: &Finished, what: &str) -> anyhow::Result<()> {
         return app.printer.json(&value);
     }
     let unblocked = words::unblocked(&done.unblocked);
-    app.printer.answer(&format!("{what} {} → {}{unblocked}", words::named(&done.task), done.task.status))
+    let named = words::named(&done.task);
+    let word = done.task.status;
+    let state = if word.as_str() == what { String::new() } else { format!(", {word} now") };
+    app.printer.answer(&format!("{what} {named}{state}{unblocked}"))
 }

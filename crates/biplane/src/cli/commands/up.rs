@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::cli::{App, args::UpArgs, exit, progress::Live, table::table, words};
 
 pub(super) fn run(app: &App, args: UpArgs) -> anyhow::Result<ExitCode> {
-    let service = app.service(Access::Write)?;
+    let service = app.service(Access::Work)?;
     let stop = StopFlag::install().context("the signals can't be taken over")?;
     let request = UpRequest {
         parallel: args.agents,

@@ -57,7 +57,7 @@ fn create(app: &App, args: WorktreeCreateArgs) -> anyhow::Result<()> {
         start: start(args.no_start),
         owner: args.owner,
     };
-    let worktree = app.service(Access::Write)?.worktree_create(&wish)?;
+    let worktree = app.service(Access::Work)?.worktree_create(&wish)?;
     app.printer.value(&worktree, || {
         let task = worktree.task_id.as_ref().map(|id| format!(", bound to task {id}")).unwrap_or_default();
         format!(
@@ -196,7 +196,7 @@ fn stat_words(diff: &Diff) -> String {
 }
 
 fn enter(app: &App, name: WorktreeName) -> anyhow::Result<ExitCode> {
-    let service = app.service(Access::Write)?;
+    let service = app.service(Access::Work)?;
     let worktree = service.worktree_enter(&name)?;
     let shell = shell(&service);
     app.printer.note(&format!("{shell} in {}; leave it with `exit`", worktree.path));
@@ -226,13 +226,13 @@ fn remove(app: &App, args: WorktreeRemoveArgs) -> anyhow::Result<()> {
         reason: args.reason,
         dry_run: args.dry_run,
     };
-    let removal = app.service(Access::Write)?.worktree_remove(&request)?;
+    let removal = app.service(Access::Work)?.worktree_remove(&request)?;
     if app.printer.is_json() {
         let mut value = serde_json::to_value(&removal.worktree)?;
         value["snapshot"] = removal.snapshot.clone().into();
         value["branch_left"] = removal.branch_left.clone().into();
         value["unblocked"] = serde_json::to_value(&removal.unblocked)?;
-        value["would"] = removal.would.clone().into();
+        value["would"] = removal.would.into();
         return app.printer.json(&value);
     }
     app.printer.answer(&removed(&request, &removal))

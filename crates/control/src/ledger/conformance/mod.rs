@@ -26,7 +26,7 @@ pub use self::{
     writing::{
         a_live_name_is_unique, a_panic_stores_nothing, a_task_has_one_live_worktree, an_error_stores_nothing,
         empty_changes_write_nothing, names_are_handed_on, new_twice_is_stale, old_revisions_are_stale,
-        reopening, worktrees_rev_grows,
+        reopening,
     },
 };
 use crate::{Changes, Committed, Ledger, LedgerError};
@@ -75,7 +75,7 @@ macro_rules! conformance_tests {
             task_revisions tasks_by_filter view_is_one_moment worktrees_by_filter
             a_live_name_is_unique a_panic_stores_nothing a_task_has_one_live_worktree an_error_stores_nothing
             empty_changes_write_nothing every_field_comes_back extreme_numbers_come_back names_are_handed_on
-            new_twice_is_stale old_revisions_are_stale reopening worktrees_rev_grows
+            new_twice_is_stale old_revisions_are_stale reopening
         }
     };
     (@each $fresh:expr; $($check:ident)+) => {

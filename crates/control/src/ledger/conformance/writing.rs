@@ -134,22 +134,6 @@ pub fn names_are_handed_on(store: &impl Store) {
     assert_eq!(stale(put(vec![Worktree { rev: 1, ..worktree(1, "b") }, worktree(6, "f")])), "worktree b");
 }
 
-/// The counter of the worktrees grows with each commit that touches one, and with no other.
-pub fn worktrees_rev_grows(store: &impl Store) {
-    let ledger = store.open();
-    let rev = || ledger.look(|v| -> Result<_, LedgerError> { v.worktrees_rev() }).unwrap();
-    assert_eq!(rev(), 0);
-    let two = vec![worktree(1, "a"), worktree(2, "b")];
-    commit(&*ledger, &Changes { worktrees: two, ..Changes::default() }).unwrap();
-    let first = rev();
-    assert!(first > 0);
-    commit(&*ledger, &Changes { tasks: vec![task("1")], ..Changes::default() }).unwrap();
-    assert_eq!(rev(), first);
-    let again = vec![Worktree { rev: 1, ..worktree(1, "a") }];
-    commit(&*ledger, &Changes { worktrees: again, ..Changes::default() }).unwrap();
-    assert!(rev() > first);
-}
-
 /// What one opening has stored, the next one finds.
 pub fn reopening(store: &impl Store) {
     for n in 1..=5 {

@@ -8,6 +8,7 @@
 //!
 //! Of the columns, [`rows`] knows the meaning, [`open`] the schema; [`read`] and [`write`] speak SQL.
 
+mod check;
 mod open;
 mod read;
 mod rows;
@@ -168,6 +169,12 @@ impl Ledger for SqliteLedger {
                 newest = session.last_seq()?;
             }
         }
+    }
+
+    fn check(&self) -> Result<Vec<String>, LedgerError> {
+        let conn = self.lend()?;
+        let tx = self.begin(&conn, TransactionBehavior::Deferred)?;
+        self.session(&tx).faults()
     }
 }
 

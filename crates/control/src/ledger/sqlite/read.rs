@@ -198,11 +198,6 @@ impl View for Session<'_> {
         Ok(value.unwrap_or_default().cast_unsigned())
     }
 
-    fn worktrees_rev(&self) -> Result<u64, LedgerError> {
-        let value = self.number("SELECT value FROM meta WHERE key = 'worktrees_rev'", params![])?;
-        Ok(value.unwrap_or_default().cast_unsigned())
-    }
-
     fn last_seq(&self) -> Result<Seq, LedgerError> {
         let value = self.number("SELECT max(seq) FROM event", params![])?;
         Ok(Seq(value.unwrap_or_default().cast_unsigned()))

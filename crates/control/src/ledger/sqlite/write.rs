@@ -104,8 +104,6 @@ impl Session<'_> {
         for worktree in worktrees {
             self.put(worktree)?;
         }
-        let sql = "INSERT INTO meta (key, value) VALUES ('worktrees_rev', 1) ON CONFLICT DO UPDATE SET value = value + 1";
-        self.execute(sql, params![])?;
         Ok(())
     }
 

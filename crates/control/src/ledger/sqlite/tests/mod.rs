@@ -231,3 +231,22 @@ fn nothing_of_an_empty_log_is_shown() {
     let ledger = SqliteLedger::in_memory().unwrap();
     assert!(ledger.look(|v| v.newest_events(&EventFilter::default(), 9)).unwrap().is_empty());
 }
+
+#[test]
+fn what_is_not_whole_is_found() {
+    let store = InFile::new();
+    let ledger = store.ledger();
+    let faults = || ledger.check().unwrap();
+    assert_eq!(faults(), Vec::<String>::new());
+    let mut second = task("2");
+    second.after = vec!["1".parse().unwrap()];
+    let tasks = vec![task("1"), second];
+    commit(&ledger, &Changes { tasks, events: vec![event(), event(), event()], ..Changes::default() })
+        .unwrap();
+    assert_eq!(faults(), Vec::<String>::new());
+    store.raw().execute("DELETE FROM event WHERE seq = 2", []).unwrap();
+    assert_eq!(faults(), ["events are missing between the first and the newest: 1"]);
+    store.raw().execute("DELETE FROM dependency", []).unwrap();
+    store.raw().execute("INSERT INTO dependency (task, on_task) VALUES ('1', '2')", []).unwrap();
+    assert_eq!(faults().len(), 3);
+}

@@ -1,0 +1,167 @@
+//! What `--json` answers look like, from the types that are written.
+
+use biplane_model::view::{EventView, RunView, SubmissionView, TaskView, WorktreeIndex, WorktreeView};
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::Value;
+
+use super::{code, table};
+
+/// Answers: the command, and what it gives.
+const ANSWERS: &[(&str, &str)] = &[
+    ("init", "`settings`, `wrote_settings`, `excluded`, `target`, `gate`"),
+    ("task create, claim, show", "a [TaskView](#taskview)"),
+    ("task list", "an array of [TaskView](#taskview)"),
+    (
+        "task update, release, complete, fail, cancel, block, reopen",
+        "a [TaskView](#taskview) with `unblocked`: the ids of the tasks that became ready",
+    ),
+    ("worktree create, bind, unbind, path, keep", "a [WorktreeView](#worktreeview)"),
+    ("worktree list", "an array of [WorktreeView](#worktreeview)"),
+    (
+        "worktree status",
+        "a [WorktreeView](#worktreeview) with `commits` (since the base), `unlanded` (commits that the target lacks), \
+         `head`, `clean`, `changed` (`letters` and `path` of each), `untracked`",
+    ),
+    ("worktree diff", "`base`, `files` (`path`, `added`, `removed`; null for a binary file), `patch`"),
+    (
+        "worktree remove",
+        "a [WorktreeView](#worktreeview) with `snapshot` (a ref or null), `branch_left` (a branch or null), `unblocked`, \
+         `would` (sentences of a dry run)",
+    ),
+    (
+        "run",
+        "a [RunView](#runview) with `log` (a path) and `left_behind` (processes that were stopped); the command's output is in the log",
+    ),
+    ("submit, merge", "a [SubmissionView](#submissionview)"),
+    (
+        "up",
+        "`started`, `landed`, `bounced`, `unlanded` (tasks of attempts that came to nothing), `stopped`, `waiting` (`id`, \
+         `status`, `subject`, `why` of each task that is not done)",
+    ),
+    ("events", "an [EventView](#eventview) a line"),
+    (
+        "doctor",
+        "`findings`, each with `area` (`environment`, `ledger`, `views`, `git`, `disk`), `severity` (`ok`, `note`, `problem`), \
+         `subject`, `verdict`, `remedy` (a sentence or null), `fixable`, `fixed`",
+    ),
+    (
+        "import",
+        "`tasks`, `worktrees`, `events` (how many), `problems` (sentences), `saved` (where the old files are, or null), `dry_run`",
+    ),
+];
+
+pub(super) fn text() -> String {
+    let mut shapes = Shapes::new();
+    shapes.add::<TaskView>();
+    shapes.add::<WorktreeView>();
+    shapes.add::<WorktreeIndex>();
+    shapes.add::<RunView>();
+    shapes.add::<SubmissionView>();
+    shapes.add::<EventView<'_>>();
+    let answers = ANSWERS.iter().map(|(command, answer)| {
+        let (first, rest) = command.split_once(' ').unwrap_or((command, ""));
+        [code(&format!("biplane {first} {rest}").trim_end().replace(", ", "|")), (*answer).to_owned()]
+    });
+    format!(
+        "With `--json` the answer on `stdout` is one JSON value on a line; `biplane events` gives a line for each event. \
+         Fields may be added; the ones listed here keep their names and types. A time is in seconds since 1970, with a \
+         fraction.\n\n\
+         An error stands on `stderr` as `{{\"error\": …, \"hints\": […]}}`, with the [exit code](exit-codes.md) that it has \
+         without `--json`. Other narration on `stderr` stays text.\n\n{}{}",
+        table(["command", "answer"], answers),
+        shapes.sections()
+    )
+}
+
+/// The words of an enum with the meaning of each.
+pub(super) fn words_of<T: JsonSchema>() -> Vec<(String, String)> {
+    let mut generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let schema = T::json_schema(&mut generator);
+    words(schema.as_value())
+}
+
+fn words(schema: &Value) -> Vec<(String, String)> {
+    let one = |value: &Value| {
+        let word = value["const"].as_str()?.to_owned();
+        Some((word, value["description"].as_str().unwrap_or_default().to_owned()))
+    };
+    schema["oneOf"].as_array().into_iter().flatten().filter_map(one).collect()
+}
+
+/// Types with their schemas, in the order in which they were first named.
+struct Shapes {
+    schemas: Vec<(String, Value)>,
+}
+
+impl Shapes {
+    fn new() -> Self {
+        Self { schemas: Vec::new() }
+    }
+
+    fn add<T: JsonSchema>(&mut self) {
+        let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+        let mut schema = generator.into_root_schema_for::<T>().to_value();
+        let below = schema.as_object_mut().and_then(|object| object.remove("$defs"));
+        self.put(T::schema_name().into_owned(), schema);
+        for (name, schema) in below.as_ref().and_then(Value::as_object).into_iter().flatten() {
+            self.put(name.clone(), schema.clone());
+        }
+    }
+
+    fn put(&mut self, name: String, schema: Value) {
+        if !self.schemas.iter().any(|(known, _)| *known == name) {
+            self.schemas.push((name, schema));
+        }
+    }
+
+    fn sections(&self) -> String {
+        let objects = self.schemas.iter().filter(|(_, schema)| schema["properties"].is_object());
+        objects.map(|(name, schema)| self.section(name, schema)).collect()
+    }
+
+    fn section(&self, name: &str, schema: &Value) -> String {
+        let required: Vec<&str> =
+            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let rows = schema["properties"].as_object().into_iter().flatten().map(|(field, schema)| {
+            let mut form = self.form(schema);
+            if !required.contains(&field.as_str()) {
+                form = format!("{}; absent when there is none", form.trim_end_matches(" or null"));
+            }
+            [code(field), form, description(schema)]
+        });
+        format!("\n## {name}\n\n{}\n\n{}", description(schema), table(["field", "type", "meaning"], rows))
+    }
+
+    /// A type in words.
+    fn form(&self, schema: &Value) -> String {
+        if let Some(name) = schema["$ref"].as_str().and_then(|r| r.strip_prefix("#/$defs/")) {
+            return self.named(name);
+        }
+        if let Some(choices) = schema["anyOf"].as_array() {
+            return choices.iter().map(|choice| self.form(choice)).collect::<Vec<_>>().join(" or ");
+        }
+        match &schema["type"] {
+            Value::String(form) if form == "array" => format!("array of {}", self.form(&schema["items"])),
+            Value::String(form) => form.clone(),
+            Value::Array(forms) => forms.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+            _ => "any".to_owned(),
+        }
+    }
+
+    fn named(&self, name: &str) -> String {
+        let schema = self.schemas.iter().find(|(known, _)| known == name).map(|(_, schema)| schema);
+        let Some(schema) = schema.filter(|schema| !schema["properties"].is_object()) else {
+            return format!("[{name}](#{})", name.to_lowercase());
+        };
+        if let Some(machine) = name.strip_suffix("Status") {
+            return format!("string: a [state](states.md#{})", machine.to_lowercase());
+        }
+        let words = words(schema).iter().map(|(word, _)| code(word)).collect::<Vec<_>>().join(", ");
+        format!("string: {words}")
+    }
+}
+
+/// The text of a description in one line, without links that lead nowhere here.
+fn description(schema: &Value) -> String {
+    schema["description"].as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+}

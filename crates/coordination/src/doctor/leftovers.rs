@@ -1,0 +1,43 @@
+//! What dead processes had begun and not ended, as recovery sees it; and what can't be told to be dead.
+
+use biplane_control::{RunFilter, WorktreeFilter};
+use biplane_execution::supervise::identity::{self, Liveness};
+
+use super::{Area, Examination, Finding};
+use crate::{error::Result, recovery::Mode};
+
+pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
+    let service = examination.service;
+    let (mode, of, whose) = (examination.mode, Area::Ledger, "a dead process");
+    let found = service.recover(mode)?;
+    for line in found.done {
+        let mut finding = match mode {
+            Mode::Dry => Finding::problem(of, whose, format!("has left something to be recovered: {line}"))
+                .remedy("`biplane doctor --fix` does that"),
+            Mode::Fix => Finding::problem(of, whose, format!("had left something: {line}")),
+        };
+        // Recovery records what it does.
+        (finding.fixable, finding.fixed) = (true, mode == Mode::Fix);
+        examination.add(finding);
+    }
+    for line in found.open {
+        examination.add(Finding::problem(
+            of,
+            whose,
+            format!("has left something that can't be recovered: {line}"),
+        ));
+    }
+    let unknown = service.look(|view| {
+        let runs = view.runs(&RunFilter { open: true, ..RunFilter::default() })?;
+        let live = view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?;
+        let runs = runs.into_iter().map(|r| (format!("run {}", r.id), r.supervisor));
+        let operations =
+            live.into_iter().filter_map(|w| Some((format!("worktree `{}`", w.name), w.operation?.by)));
+        Ok(runs.chain(operations).collect::<Vec<_>>())
+    })?;
+    for (subject, process) in unknown.iter().filter(|(_, p)| identity::liveness(p) == Liveness::Unknown) {
+        let verdict = format!("{process} is at it, and whether that lives can't be told from here");
+        examination.add(Finding::note(of, subject, verdict).remedy("look where it was started"));
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! `doctor`: whether the environment is fit, and whether ledger, views, git and disk agree.
+//!
+//! **Contract.** Dry by default: nothing is changed. With [`Mode::Fix`] it repairs what is safe without a person, each
+//! thing once more looked at under the lock that guards it; a second repair finds nothing left to do. What could not be
+//! looked at is a problem, never "gone" and never "fine". On a ledger that is not whole nothing is repaired.
+//!
+//! **Deliberately absent:** `git worktree prune`, and `git worktree repair` (it goes on to all worktrees, and takes those
+//! of a copied repository's original); deleting anything that no ref or record of ours proves to be ours.
+
+mod binding;
+mod environment;
+mod filesystem;
+mod finding;
+mod ledger;
+mod leftovers;
+mod live;
+mod records;
+mod refs;
+mod strangers;
+mod target;
+mod views;
+
+use biplane_control::Changes;
+use biplane_model::{EventKind, NewEvent};
+
+use finding::word;
+pub use finding::{Area, Diagnosis, Finding, Severity};
+
+use crate::{error::Result, recovery::Mode, service::Service};
+
+/// How to examine.
+#[derive(Debug, Clone)]
+pub struct DoctorRequest {
+    /// Whether to repair what is safe.
+    pub mode: Mode,
+}
+
+/// An examination under way.
+struct Examination<'s> {
+    service: &'s Service,
+    mode: Mode,
+    findings: Vec<Finding>,
+    /// What was repaired without an event of its own.
+    done: Vec<String>,
+}
+
+/// One part of an examination.
+type Part = fn(&mut Examination<'_>) -> Result<()>;
+
+impl Service {
+    /// Examines everything, and with [`Mode::Fix`] repairs what is safe.
+    ///
+    /// # Errors
+    /// When what was repaired can't be recorded. What can't be looked at is a finding.
+    pub fn doctor(&self, request: &DoctorRequest) -> Result<Diagnosis> {
+        let mut examination =
+            Examination { service: self, mode: request.mode, findings: Vec::new(), done: Vec::new() };
+        examination.all();
+        examination.record()?;
+        Ok(Diagnosis { findings: examination.findings })
+    }
+}
+
+impl Examination<'_> {
+    fn all(&mut self) {
+        self.part(Area::Environment, "the environment", environment::examine);
+        let before = self.findings.len();
+        self.part(Area::Ledger, "the ledger", ledger::examine);
+        if self.findings[before..].iter().any(|f| f.severity == Severity::Problem) {
+            // What is read from it may be wrong, and so may be what is done about it.
+            self.mode = Mode::Dry;
+        }
+        // First what was begun and not ended, so that what follows looks at something settled.
+        self.part(Area::Ledger, "what dead processes have left", leftovers::examine);
+        self.part(Area::Ledger, "the records", records::examine);
+        if self.service.home().repository.is_some() {
+            self.part(Area::Git, "the worktrees", live::examine);
+            self.part(Area::Disk, "what else lies beside the worktrees", strangers::examine);
+            self.part(Area::Git, "branches and refs", refs::examine);
+            self.part(Area::Git, "the target", target::examine);
+        } else {
+            let verdict = "this is no git repository: the task commands work, the worktree commands don't";
+            self.add(Finding::note(Area::Git, "the repository", verdict).remedy("`git init`"));
+        }
+        // Last, because repairs are written into the views too.
+        self.part(Area::Views, "the views", views::examine);
+    }
+
+    /// Does one part; when nothing was found in it, says so.
+    fn part(&mut self, area: Area, what: &str, examine: Part) {
+        let before = self.findings.len();
+        if let Err(error) = examine(self) {
+            let verdict = format!("could not be examined: {error}");
+            let mut finding = Finding::problem(area, what, verdict);
+            if let Some(hint) = error.hints.first() {
+                finding = finding.remedy(hint);
+            }
+            self.add(finding);
+        } else if self.findings.len() == before {
+            self.add(Finding::ok(area, what, "nothing is wrong"));
+        }
+    }
+
+    fn add(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// Adds something that `repair` puts right, and has it done and noted when repairs are wanted. `repair` looks again
+    /// before it acts: what was found may have changed.
+    fn mend(&mut self, finding: Finding, repair: impl FnOnce(&Service) -> Result<()>) {
+        let what = format!("{}: {}", finding.subject, finding.verdict);
+        if self.amend(finding, repair) {
+            self.done.push(what);
+        }
+    }
+
+    /// As [`Examination::mend`], where the repair is a change of the ledger that notes itself. Whether it was done.
+    fn amend(&mut self, mut finding: Finding, repair: impl FnOnce(&Service) -> Result<()>) -> bool {
+        finding.fixable = true;
+        if self.mode == Mode::Fix {
+            match repair(self.service) {
+                Ok(()) => finding.fixed = true,
+                Err(error) => {
+                    finding.severity = Severity::Problem;
+                    finding.verdict = format!("{}; not repaired: {error}", finding.verdict);
+                }
+            }
+        }
+        let fixed = finding.fixed;
+        self.add(finding);
+        fixed
+    }
+
+    /// Notes what was repaired.
+    fn record(&self) -> Result<()> {
+        if self.done.is_empty() {
+            return Ok(());
+        }
+        self.service.change(|_, _| {
+            let event = NewEvent::new(EventKind::Recovered).with("done", self.done.clone());
+            Ok((Changes { events: vec![event], ..Changes::default() }, ()))
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! What lies among the worktrees, or stands in git's list of them, and is not the ledger's. Only told of.
+
+use std::collections::HashSet;
+
+use biplane_control::WorktreeFilter;
+use biplane_execution::worktrees;
+use biplane_model::{Worktree, sanitize_line};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Area, Examination, Finding, word};
+use crate::{
+    error::{Error, Result},
+    service::Service,
+};
+
+/// What biplane keeps beside the worktrees. Names that start with a dot are its own too: no worktree's does.
+const OWN: [&str; 3] = ["runs", "index.json", "events.jsonl"];
+
+pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
+    let service = examination.service;
+    let dir = service.home().worktrees_dir();
+    // Disk and git before the ledger: whatever is being made is in the ledger first.
+    let names = names_in(&dir)?;
+    let listed = service.home().git()?.worktrees()?;
+    let live = service
+        .look(|view| Ok(view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?))?;
+    let ours = places_of(service, &live)?;
+    // The first is the main checkout.
+    for stranger in listed.iter().skip(1).filter(|l| !ours.contains(&l.path)) {
+        let below = stranger.path.strip_prefix(&dir).ok();
+        if below.is_some_and(|path| path.as_str().starts_with('.')) {
+            continue;
+        }
+        let remedy = format!("leave it, or `git worktree remove {}`", word(&stranger.path));
+        let verdict = if stranger.prunable {
+            "git knows a worktree there and finds nothing; it may be moved or unmounted, and is left alone"
+        } else if below.is_some() {
+            "git knows a worktree there that the ledger does not know"
+        } else {
+            continue;
+        };
+        examination.add(Finding::note(Area::Git, stranger.path.as_str(), verdict).remedy(remedy));
+    }
+    for name in names {
+        let path = dir.join(&name);
+        let is_known = name.starts_with('.')
+            || OWN.contains(&name.as_str())
+            || ours.contains(&path)
+            || listed.iter().any(|l| l.path == path);
+        // What is gone by now needs no words.
+        let is_place = path.as_std_path().symlink_metadata().is_ok_and(|m| !m.is_file());
+        if !is_known && is_place {
+            let shown = format!(".worktrees/{}", sanitize_line(&name));
+            let verdict = "neither the ledger nor git knows what lies there";
+            examination.add(
+                Finding::note(Area::Disk, shown, verdict)
+                    .remedy("look at it; move it away or delete it by hand"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Where the worktrees are by our records, and where git's entries for them say they are.
+fn places_of(service: &Service, live: &[Worktree]) -> Result<HashSet<Utf8PathBuf>> {
+    let mut places = HashSet::new();
+    for worktree in live {
+        let place = service.place(worktree)?;
+        places.extend(worktrees::named_by_entry(&place));
+        places.insert(place.path);
+    }
+    Ok(places)
+}
+
+/// The names in a directory, in their order; none where there is no directory. Those that are not UTF-8 can't be ours,
+/// and are shown as well as they can be.
+pub(super) fn names_in(dir: &Utf8Path) -> Result<Vec<String>> {
+    let io = |e| Error::io("read", dir, e);
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(io(e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry.map_err(io)?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    Ok(names)
+}

@@ -1,0 +1,97 @@
+//! The target, and whether the main checkout shows it.
+
+use biplane_control::SubmissionFilter;
+use biplane_execution::git::Git;
+use biplane_model::{CommitId, SubmissionStatus};
+
+use super::{Area, Examination, Finding, word};
+use crate::{
+    bounds,
+    error::{ErrorKind, Result},
+    service::Service,
+};
+
+const SUBJECT: &str = "the main checkout";
+
+pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
+    let service = examination.service;
+    let repository = service.home().repository()?;
+    let git = repository.git();
+    let Some(checkout) = repository.main_checkout() else {
+        if repository.common_dir.join("index").is_file() {
+            let verdict = "git takes the repository for one without a checkout, but it has one: something has set `core.bare`";
+            let finding = Finding::problem(Area::Git, SUBJECT, verdict);
+            examination.add(finding.remedy("`git config core.bare false`"));
+        }
+        return Ok(());
+    };
+    let current = checkout.current_branch()?;
+    let Some(target) = name(service)? else { return detached(examination, None) };
+    let Some(tip) = git.branch_tip(&target)? else {
+        let finding = if current.as_deref() == Some(&target) {
+            Finding::note(Area::Git, &target, "the repository has no commit yet")
+                .remedy("`git commit --allow-empty -m start`")
+        } else {
+            Finding::problem(Area::Git, &target, "this branch is the target, and there is none")
+                .remedy(format!("`git branch {}`, or set another `target` in `biplane.toml`", word(&target)))
+        };
+        examination.add(finding);
+        return Ok(());
+    };
+    match current {
+        None => detached(examination, Some(target)),
+        Some(branch) if branch == target => lagging(examination, &checkout, &target, &tip),
+        Some(_) => Ok(()),
+    }
+}
+
+/// The target's name; none when the main checkout is on no branch and nothing else names one.
+pub(super) fn name(service: &Service) -> Result<Option<String>> {
+    match service.target() {
+        Ok(name) => Ok(Some(name)),
+        Err(error) if error.kind == ErrorKind::Refused => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn detached(examination: &mut Examination<'_>, target: Option<String>) -> Result<()> {
+    let finding = match target {
+        Some(target) => Finding::note(
+            Area::Git,
+            SUBJECT,
+            format!("it is on no branch: what lands on `{target}` does not show in it"),
+        )
+        .remedy(format!("`git switch {}`; uncommitted work goes along", word(&target))),
+        None => Finding::note(Area::Git, SUBJECT, "it is on no branch, so there is none to land on")
+            .remedy("`git switch` to a branch, or set `target` in `biplane.toml`"),
+    };
+    examination.add(finding);
+    Ok(())
+}
+
+/// A checkout whose index is still the tree from before something landed: its next commit would undo that. It looks the
+/// same when a person has staged just that, so it is only told of.
+fn lagging(examination: &mut Examination<'_>, checkout: &Git, target: &str, tip: &CommitId) -> Result<()> {
+    let reverts = checkout.git_dir().join("REVERT_HEAD").exists();
+    if reverts || checkout.index_is(tip)? {
+        return Ok(());
+    }
+    let all = examination.service.look(|view| Ok(view.submissions(&SubmissionFilter::default())?))?;
+    let landed = all.iter().rev().filter(|s| s.status == SubmissionStatus::Landed && s.target == target);
+    for submission in landed.take(bounds::ANCESTORS_COMPARED) {
+        let Some(onto) = submission.onto.as_ref().filter(|onto| *onto != tip) else { continue };
+        if checkout.find_commit(onto.as_str())?.is_some() && checkout.index_is(onto)? {
+            let verdict = format!(
+                "it still shows the files of {}, from before {} landed: a commit there would undo it",
+                onto.short(),
+                submission.id
+            );
+            let finding = Finding::problem(Area::Git, SUBJECT, verdict);
+            examination.add(
+                finding.remedy(format!("in it: `git read-tree -m -u {onto} {tip}`; changed files are kept")),
+            );
+            return Ok(());
+        }
+    }
+    Ok(())
+}

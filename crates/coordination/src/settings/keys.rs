@@ -1,0 +1,166 @@
+//! Every key of the settings file, for the reference.
+//!
+//! **Contract.** The list is complete and its defaults are the real ones: tests compare it with the reader of the file.
+
+/// What holds when a key is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// This value, as it would be written in the file.
+    Means(&'static str),
+    /// What the words say; an example of a value follows.
+    Otherwise(&'static str, &'static str),
+}
+
+/// A key of the settings file.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its table and name: `up.agents`; `NAME` stands for a name of the user's.
+    pub name: &'static str,
+    /// What kind of value it has.
+    pub kind: &'static str,
+    /// What holds without it.
+    pub absent: Absent,
+    /// What it says.
+    pub meaning: &'static str,
+}
+
+const fn key(name: &'static str, kind: &'static str, absent: Absent, meaning: &'static str) -> Key {
+    Key { name, kind, absent, meaning }
+}
+
+use Absent::{Means, Otherwise};
+
+/// Every key, in the order of the starter file.
+pub const KEYS: &[Key] = &[
+    key(
+        "target",
+        "string",
+        Otherwise("the branch checked out in the main checkout", "\"main\""),
+        "The branch that work lands on.",
+    ),
+    key(
+        "gate",
+        "string",
+        Otherwise("none: work lands untested", "\"make test\""),
+        "The command that must pass on the merged result before it lands; run by `sh -c` in a scratch worktree.",
+    ),
+    key("gate_timeout", "duration", Means("\"30m\""), "How long the gate may take."),
+    key(
+        "strategy",
+        "`\"merge\"`, `\"squash\"` or `\"rebase\"`",
+        Means("\"merge\""),
+        "How a branch is brought onto the target. `rebase` needs git 2.40 or newer and a branch without merges.",
+    ),
+    key(
+        "agent",
+        "string",
+        Otherwise("`up` needs `--agent` or a command", "\"mine\""),
+        "The agent that `up` starts: the NAME of one of `[agents.NAME]`.",
+    ),
+    key(
+        "agents.NAME.command",
+        "array of strings",
+        Otherwise("an error: every agent has one", "[\"my-agent\", \"{prompt}\"]"),
+        "The program and its arguments; `{prompt}` in an argument stands for the prompt.",
+    ),
+    key(
+        "agents.NAME.prompt",
+        "`\"argument\"`, `\"stdin\"` or `\"file\"`",
+        Otherwise("`argument` when the command has `{prompt}` in it, `stdin` otherwise", "\"file\""),
+        "How the agent gets its prompt. `BIPLANE_PROMPT_FILE` names a file with it in every case.",
+    ),
+    key("agents.NAME.timeout", "duration", Means("\"1h\""), "How long one attempt may take."),
+    key("agents.NAME.env", "table of strings", Means("{}"), "Variables set in the agent's environment."),
+    key(
+        "agents.NAME.resume",
+        "boolean",
+        Means("false"),
+        "Whether a new attempt goes on in the worktree of the last one, instead of in a fresh one.",
+    ),
+    key("up.agents", "integer from 1 to 256", Means("2"), "How many agents `up` runs at once."),
+    key(
+        "up.revisions",
+        "integer",
+        Means("2"),
+        "How often a bounced task goes back to its agent before it waits for a person.",
+    ),
+    key(
+        "up.commit_leftovers",
+        "boolean",
+        Means("true"),
+        "Whether `up` commits what an agent left uncommitted.",
+    ),
+    key(
+        "up.remove_landed",
+        "boolean",
+        Means("true"),
+        "Whether `up` removes a worktree whose work has landed.",
+    ),
+    key(
+        "limits.run_timeout",
+        "duration",
+        Means("\"300s\""),
+        "How long a command of `biplane run` may take unless `--timeout` says otherwise.",
+    ),
+    key("limits.log", "size", Means("\"10M\""), "The most that is kept of a run's output."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    /// A settings file with these values, and an agent for the keys of agents.
+    fn file(values: &[(&str, &str)]) -> String {
+        let lines = |of: &dyn Fn(&str) -> Option<String>| -> String {
+            values.iter().filter_map(|(name, value)| Some(format!("{} = {value}\n", of(name)?))).collect()
+        };
+        let below = |table: &'static str| move |name: &str| name.strip_prefix(table).map(str::to_owned);
+        let top = lines(&|name| (!name.contains('.')).then(|| name.to_owned()));
+        let agent = lines(&below("agents.NAME."));
+        let command = if agent.contains("command = ") { "" } else { "command = [\"x\"]\n" };
+        format!(
+            "{top}[agents.mine]\n{command}{agent}[up]\n{}[limits]\n{}",
+            lines(&below("up.")),
+            lines(&below("limits."))
+        )
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        for key in KEYS {
+            let (Means(value) | Otherwise(_, value)) = key.absent;
+            let text = file(&[(key.name, value)]);
+            assert!(Settings::parse(&text).is_ok(), "{}: {text}", key.name);
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_the_real_ones() {
+        let values: Vec<_> = KEYS
+            .iter()
+            .filter_map(|key| match key.absent {
+                Means(value) => Some((key.name, value)),
+                Otherwise(..) => None,
+            })
+            .collect();
+        let [said, real] =
+            [file(&values), file(&[])].map(|text| format!("{:?}", Settings::parse(&text).unwrap()));
+        assert_eq!(said, real);
+    }
+
+    #[test]
+    fn no_key_is_missing() {
+        for (table, before) in
+            [("", ""), ("agents.NAME.", "[agents.a]\n"), ("up.", "[up]\n"), ("limits.", "[limits]\n")]
+        {
+            let error = Settings::parse(&format!("{before}nonsense = 1\n")).unwrap_err().to_string();
+            let (_, known) = error.split_once("expected ").unwrap();
+            for name in known.split('`').skip(1).step_by(2) {
+                let full = format!("{table}{name}");
+                let is_table = KEYS.iter().any(|key| key.name.starts_with(&format!("{full}.")));
+                assert!(is_table || KEYS.iter().any(|key| key.name == full), "{full}");
+            }
+        }
+    }
+}

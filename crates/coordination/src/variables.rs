@@ -1,0 +1,95 @@
+//! Every variable of the environment that biplane reads or sets.
+//!
+//! **Contract.** [`ALL`] is complete: a test of the reference looks for names in the sources that it lacks.
+
+pub use biplane_execution::supervise::env::KEPT_GIT_VARIABLES;
+
+/// A directory inside the home; overrules where one stands.
+pub const ROOT: &str = "BIPLANE_ROOT";
+/// Who is at work, for the events.
+pub const ACTOR: &str = "BIPLANE_ACTOR";
+/// The task a run works on.
+pub const TASK_ID: &str = "BIPLANE_TASK_ID";
+/// The epoch of the claim a run works under.
+pub const EPOCH: &str = "BIPLANE_EPOCH";
+/// The worktree a run is in.
+pub const WORKTREE: &str = "BIPLANE_WORKTREE";
+/// The run's id.
+pub const RUN_ID: &str = "BIPLANE_RUN_ID";
+/// The mark of a run's processes, unique on this machine.
+pub const RUN_MARK: &str = "BIPLANE_RUN_MARK";
+/// The file with an agent's prompt.
+pub const PROMPT_FILE: &str = "BIPLANE_PROMPT_FILE";
+/// Which attempt at its task an agent makes.
+pub const ATTEMPT: &str = "BIPLANE_ATTEMPT";
+
+/// A variable, for the reference.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What biplane does when it finds it; empty when it reads it never.
+    pub read: &'static str,
+    /// For which processes biplane sets it, and to what; empty when it sets it never.
+    pub set: &'static str,
+}
+
+/// Every variable.
+pub const ALL: &[Variable] = &[
+    Variable {
+        name: ROOT,
+        read: "names a directory inside the repository that is meant, and overrules the current directory",
+        set: "every run: the top of the main checkout, so that `biplane` in a run finds the same board",
+    },
+    Variable {
+        name: ACTOR,
+        read: "the name that events give as `actor`; without it `USER`, then `LOGNAME`",
+        set: "runs of an agent: the agent's name",
+    },
+    Variable {
+        name: TASK_ID,
+        read: "the task whose claim the caller works under; commands that change this task check `BIPLANE_EPOCH`",
+        set: "every run for a task: the task's id",
+    },
+    Variable {
+        name: EPOCH,
+        read: "the caller's epoch; when the task `BIPLANE_TASK_ID` has another by now, the command is refused",
+        set: "every run for a task: the task's epoch when the run started",
+    },
+    Variable {
+        name: WORKTREE,
+        read: "",
+        set: "every run: the worktree's name; for a gate, the submitted one's",
+    },
+    Variable { name: RUN_ID, read: "", set: "every run: the run's id, such as `r17`" },
+    Variable {
+        name: RUN_MARK,
+        read: "processes that carry the mark of a run are ended with it",
+        set: "every run: a mark that no other run on the machine has",
+    },
+    Variable {
+        name: PROMPT_FILE,
+        read: "",
+        set: "runs of an agent: a file with the whole prompt, however else the agent gets it",
+    },
+    Variable {
+        name: ATTEMPT,
+        read: "",
+        set: "runs of an agent: 1 for the first attempt at the task, then 2, 3, …",
+    },
+    Variable {
+        name: "BIPLANE_HELPER",
+        read: "processes that carry it are never taken for a run's",
+        set: "the git commands that biplane runs for itself",
+    },
+    Variable {
+        name: "SHELL",
+        read: "the shell that `biplane worktree enter` opens; `/bin/sh` without it",
+        set: "",
+    },
+    Variable {
+        name: "NO_COLOR",
+        read: "help and usage errors have no colour; nothing else has any",
+        set: "",
+    },
+];
