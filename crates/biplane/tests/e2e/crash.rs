@@ -184,3 +184,16 @@ fn what_an_earlier_up_has_landed_is_cleared_up_by_the_next() {
     assert_eq!(lab.directories(), ["mine"], "a person's worktree is the person's to remove");
     lab.is_sound();
 }
+
+#[test]
+fn the_ref_of_a_submission_that_is_over_is_cleared_up() {
+    let lab = Lab::new();
+    let tree = lab.work("w", "a.txt", "a\n");
+    lab.ok(&["merge", "w", "--no-gate"]);
+    // As a kill between the landing and the deletion leaves it.
+    let pin = "refs/biplane/submissions/s1";
+    lab.repo.git(&["update-ref", pin, &tree.head()]);
+    lab.ok(&["up", "--", "true"]);
+    lab.repo.git_call(&["rev-parse", "--verify", "--quiet", pin]).run().fails_with(1);
+    lab.is_sound();
+}

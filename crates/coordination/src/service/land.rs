@@ -23,7 +23,6 @@ use super::{
     place::record,
     run::Job,
     submit::{guard_of, submission},
-    worktree::LEFT_BRANCH,
 };
 use crate::{
     bounds,
@@ -329,7 +328,6 @@ impl Service {
             if let Checkout::StaysBehind(checkout) = checkout {
                 // Off the branch, where it is: the files and the index stay, and `git status` shows what it showed.
                 let why = "biplane: left behind with uncommitted work";
-                git.stand_for(LEFT_BRANCH, &current.target)?;
                 checkout.update_ref(&RefUpdate { name: "HEAD", old: Some(onto), new: Some(onto), why })?;
                 said.push(stays_behind(checkout, &current.target));
             }

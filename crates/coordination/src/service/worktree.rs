@@ -6,7 +6,8 @@ use biplane_execution::{
     worktrees::{self, Standing},
 };
 use biplane_model::{
-    AgentName, CommitId, EventKind, NewEvent, TaskId, WorktreeName, WorktreeStatus, view::WorktreeView,
+    AgentName, CommitId, EventKind, NewEvent, SubmissionId, TaskId, WorktreeName, WorktreeStatus,
+    view::WorktreeView,
 };
 
 use super::{Service, Start, place::record};
@@ -208,20 +209,20 @@ impl Service {
             return Ok(target.clone());
         }
         let git = self.home().git()?;
-        let current = match git.current_branch()? {
-            None => git.branch_behind(LEFT_BRANCH)?,
-            current => current,
-        };
-        current.ok_or_else(|| {
-            Error::refused("the main checkout is on no branch, so there is none to land on")
-                .hint("set `target` in `biplane.toml`, or `git switch` to a branch")
-        })
+        if let Some(branch) = git.current_branch()? {
+            return Ok(branch);
+        }
+        // A main checkout that was left behind with uncommitted work is on no branch; the target is what it was.
+        let newest = self.look(|view| Ok(view.submission(SubmissionId(view.counter("submission")?))?))?;
+        if let Some(last) = newest
+            && git.branch_tip(&last.target)?.is_some()
+        {
+            return Ok(last.target);
+        }
+        Err(Error::refused("the main checkout is on no branch, so there is none to land on")
+            .hint("set `target` in `biplane.toml`, or `git switch` to a branch"))
     }
 }
-
-/// The branch that a landing took the main checkout off, because there was uncommitted work in it: still the target, for
-/// as long as the checkout is on no branch.
-pub(super) const LEFT_BRANCH: &str = "refs/biplane/left";
 
 /// A line of git's `--numstat`: added, removed, path.
 fn numbered(line: &str) -> Option<(String, Option<(u64, u64)>)> {

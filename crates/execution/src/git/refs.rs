@@ -55,15 +55,7 @@ impl Git {
     /// # Errors
     /// When git can't be asked.
     pub fn current_branch(&self) -> Result<Option<String>, GitError> {
-        self.branch_behind("HEAD")
-    }
-
-    /// The branch, without `refs/heads/`, that the symbolic ref `name` stands for; `None` when it stands for none.
-    ///
-    /// # Errors
-    /// When git can't tell.
-    pub fn branch_behind(&self, name: &str) -> Result<Option<String>, GitError> {
-        let output = self.call(["symbolic-ref", "--quiet", name]).output()?;
+        let output = self.call(["symbolic-ref", "--quiet", "HEAD"]).output()?;
         match output.code {
             Some(0) => {
                 let name = String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned();
@@ -72,14 +64,6 @@ impl Git {
             Some(1) => Ok(None),
             _ => Err(super::failed("symbolic-ref".to_owned(), &output)),
         }
-    }
-
-    /// Makes `name` a symbolic ref that stands for `branch`.
-    ///
-    /// # Errors
-    /// When git can't.
-    pub fn stand_for(&self, name: &str, branch: &str) -> Result<(), GitError> {
-        self.call(["symbolic-ref", name, &format!("refs/heads/{branch}")]).bytes().map(|_| ())
     }
 
     /// The tip of the branch `name`, if it exists.

@@ -61,6 +61,12 @@ pub(super) fn forget(git: &Git, path: &Utf8Path) -> Result<(), GitError> {
     Ok(())
 }
 
+/// The path with the directory it lies in resolved; the last part may be gone.
+fn resolved(path: &Utf8Path) -> Utf8PathBuf {
+    let dir = path.parent().and_then(|dir| dir.canonicalize_utf8().ok());
+    dir.zip(path.file_name()).map_or_else(|| path.to_owned(), |(dir, name)| dir.join(name))
+}
+
 /// What the names of directories begin with that a process has put aside to delete them; its number follows.
 pub const ASIDE_BY: &str = ".removed-by-";
 
@@ -69,12 +75,6 @@ fn scratch_aside(path: &Utf8Path) -> Utf8PathBuf {
     let name = path.file_name().unwrap_or_default();
     let parent = path.parent().unwrap_or(Utf8Path::new("/"));
     parent.join(format!("{ASIDE_BY}{}-{name}", std::process::id()))
-}
-
-/// The path with the directory it lies in resolved; the last part may be gone.
-fn resolved(path: &Utf8Path) -> Utf8PathBuf {
-    let dir = path.parent().and_then(|dir| dir.canonicalize_utf8().ok());
-    dir.zip(path.file_name()).map_or_else(|| path.to_owned(), |(dir, name)| dir.join(name))
 }
 
 /// Removes a scratch worktree that biplane made for itself and nobody works in.

@@ -198,7 +198,6 @@ mod tests {
             "my-target/",
             "x/__pycache__/",
             "y/__pycache__/z.pyc",
-            "target/debug/a",
         ];
         let state =
             CheckoutState { ignored: ignored.map(str::to_owned).to_vec(), ..CheckoutState::default() };
