@@ -95,7 +95,7 @@ fn illegal_moves_name_the_allowed_ones() {
     task cancel 2
     error: task 2 can't go from `completed` to `cancelled`; allowed: none, `completed` is final
     task claim 2 --owner ann
-    error: task 2 is completed, and only pending tasks are claimed
+    error: task 2 can't go from `completed` to `in_progress`; allowed: none, `completed` is final
     task complete 2
     error: task 2 can't go from `completed` to `completed`; allowed: none, `completed` is final
     ");
