@@ -42,7 +42,7 @@ pub(crate) fn replace_durably(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// As [`replace`].
 pub(crate) fn replace_stamped(path: &Utf8Path, bytes: &[u8], modified: SystemTime) -> Result<()> {
-    let fresh = parent(path)?.join(format!(".new-{}", path.file_name().unwrap_or_default()));
+    let fresh = parent(path)?.join(format!(".{}.new", path.file_name().unwrap_or_default()));
     let write = || -> std::io::Result<()> {
         match std::fs::remove_file(&fresh) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
