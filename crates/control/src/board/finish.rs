@@ -101,10 +101,7 @@ pub fn block(
     guard: Guard,
     now: Timestamp,
 ) -> Result<(Changes, Task), BoardError> {
-    let mut task = guarded(view, id, guard)?;
-    shift(&mut task, TaskStatus::Blocked, now)?;
-    fence(&mut task);
-    Ok(with_reason(task, reason, EventKind::TaskBlocked))
+    end(view, id, (TaskStatus::Blocked, EventKind::TaskBlocked), reason, guard, now)
 }
 
 /// Gives a task up, with the reason.
@@ -118,10 +115,7 @@ pub fn fail(
     guard: Guard,
     now: Timestamp,
 ) -> Result<(Changes, Task), BoardError> {
-    let mut task = guarded(view, id, guard)?;
-    shift(&mut task, TaskStatus::Failed, now)?;
-    fence(&mut task);
-    Ok(with_reason(task, reason, EventKind::TaskFailed))
+    end(view, id, (TaskStatus::Failed, EventKind::TaskFailed), reason, guard, now)
 }
 
 /// Calls a task off.
@@ -135,10 +129,7 @@ pub fn cancel(
     guard: Guard,
     now: Timestamp,
 ) -> Result<(Changes, Task), BoardError> {
-    let mut task = guarded(view, id, guard)?;
-    shift(&mut task, TaskStatus::Cancelled, now)?;
-    fence(&mut task);
-    Ok(with_reason(task, reason, EventKind::TaskCancelled))
+    end(view, id, (TaskStatus::Cancelled, EventKind::TaskCancelled), reason, guard, now)
 }
 
 /// Makes a blocked, failed or cancelled task pending again; its attempts are counted anew.
@@ -157,6 +148,21 @@ pub fn reopen(
     task.owner = None;
     task.attempts = 0;
     Ok(changed_as(task, EventKind::TaskReopened))
+}
+
+/// Moves a task to a state that ends the claim on it, and says so with the reason.
+fn end(
+    view: &dyn View,
+    id: &TaskId,
+    (to, kind): (TaskStatus, EventKind),
+    reason: &str,
+    guard: Guard,
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
+    let mut task = guarded(view, id, guard)?;
+    shift(&mut task, to, now)?;
+    fence(&mut task);
+    Ok(with_reason(task, reason, kind))
 }
 
 fn with_reason(mut task: Task, reason: &str, kind: EventKind) -> (Changes, Task) {
