@@ -210,7 +210,7 @@ impl Service {
             };
             found.note(what, result);
         }
-        if mode == Mode::Fix { self.unpin_left() } else { Ok(()) }
+        Ok(())
     }
 
     /// The target has moved, but nobody noted it: the checkouts that were clean are brought along, then it is noted.

@@ -193,7 +193,7 @@ fn the_ref_of_a_submission_that_is_over_is_cleared_up() {
     // As a kill between the landing and the deletion leaves it.
     let pin = "refs/biplane/submissions/s1";
     lab.repo.git(&["update-ref", pin, &tree.head()]);
-    lab.ok(&["up", "--", "true"]);
+    lab.ok(&["wt", "remove", "w"]);
     lab.repo.git_call(&["rev-parse", "--verify", "--quiet", pin]).run().fails_with(1);
     lab.is_sound();
 }

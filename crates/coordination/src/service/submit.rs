@@ -223,18 +223,6 @@ impl Service {
         })?)
     }
 
-    /// Deletes the refs of submissions that were over when their process died before it could.
-    pub(crate) fn unpin_left(&self) -> Result<()> {
-        for (name, _) in self.home().git()?.refs_below(PINS)? {
-            let Some(id) = name.strip_prefix(PINS).and_then(|id| id.parse().ok()) else { continue };
-            let known = self.look(|view| Ok(view.submission(id)?))?;
-            if let Some(over) = known.filter(|s| !s.status.is_open()) {
-                self.unpin(&over)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Deletes the refs of those submissions from a worktree that are over.
     pub(crate) fn unpin_over(&self, worktree: WorktreeId) -> Result<()> {
         let git = self.home().git()?;
