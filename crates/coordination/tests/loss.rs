@@ -1,0 +1,41 @@
+//! Ways in which work could be lost or the target broken, each tried on a real repository.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics where it fails")]
+#![allow(dead_code, reason = "not every way to look at a home is used here")]
+
+#[path = "doctor/home.rs"]
+mod home;
+
+use biplane_coordination::{Removal, RemoveRequest, dispatch};
+use home::Home;
+
+struct Quiet;
+
+impl dispatch::Watcher for Quiet {
+    fn progress(&self, _: &dispatch::Progress) {}
+}
+
+fn remove(home: &Home, name: &str, force: bool) -> biplane_coordination::Result<Removal> {
+    home.open().worktree_remove(&RemoveRequest {
+        name: name.parse().unwrap(),
+        force,
+        closing: biplane_coordination::Closing::LeaveTask,
+        reason: String::new(),
+        dry_run: false,
+    })
+}
+
+#[test]
+fn leftovers_are_never_committed_to_the_target() {
+    let home = Home::new();
+    home.repo.git(&["switch", "-q", "--detach"]);
+    home.repo.write("biplane.toml", "target = \"main\"\ngate = \"false\"\n");
+    home.task("t");
+    let before = home.repo.git(&["rev-parse", "main"]);
+    let command = ["sh", "-c", "git switch -q main; echo bad > bad"].map(str::to_owned).to_vec();
+    let request = dispatch::UpRequest { parallel: Some(1), agent: None, command: Some(command), gate: None };
+    let report = home.open().up(&request, None, &Quiet).unwrap();
+    assert_eq!((report.started, report.landed), (1, 0));
+    assert_eq!(home.repo.git(&["rev-parse", "main"]), before, "untested work is on the target");
+    assert!(home.root.join(".worktrees/1-t/bad").is_file());
+}
