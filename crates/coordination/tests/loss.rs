@@ -39,3 +39,21 @@ fn leftovers_are_never_committed_to_the_target() {
     assert_eq!(home.repo.git(&["rev-parse", "main"]), before, "untested work is on the target");
     assert!(home.root.join(".worktrees/1-t/bad").is_file());
 }
+
+#[test]
+fn what_the_index_hides_is_work() {
+    let home = Home::new();
+    home.repo.write("a.txt", "one\n");
+    home.repo.write("b.txt", "one\n");
+    home.repo.commit("files");
+    let checkout = home.repo.at(home.worktree("x"));
+    checkout.git(&["update-index", "--skip-worktree", "a.txt"]);
+    checkout.git(&["update-index", "--assume-unchanged", "b.txt"]);
+    checkout.write("a.txt", "two\n");
+    checkout.write("b.txt", "three\n");
+    let refused = remove(&home, "x", false).unwrap_err();
+    assert_eq!(refused.to_string(), "worktree `x` has uncommitted work in 2 files");
+    let name = remove(&home, "x", true).unwrap().snapshot.unwrap();
+    let file = |path: &str| home.repo.git(&["show", &format!("{name}:{path}")]);
+    assert_eq!((file("a.txt"), file("b.txt")), ("two".to_owned(), "three".to_owned()));
+}
