@@ -57,3 +57,26 @@ fn what_the_index_hides_is_work() {
     let file = |path: &str| home.repo.git(&["show", &format!("{name}:{path}")]);
     assert_eq!((file("a.txt"), file("b.txt")), ("two".to_owned(), "three".to_owned()));
 }
+
+#[test]
+fn a_submodule_with_work_is_not_removed() {
+    let home = Home::new();
+    let other = home.env.repo("other");
+    let add = ["-c", "protocol.file.allow=always", "submodule", "add", "-q", other.path().as_str(), "lib"];
+    home.repo.git(&add);
+    home.repo.commit("submodule");
+    let path = home.worktree("x");
+    let checkout = home.repo.at(&path);
+    checkout.git(&["-c", "protocol.file.allow=always", "submodule", "update", "-q", "--init"]);
+    let inner = home.repo.at(path.join("lib"));
+    inner.write("new.txt", "work\n");
+    let tip = inner.commit("work");
+    // The worktree itself is clean: the commit is on a branch of the submodule only.
+    inner.git(&["branch", "work"]);
+    checkout.git(&["submodule", "update", "-q"]);
+    for force in [false, true] {
+        let refused = remove(&home, "x", force).unwrap_err().to_string();
+        assert!(refused.contains("`lib` is a repository inside the worktree"), "{refused}");
+    }
+    assert_eq!(inner.git(&["rev-parse", "work"]), tip);
+}
