@@ -7,7 +7,7 @@ use biplane_control::{
     Changes, RunFilter, SubmissionFilter, TaskFilter, View, WorktreeFilter, board, board::Guard,
 };
 use biplane_execution::{
-    git::{Git, WithIgnored},
+    git::{Git, ListedWorktree, WithIgnored},
     supervise::{self, identity},
     worktrees::{self, Held, Place},
 };
@@ -164,6 +164,11 @@ impl Service {
         let git = self.home().git()?;
         let path = self.home().absolute(&worktree.path);
         let common_dir = self.home().repository()?.common_dir.clone();
+        // It had not come so far, and what is there now is somebody else's.
+        let is_other = |w: &ListedWorktree| w.path == path && w.branch.as_ref() != Some(&worktree.branch);
+        if git.worktrees()?.iter().any(is_other) {
+            return self.not_created(worktree.id, &Error::failed("it was interrupted"));
+        }
         // Without git's entry there is only an empty directory, or none, to take back.
         let entry = worktrees::linked_checkout(&common_dir, &path)
             .and_then(|checkout| checkout.git_dir().file_name().map(str::to_owned))

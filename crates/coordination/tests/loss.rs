@@ -80,3 +80,26 @@ fn a_submodule_with_work_is_not_removed() {
     }
     assert_eq!(inner.git(&["rev-parse", "work"]), tip);
 }
+
+#[test]
+fn a_worktree_that_somebody_moved_away_is_left_registered() {
+    let home = Home::new();
+    home.worktree("y");
+    home.repo.git(&["worktree", "add", "-q", "-b", "other", ".worktrees/x"]);
+    home.repo.git(&["worktree", "lock", ".worktrees/x"]);
+    let away = home.env.root().join("away");
+    fs_err::rename(home.root.join(".worktrees/x"), &away).unwrap();
+    let wish = biplane_coordination::CreateWorktree {
+        name: "x".parse().unwrap(),
+        task: None,
+        base: None,
+        start: biplane_coordination::Start::Yes,
+        owner: None,
+    };
+    let refused = home.open().worktree_create(&wish).unwrap_err();
+    assert_eq!(refused.kind, biplane_coordination::ErrorKind::Conflict, "{refused}");
+    assert!(refused.to_string().ends_with("already"), "{refused}");
+    fs_err::rename(&away, home.root.join(".worktrees/x")).unwrap();
+    assert_eq!(home.repo.at(home.root.join(".worktrees/x")).git(&["branch", "--show-current"]), "other");
+    assert!(home.repo.git(&["branch", "--list", "wt/x"]).is_empty());
+}

@@ -276,6 +276,10 @@ impl Service {
         let place = {
             let _held =
                 locks::git(self.home(), "adding a scratch worktree", self.wait_notice("git's worktrees"))?;
+            if worktrees::is_registered(git.common_dir(), &path) {
+                // What an earlier try of ours could not delete or fill.
+                worktrees::remove_scratch(git, &worktrees::place_at(git.common_dir(), &path))?;
+            }
             worktrees::add(git, &AddSpec { path: &path, branch: None, base: candidate })?.place
         };
         place.git().fill()?;
