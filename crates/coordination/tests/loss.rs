@@ -103,3 +103,44 @@ fn a_worktree_that_somebody_moved_away_is_left_registered() {
     assert_eq!(home.repo.at(home.root.join(".worktrees/x")).git(&["branch", "--show-current"]), "other");
     assert!(home.repo.git(&["branch", "--list", "wt/x"]).is_empty());
 }
+
+/// Has git's reading or writing of files named `*.slow` wait for a file `go` in the home.
+fn slow(home: &Home, filter: &str) {
+    home.repo.write(".git/info/attributes", "*.slow filter=slow\n");
+    let go = home.root.join("go");
+    let wait = format!("sh -c 'touch \"{go}.waits\"; while [ ! -e \"{go}\" ]; do sleep 0.02; done; cat'");
+    home.repo.git(&["config", &format!("filter.slow.{filter}"), &wait]);
+}
+
+fn until_it_waits(home: &Home) {
+    let waits = home.root.join("go.waits");
+    biplane_testkit::eventually(std::time::Duration::from_secs(30), "git waits", || waits.exists());
+}
+
+#[test]
+fn a_worktree_whose_task_was_called_off_meanwhile_is_not_made() {
+    let home = Home::new();
+    home.repo.write("a.slow", "a\n");
+    home.repo.commit("slow");
+    slow(&home, "smudge");
+    let id = home.task("t");
+    let wish = biplane_coordination::CreateWorktree {
+        name: "x".parse().unwrap(),
+        task: Some(id.clone()),
+        base: None,
+        start: biplane_coordination::Start::Yes,
+        owner: None,
+    };
+    let (service, other) = (home.open(), home.open());
+    std::thread::scope(|scope| {
+        let made = scope.spawn(|| service.worktree_create(&wish).map(|_| ()));
+        until_it_waits(&home);
+        let cancel = biplane_coordination::TaskChange::Cancel { reason: String::new() };
+        other.task_change(&id, &cancel).unwrap();
+        home.repo.write("go", "");
+        assert!(made.join().unwrap().unwrap_err().to_string().contains("cancelled"));
+    });
+    assert!(home.open().worktree_list(false).unwrap().is_empty());
+    assert!(!home.root.join(".worktrees/x").exists());
+    assert!(home.repo.git(&["branch", "--list", "wt/x"]).is_empty());
+}
