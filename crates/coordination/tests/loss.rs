@@ -144,3 +144,16 @@ fn a_worktree_whose_task_was_called_off_meanwhile_is_not_made() {
     assert!(!home.root.join(".worktrees/x").exists());
     assert!(home.repo.git(&["branch", "--list", "wt/x"]).is_empty());
 }
+
+#[test]
+fn an_empty_gate_is_no_gate() {
+    let home = Home::new();
+    let checkout = home.repo.at(home.worktree("x"));
+    checkout.write("a.txt", "work\n");
+    checkout.commit("work");
+    let request = biplane_coordination::MergeRequest {
+        gate: Some(Some("  ".to_owned())),
+        ..biplane_coordination::MergeRequest::new("x".parse().unwrap())
+    };
+    assert_eq!(home.open().submit(&request).unwrap_err().kind, biplane_coordination::ErrorKind::Usage);
+}

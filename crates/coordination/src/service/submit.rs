@@ -69,6 +69,10 @@ impl Service {
         let target = self.target()?;
         let head = self.submittable(worktree, &target)?;
         let (gate, gate_from) = self.gate_of(request, worktree)?;
+        if gate.as_ref().is_some_and(|gate| gate.trim().is_empty()) {
+            return Err(Error::usage("the gate is empty, and would pass whatever it is given")
+                .hint("give a command, or `--no-gate` to land untested"));
+        }
         let strategy = request.strategy.unwrap_or(self.settings().strategy);
         let id = self.change(|view, now| {
             let worktree = record(view, worktree.id)?;
