@@ -211,7 +211,7 @@ impl Service {
             let result = match (mode, landed) {
                 (Mode::Dry, _) => Ok(()),
                 (Mode::Fix, true) => self.finish_landing(&git, current),
-                (Mode::Fix, false) => self.requeue(current.id, "its worker died"),
+                (Mode::Fix, false) => self.requeue_left(current),
             };
             found.note(what, result);
         }
@@ -223,6 +223,12 @@ impl Service {
         if let (Some(onto), Some(tip)) = (&current.onto, git.branch_tip(&current.target)?) {
             for listed in
                 git.worktrees()?.iter().filter(|w| w.branch.as_ref() == Some(&current.target) && !w.bare)
+    /// Queues a submission again that its worker has left. Nothing when somebody else is at it by now.
+    fn requeue_left(&self, left: &Submission) -> Result<()> {
+        let is_same = |now: &Submission| now.status == left.status && now.worker == left.worker;
+        self.requeue_if(left.id, "its worker died", is_same)
+    }
+
             {
                 let Some(checkout) = self.checkout_at(&listed.path)? else { continue };
                 // Untouched since before the landing: the index is that of the old tip. Git keeps changed files safe.
@@ -238,9 +244,6 @@ impl Service {
     /// Gate worktrees whose submission nobody is testing.
     fn recover_scratch(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
         let git = self.home().git()?;
-        let open = self.look(|view| {
-            Ok(view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?)
-        })?;
         let mut names: Vec<String> = Vec::new();
         let dir = self.home().worktrees_dir();
         let entries = match dir.read_dir_utf8() {
@@ -260,6 +263,10 @@ impl Service {
             let in_use = open.iter().any(|s| {
                 self.scratch_path(s.id) == path && s.worker.as_ref().is_some_and(|worker| !is_dead(worker))
             });
+        // The ledger is asked after the disk: who makes a scratch worktree has said so there before.
+        let open = self.look(|view| {
+            Ok(view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?)
+        })?;
             let removing = name.starts_with(".removed-") && self.is_being_removed(&name)?;
             if in_use || removing {
                 continue;
