@@ -9,7 +9,7 @@ use biplane_control::{
 use biplane_execution::{
     git::{Git, ListedWorktree, WithIgnored},
     supervise::{self, identity},
-    worktrees::{self, Held, Place},
+    worktrees::{self, Held, OwnershipFault, Place},
 };
 use biplane_model::{
     EventKind, NewEvent, OperationKind, ProcessIdentity, Run, RunKind, RunStatus, Submission,
@@ -180,6 +180,11 @@ impl Service {
     /// Finishes a removal whose directory is put aside already, with everything saved before; forgets one that had not
     /// come so far.
     fn settle_remove(&self, worktree: &Worktree) -> Result<()> {
+        let is_aside = self.aside(worktree.id).as_std_path().symlink_metadata().is_ok();
+        if !is_aside && let Err(OwnershipFault::Missing { .. }) = worktrees::prove(&self.place(worktree)?) {
+            // It was not us who put it elsewhere: it may be moved or unmounted, and nothing of it is saved.
+            return self.not_removed(worktree.id, &Error::failed("it was interrupted"));
+        }
         let path = self.home().absolute(&worktree.path);
         match path.as_std_path().symlink_metadata() {
             Ok(_) => self.not_removed(worktree.id, &Error::failed("it was interrupted")),

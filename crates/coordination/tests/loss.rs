@@ -104,6 +104,41 @@ fn a_worktree_that_somebody_moved_away_is_left_registered() {
     assert!(home.repo.git(&["branch", "--list", "wt/x"]).is_empty());
 }
 
+/// Makes the one worktree look as if `operation` on it had been begun by a process that is dead.
+fn begun_by_the_dead(home: &Home, operation: &str) {
+    home.sql(&format!("UPDATE worktree SET operation = '{operation}', operation_by = '7 1 another-boot'"));
+}
+
+#[test]
+fn a_removal_that_had_not_begun_takes_nothing_that_is_only_elsewhere() {
+    let home = Home::new();
+    let path = home.worktree("x");
+    home.repo.at(&path).write("new.txt", "work\n");
+    begun_by_the_dead(&home, "remove");
+    let away = home.env.root().join("away");
+    fs_err::rename(&path, &away).unwrap();
+    let recovered = home.open().recover(biplane_coordination::Mode::Fix).unwrap();
+    assert_eq!(recovered.done.len(), 1, "{recovered:?}");
+    fs_err::rename(&away, &path).unwrap();
+    let report = home.open().worktree_status(&"x".parse().unwrap()).unwrap();
+    assert_eq!(report.state.untracked, ["new.txt"]);
+}
+
+#[test]
+fn a_removal_ends_though_its_task_was_called_off() {
+    let home = Home::new();
+    let id = home.task("t");
+    let path = home.worktree_for("x", Some("1"));
+    begun_by_the_dead(&home, "remove_and_complete");
+    fs_err::rename(&path, home.root.join(".worktrees/.removed-w1")).unwrap();
+    let cancel = biplane_coordination::TaskChange::Cancel { reason: String::new() };
+    home.open().task_change(&id, &cancel).unwrap();
+    let recovered = home.open().recover(biplane_coordination::Mode::Fix).unwrap();
+    assert!(recovered.open.is_empty() && recovered.done.len() == 1, "{recovered:?}");
+    assert!(home.open().worktree_list(false).unwrap().is_empty());
+    assert!(!home.root.join(".worktrees/.removed-w1").exists());
+}
+
 /// Has git's reading or writing of files named `*.slow` wait for a file `go` in the home.
 fn slow(home: &Home, filter: &str) {
     home.repo.write(".git/info/attributes", "*.slow filter=slow\n");

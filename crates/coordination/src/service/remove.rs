@@ -1,6 +1,6 @@
 //! Removing worktrees. Nothing is lost by it: what the target does not have is in a snapshot first.
 
-use biplane_control::{Changes, RunFilter, View, board};
+use biplane_control::{BoardError, Changes, RunFilter, SubmissionFilter, View, board};
 use biplane_execution::{
     git::{Git, GitError, RefUpdate, WithIgnored},
     worktrees::{self, Held, OwnershipFault, Place, Snapshot, Standing},
@@ -226,9 +226,17 @@ impl Service {
             if let Some(mut task) = bound.as_ref().map(|id| view.task(id)).transpose()?.flatten() {
                 if request.closing == Closing::CompleteTask {
                     let guard = self.guard_for(&task.id, None);
-                    let (completed, done, ready) = board::complete(view, &task.id, guard, now)?;
-                    changes.events.extend(completed.events);
-                    (task, unblocked) = (done, ready);
+                    match board::complete(view, &task.id, guard, now) {
+                        Ok((completed, done, ready)) => {
+                            changes.events.extend(completed.events);
+                            (task, unblocked) = (done, ready);
+                        }
+                        // The worktree is gone by now, whatever became of its task meanwhile.
+                        Err(BoardError::StaleEpoch { .. } | BoardError::Illegal(_)) => {
+                            after = after.with("not_completed", task.status.as_str());
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
                 }
                 board::mark_worktree(&mut task, &worktree, now);
                 after = after.task(&task);
@@ -295,7 +303,7 @@ impl Service {
     }
 
     /// Where a worktree that is being removed is put aside. No worktree's name starts with a dot.
-    fn aside(&self, id: WorktreeId) -> Utf8PathBuf {
+    pub(crate) fn aside(&self, id: WorktreeId) -> Utf8PathBuf {
         self.home().worktrees_dir().join(format!(".removed-{id}"))
     }
 
