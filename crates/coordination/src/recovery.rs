@@ -223,17 +223,17 @@ impl Service {
         if mode == Mode::Fix { self.unpin_left() } else { Ok(()) }
     }
 
-    /// The target has moved, but nobody noted it: the checkouts that were clean are brought along, then it is noted.
-    fn finish_landing(&self, git: &Git, current: &Submission) -> Result<()> {
-        if let (Some(onto), Some(tip)) = (&current.onto, git.branch_tip(&current.target)?) {
-            for listed in
-                git.worktrees()?.iter().filter(|w| w.branch.as_ref() == Some(&current.target) && !w.bare)
     /// Queues a submission again that its worker has left. Nothing when somebody else is at it by now.
     fn requeue_left(&self, left: &Submission) -> Result<()> {
         let is_same = |now: &Submission| now.status == left.status && now.worker == left.worker;
         self.requeue_if(left.id, "its worker died", is_same)
     }
 
+    /// The target has moved, but nobody noted it: the checkouts that were clean are brought along, then it is noted.
+    fn finish_landing(&self, git: &Git, current: &Submission) -> Result<()> {
+        if let (Some(onto), Some(tip)) = (&current.onto, git.branch_tip(&current.target)?) {
+            for listed in
+                git.worktrees()?.iter().filter(|w| w.branch.as_ref() == Some(&current.target) && !w.bare)
             {
                 let Some(checkout) = self.checkout_at(&listed.path)? else { continue };
                 // Untouched since before the landing: the index is that of the old tip. Git keeps changed files safe.
@@ -263,15 +263,15 @@ impl Service {
                 (name.starts_with(".gate-") || name.starts_with(".removed-")).then(|| name.to_owned()),
             );
         }
+        // The ledger is asked after the disk: who makes a scratch worktree has said so there before.
+        let open = self.look(|view| {
+            Ok(view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?)
+        })?;
         for name in names {
             let path = self.home().worktrees_dir().join(&name);
             let in_use = open.iter().any(|s| {
                 self.scratch_path(s.id) == path && s.worker.as_ref().is_some_and(|worker| !is_dead(worker))
             });
-        // The ledger is asked after the disk: who makes a scratch worktree has said so there before.
-        let open = self.look(|view| {
-            Ok(view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?)
-        })?;
             let removing = name.starts_with(".removed-") && self.is_being_removed(&name)?;
             if in_use || removing {
                 continue;
@@ -362,6 +362,6 @@ impl Service {
     }
 }
 
-fn is_dead(process: &ProcessIdentity) -> bool {
+pub(crate) fn is_dead(process: &ProcessIdentity) -> bool {
     identity::liveness(process) == identity::Liveness::Dead
 }

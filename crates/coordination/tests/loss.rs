@@ -82,6 +82,17 @@ fn a_submodule_with_work_is_not_removed() {
 }
 
 #[test]
+fn commits_that_were_taken_back_stay_reachable() {
+    let home = Home::new();
+    let checkout = home.repo.at(home.worktree("x"));
+    checkout.write("a.txt", "work\n");
+    let tip = checkout.commit("work");
+    checkout.git(&["revert", "--no-edit", "HEAD"]);
+    let name = remove(&home, "x", false).unwrap().snapshot.unwrap();
+    assert_eq!(home.repo.git(&["merge-base", &tip, &name]), tip);
+}
+
+#[test]
 fn a_worktree_that_somebody_moved_away_is_left_registered() {
     let home = Home::new();
     home.worktree("y");
@@ -178,6 +189,53 @@ fn a_worktree_whose_task_was_called_off_meanwhile_is_not_made() {
     assert!(home.open().worktree_list(false).unwrap().is_empty());
     assert!(!home.root.join(".worktrees/x").exists());
     assert!(home.repo.git(&["branch", "--list", "wt/x"]).is_empty());
+}
+
+#[test]
+fn a_run_that_begins_while_a_removal_looks_keeps_its_worktree() {
+    struct Nothing;
+    impl biplane_coordination::RunObserver for Nothing {}
+    let home = Home::new();
+    home.repo.write("a.slow", "a\n");
+    home.repo.commit("slow");
+    let path = home.worktree("x");
+    slow(&home, "clean");
+    home.repo.at(&path).write("a.slow", "b\n");
+    let (remover, runner) = (home.open(), home.open());
+    let ready = home.root.join("running");
+    std::thread::scope(|scope| {
+        let removed = scope.spawn(|| {
+            remover.worktree_remove(&RemoveRequest {
+                name: "x".parse().unwrap(),
+                force: true,
+                closing: biplane_coordination::Closing::LeaveTask,
+                reason: String::new(),
+                dry_run: false,
+            })
+        });
+        until_it_waits(&home);
+        let ran = scope.spawn(|| {
+            let script =
+                format!("touch '{ready}'; while [ ! -e '{}' ]; do sleep 0.02; done", home.root.join("end"));
+            runner.run(biplane_coordination::RunRequest {
+                name: "x".parse().unwrap(),
+                command: vec!["sh".to_owned(), "-c".to_owned(), script],
+                timeout: None,
+                input: biplane_coordination::Input::Null,
+                echo: biplane_coordination::Echo::default(),
+                foreground: false,
+                interactive: false,
+                observer: &mut Nothing,
+            })
+        });
+        biplane_testkit::eventually(std::time::Duration::from_secs(30), "it runs", || ready.exists());
+        home.repo.write("go", "");
+        let refused = removed.join().unwrap().unwrap_err();
+        home.repo.write("end", "");
+        assert_eq!(refused.kind, biplane_coordination::ErrorKind::Busy, "{refused}");
+        ran.join().unwrap().unwrap();
+    });
+    assert_eq!(home.repo.at(&path).read("a.slow"), "b\n");
 }
 
 #[test]

@@ -258,10 +258,6 @@ impl Service {
     }
 }
 
-pub(crate) fn pin_name(id: SubmissionId) -> String {
-    format!("{PINS}{id}")
-}
-
 /// Refuses a worktree whose head is on anything but its own branch.
 pub(crate) fn refuse_other_branch(worktree: &Worktree, state: &CheckoutState) -> Result<()> {
     if state.branch.as_deref() == Some(worktree.branch.as_str()) {
@@ -271,6 +267,10 @@ pub(crate) fn refuse_other_branch(worktree: &Worktree, state: &CheckoutState) ->
     let (name, own) = (&worktree.name, &worktree.branch);
     Err(Error::refused(format!("worktree `{name}` is on {on}, not on its branch `{own}`"))
         .hint(format!("in it: `git switch {own}`")))
+}
+
+pub(crate) fn pin_name(id: SubmissionId) -> String {
+    format!("{PINS}{id}")
 }
 
 pub(crate) fn submission(view: &dyn View, id: SubmissionId) -> Result<Submission> {
