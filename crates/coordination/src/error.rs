@@ -177,6 +177,10 @@ impl From<GitError> for Error {
                 (ErrorKind::Refused, Some("make a first commit: `git commit --allow-empty -m start`"))
             }
             GitError::UnknownRevision { .. } => (ErrorKind::NotFound, None),
+            GitError::PathTaken { .. } => (
+                ErrorKind::Conflict,
+                Some("`git worktree list` shows it; choose another name, or bring it back or remove it"),
+            ),
             GitError::RefMoved { .. } => (ErrorKind::Conflict, Some("look again and retry")),
             GitError::Process(SuperviseError::TimedOut { .. }) => (ErrorKind::Busy, None),
             GitError::Io { path, action, source } if source.raw_os_error().is_some() => {

@@ -7,9 +7,9 @@ use biplane_control::{
     Changes, RunFilter, SubmissionFilter, TaskFilter, View, WorktreeFilter, board, board::Guard,
 };
 use biplane_execution::{
-    git::{Git, WithIgnored},
+    git::{Git, ListedWorktree, WithIgnored},
     supervise::{self, identity},
-    worktrees::{self, Held, Place},
+    worktrees::{self, Held, OwnershipFault, Place},
 };
 use biplane_model::{
     EventKind, NewEvent, OperationKind, ProcessIdentity, Run, RunKind, RunStatus, Submission,
@@ -164,6 +164,11 @@ impl Service {
         let git = self.home().git()?;
         let path = self.home().absolute(&worktree.path);
         let common_dir = self.home().repository()?.common_dir.clone();
+        // It had not come so far, and what is there now is somebody else's.
+        let is_other = |w: &ListedWorktree| w.path == path && w.branch.as_ref() != Some(&worktree.branch);
+        if git.worktrees()?.iter().any(is_other) {
+            return self.not_created(worktree.id, &Error::failed("it was interrupted"));
+        }
         // Without git's entry there is only an empty directory, or none, to take back.
         let entry = worktrees::linked_checkout(&common_dir, &path)
             .and_then(|checkout| checkout.git_dir().file_name().map(str::to_owned))
@@ -175,6 +180,11 @@ impl Service {
     /// Finishes a removal whose directory is put aside already, with everything saved before; forgets one that had not
     /// come so far.
     fn settle_remove(&self, worktree: &Worktree) -> Result<()> {
+        let is_aside = self.aside(worktree.id).as_std_path().symlink_metadata().is_ok();
+        if !is_aside && let Err(OwnershipFault::Missing { .. }) = worktrees::prove(&self.place(worktree)?) {
+            // It was not us who put it elsewhere: it may be moved or unmounted, and nothing of it is saved.
+            return self.not_removed(worktree.id, &Error::failed("it was interrupted"));
+        }
         let path = self.home().absolute(&worktree.path);
         match path.as_std_path().symlink_metadata() {
             Ok(_) => self.not_removed(worktree.id, &Error::failed("it was interrupted")),
@@ -206,11 +216,17 @@ impl Service {
             let result = match (mode, landed) {
                 (Mode::Dry, _) => Ok(()),
                 (Mode::Fix, true) => self.finish_landing(&git, current),
-                (Mode::Fix, false) => self.requeue(current.id, "its worker died"),
+                (Mode::Fix, false) => self.requeue_left(current),
             };
             found.note(what, result);
         }
         Ok(())
+    }
+
+    /// Queues a submission again that its worker has left. Nothing when somebody else is at it by now.
+    fn requeue_left(&self, left: &Submission) -> Result<()> {
+        let is_same = |now: &Submission| now.status == left.status && now.worker == left.worker;
+        self.requeue_if(left.id, "its worker died", is_same)
     }
 
     /// The target has moved, but nobody noted it: the checkouts that were clean are brought along, then it is noted.
@@ -233,9 +249,6 @@ impl Service {
     /// Gate worktrees whose submission nobody is testing.
     fn recover_scratch(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
         let git = self.home().git()?;
-        let open = self.look(|view| {
-            Ok(view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?)
-        })?;
         let mut names: Vec<String> = Vec::new();
         let dir = self.home().worktrees_dir();
         let entries = match dir.read_dir_utf8() {
@@ -250,6 +263,10 @@ impl Service {
                 (name.starts_with(".gate-") || name.starts_with(".removed-")).then(|| name.to_owned()),
             );
         }
+        // The ledger is asked after the disk: who makes a scratch worktree has said so there before.
+        let open = self.look(|view| {
+            Ok(view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?)
+        })?;
         for name in names {
             let path = self.home().worktrees_dir().join(&name);
             let in_use = open.iter().any(|s| {
@@ -345,6 +362,6 @@ impl Service {
     }
 }
 
-fn is_dead(process: &ProcessIdentity) -> bool {
+pub(crate) fn is_dead(process: &ProcessIdentity) -> bool {
     identity::liveness(process) == identity::Liveness::Dead
 }

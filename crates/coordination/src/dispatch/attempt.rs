@@ -2,6 +2,7 @@
 
 use biplane_control::{Changes, RunFilter, SubmissionFilter, WorktreeFilter, board, board::Guard};
 use biplane_execution::{
+    git::WithIgnored,
     supervise::{Echo, How, Input, RunObserver, StopReason, Tick},
     worktrees,
 };
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    service::{Closing, CreateWorktree, Job, MergeRequest, RemoveRequest, Start},
+    service::{Closing, CreateWorktree, Job, MergeRequest, RemoveRequest, Start, refuse_other_branch},
     settings::PromptBy,
     variables,
 };
@@ -199,6 +200,8 @@ impl Shared<'_> {
     /// Commits what the agent left uncommitted, if there is anything.
     fn commit_leftovers(&self, task: &Task, worktree: &Worktree) -> Result<()> {
         let place = worktrees::prove(&self.service.place(worktree)?)?.place;
+        // A commit goes to whatever the agent has checked out, which may be the target itself.
+        refuse_other_branch(worktree, &place.git().state(WithIgnored::No)?)?;
         let message = format!("{}\n\nTask: {}\nLeft uncommitted by: {}\n", task.subject, task.id, self.name);
         let Some(commit) = place.git().commit_all(&message)? else { return Ok(()) };
         self.service.change(|_, _| {

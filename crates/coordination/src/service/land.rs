@@ -276,6 +276,10 @@ impl Service {
         let place = {
             let _held =
                 locks::git(self.home(), "adding a scratch worktree", self.wait_notice("git's worktrees"))?;
+            if worktrees::is_registered(git.common_dir(), &path) {
+                // What an earlier try of ours could not delete or fill.
+                worktrees::remove_scratch(git, &worktrees::place_at(git.common_dir(), &path))?;
+            }
             worktrees::add(git, &AddSpec { path: &path, branch: None, base: candidate })?.place
         };
         place.git().fill()?;
@@ -443,10 +447,20 @@ impl Service {
     }
 
     /// Puts a submission back in the queue.
-    pub(crate) fn requeue(&self, id: SubmissionId, reason: &str) -> Result<()> {
+    fn requeue(&self, id: SubmissionId, reason: &str) -> Result<()> {
+        self.requeue_if(id, reason, |_| true)
+    }
+
+    /// Puts a submission back in the queue if it is being tested and `wanted`, as it is at that moment.
+    pub(crate) fn requeue_if(
+        &self,
+        id: SubmissionId,
+        reason: &str,
+        wanted: impl Fn(&Submission) -> bool,
+    ) -> Result<()> {
         self.change(|view, now| {
             let mut current = submission(view, id)?;
-            if current.status != SubmissionStatus::Testing {
+            if current.status != SubmissionStatus::Testing || !wanted(&current) {
                 return Ok((Changes::default(), ()));
             }
             current.status = current.status.to(SubmissionStatus::Queued, id)?;

@@ -33,7 +33,7 @@ pub use worktree::{Diff, WorktreeStatusReport};
 pub(crate) use {
     place::record,
     run::{Job, marker},
-    submit::{PINS, pin_name},
+    submit::{PINS, pin_name, refuse_other_branch},
 };
 
 use crate::{

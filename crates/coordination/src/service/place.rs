@@ -54,7 +54,15 @@ impl Service {
         let base = git.commit_of(&base_ref)?;
         let worktree = self.intend_create(wish, &base_ref, &base)?;
         match self.make(&git, &worktree) {
-            Ok(place) => self.created(wish, worktree.id, &place),
+            Ok(place) => {
+                if let Err(error) = self.created(wish, worktree.id, &place) {
+                    // Its task may have been cancelled, or bound elsewhere, meanwhile.
+                    self.unmake(&git, &place, &worktree)?;
+                    self.not_created(worktree.id, &error)?;
+                    return Err(error);
+                }
+                self.worktree_view(worktree.id)
+            }
             Err(error) => {
                 self.not_created(worktree.id, &error)?;
                 Err(error)
@@ -145,13 +153,12 @@ impl Service {
         Ok(worktrees::undo_add(git, &place.path, Some((&worktree.branch, &worktree.base)))?)
     }
 
-    fn created(&self, wish: &CreateWorktree, id: WorktreeId, place: &Place) -> Result<WorktreeView> {
+    fn created(&self, wish: &CreateWorktree, id: WorktreeId, place: &Place) -> Result<()> {
         self.change(|view, now| {
             let mut worktree = record(view, id)?;
             worktree.git_entry.clone_from(&place.git_entry);
             finish_create(view, worktree, wish.owner.as_ref(), wish.start, now)
-        })?;
-        self.worktree_view(id)
+        })
     }
 
     pub(crate) fn not_created(&self, id: WorktreeId, why: &Error) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Removing worktrees. Nothing is lost by it: what the target does not have is in a snapshot first.
 
-use biplane_control::{Changes, RunFilter, View, board};
+use biplane_control::{BoardError, Changes, RunFilter, SubmissionFilter, View, board};
 use biplane_execution::{
     git::{Git, GitError, RefUpdate, WithIgnored},
     worktrees::{self, Held, OwnershipFault, Place, Snapshot, Standing},
@@ -15,6 +15,7 @@ use super::{Service, place::record};
 use crate::{
     error::{Error, ErrorKind, Result},
     locks,
+    recovery::is_dead,
 };
 
 /// Whether the task is completed by the removal.
@@ -82,7 +83,7 @@ impl Service {
             return self.would_remove(&worktree, &standing);
         }
         self.intend_remove(request, &worktree)?;
-        match self.remove_proved(request, &worktree, &place, &standing) {
+        match self.remove_proved(request, &worktree, &place) {
             Ok((snapshot, branch_left, aside)) => {
                 let unblocked = self.removed(request, worktree.id, snapshot.as_ref())?;
                 worktrees::delete_aside(&aside)?;
@@ -99,16 +100,7 @@ impl Service {
     }
 
     pub(crate) fn refuse_running(&self, worktree: &Worktree) -> Result<()> {
-        let filter = RunFilter { open: true, worktree: Some(worktree.id), task: None };
-        let open = self.look(|view| Ok(view.runs(&filter)?))?;
-        match open.first() {
-            None => Ok(()),
-            Some(run) => Err(Error::new(
-                ErrorKind::Busy,
-                format!("run {} is at work in worktree `{}` ({})", run.id, worktree.name, run.supervisor),
-            )
-            .hint("wait for it or stop it; `biplane doctor --fix` ends runs whose supervisor died")),
-        }
+        self.look(|view| refuse_open_run(view, worktree))
     }
 
     fn would_remove(&self, worktree: &Worktree, standing: &Standing) -> Result<Removal> {
@@ -129,6 +121,15 @@ impl Service {
             let mut worktree = record(view, worktree.id)?;
             if !worktree.status.is_live() {
                 return Err(super::place::no_worktree(&request.name));
+            }
+            // Asked again where nobody can begin one meanwhile: a run begins in a transaction too, and not while there
+            // is an operation.
+            refuse_open_run(view, &worktree)?;
+            if let Some(under_way) = worktree.operation.as_ref().filter(|o| !is_dead(&o.by)) {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    format!("worktree `{}` is being created or removed ({})", worktree.name, under_way.by),
+                ));
             }
             if request.closing == Closing::CompleteTask
                 && let Some(id) = &worktree.task
@@ -159,9 +160,14 @@ impl Service {
         request: &RemoveRequest,
         worktree: &Worktree,
         place: &Place,
-        standing: &Standing,
     ) -> Result<(Option<Snapshot>, Option<String>, Utf8PathBuf)> {
-        let held = if standing.unlanded.is_empty() { Held::ByAnother } else { Held::ByNothing };
+        // Looked at anew: until the intent was written down, a run may have come and gone.
+        let standing = self.standing(worktree, WithIgnored::Yes)?;
+        if !request.force {
+            refuse_work(worktree, &standing)?;
+        }
+        let is_held = standing.state.head.as_ref().map_or(Ok(true), |head| self.is_held(worktree, head))?;
+        let held = if is_held { Held::ByAnother } else { Held::ByNothing };
         let why = if request.reason.is_empty() { "removed" } else { &request.reason };
         let snapshot = worktrees::snapshot(place, &worktree.name, why, held)?;
         let git = self.home().git()?;
@@ -171,7 +177,7 @@ impl Service {
         let owned = worktrees::prove(place)?;
         let aside = self.aside(worktree.id);
         worktrees::move_aside(&owned, &aside)?;
-        let branch_left = self.forget_in_git(&git, worktree, standing)?;
+        let branch_left = self.forget_in_git(&git, worktree, &standing)?;
         Ok((snapshot, branch_left, aside))
     }
 
@@ -182,9 +188,8 @@ impl Service {
         let Some(tip) = &standing.tip else { return Ok(None) };
         let stays = Ok(Some(worktree.branch.clone()));
         let is_head = standing.state.head.as_ref() == Some(tip);
-        let is_unlanded = standing.unlanded.iter().any(|u| u.at == worktree.branch);
         let elsewhere = git.worktrees()?.iter().any(|w| w.branch.as_ref() == Some(&worktree.branch));
-        if elsewhere || (is_unlanded && !is_head) {
+        if elsewhere || !(is_head || self.is_held(worktree, tip)?) {
             return stays;
         }
         let name = format!("refs/heads/{}", worktree.branch);
@@ -198,6 +203,24 @@ impl Service {
             Err(GitError::RefMoved { .. }) => stays,
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether `commit` stays when the worktree's branch goes: the base or the target has it, or it is part of what has
+    /// landed in another form. That merging it would change nothing is not enough: work may have been taken back in it.
+    fn is_held(&self, worktree: &Worktree, commit: &CommitId) -> Result<bool> {
+        let git = self.home().git()?;
+        let mut holders = vec![worktree.base.clone()];
+        holders.extend(self.target().ok().map(|t| git.branch_tip(&t)).transpose()?.flatten());
+        let filter = SubmissionFilter { worktree: Some(worktree.id), ..SubmissionFilter::default() };
+        let submitted = self.look(|view| Ok(view.submissions(&filter)?))?;
+        holders
+            .extend(submitted.into_iter().filter(|s| s.status == SubmissionStatus::Landed).map(|s| s.head));
+        for holder in &holders {
+            if commit == holder || git.is_ancestor(commit, holder)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn removed(
@@ -226,9 +249,17 @@ impl Service {
             if let Some(mut task) = bound.as_ref().map(|id| view.task(id)).transpose()?.flatten() {
                 if request.closing == Closing::CompleteTask {
                     let guard = self.guard_for(&task.id, None);
-                    let (completed, done, ready) = board::complete(view, &task.id, guard, now)?;
-                    changes.events.extend(completed.events);
-                    (task, unblocked) = (done, ready);
+                    match board::complete(view, &task.id, guard, now) {
+                        Ok((completed, done, ready)) => {
+                            changes.events.extend(completed.events);
+                            (task, unblocked) = (done, ready);
+                        }
+                        // The worktree is gone by now, whatever became of its task meanwhile.
+                        Err(BoardError::StaleEpoch { .. } | BoardError::Illegal(_)) => {
+                            after = after.with("not_completed", task.status.as_str());
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
                 }
                 board::mark_worktree(&mut task, &worktree, now);
                 after = after.task(&task);
@@ -295,7 +326,7 @@ impl Service {
     }
 
     /// Where a worktree that is being removed is put aside. No worktree's name starts with a dot.
-    fn aside(&self, id: WorktreeId) -> Utf8PathBuf {
+    pub(crate) fn aside(&self, id: WorktreeId) -> Utf8PathBuf {
         self.home().worktrees_dir().join(format!(".removed-{id}"))
     }
 
@@ -317,8 +348,20 @@ impl Service {
     }
 }
 
+fn refuse_open_run(view: &dyn View, worktree: &Worktree) -> Result<()> {
+    let filter = RunFilter { open: true, worktree: Some(worktree.id), task: None };
+    match view.runs(&filter)?.first() {
+        None => Ok(()),
+        Some(run) => Err(Error::new(
+            ErrorKind::Busy,
+            format!("run {} is at work in worktree `{}` ({})", run.id, worktree.name, run.supervisor),
+        )
+        .hint("wait for it or stop it; `biplane doctor --fix` ends runs whose supervisor died")),
+    }
+}
+
 fn open_submissions(view: &dyn View, id: WorktreeId) -> Result<Vec<biplane_model::Submission>> {
-    let filter = biplane_control::SubmissionFilter { open: true, worktree: Some(id), task: None };
+    let filter = SubmissionFilter { open: true, worktree: Some(id), task: None };
     Ok(view.submissions(&filter)?)
 }
 

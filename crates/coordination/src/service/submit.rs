@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use biplane_control::{Changes, SubmissionFilter, View, board, board::Guard};
-use biplane_execution::git::{RefUpdate, WithIgnored};
+use biplane_execution::git::{CheckoutState, RefUpdate, WithIgnored};
 use biplane_model::{
     CommitId, EventKind, NewEvent, RepoName, Strategy, Submission, SubmissionId, SubmissionStatus, Worktree,
     WorktreeId, WorktreeName, view::SubmissionView,
@@ -69,6 +69,10 @@ impl Service {
         let target = self.target()?;
         let head = self.submittable(worktree, &target)?;
         let (gate, gate_from) = self.gate_of(request, worktree)?;
+        if gate.as_ref().is_some_and(|gate| gate.trim().is_empty()) {
+            return Err(Error::usage("the gate is empty, and would pass whatever it is given")
+                .hint("give a command, or `--no-gate` to land untested"));
+        }
         let strategy = request.strategy.unwrap_or(self.settings().strategy);
         let id = self.change(|view, now| {
             let worktree = record(view, worktree.id)?;
@@ -125,15 +129,7 @@ impl Service {
     fn submittable(&self, worktree: &Worktree, target: &str) -> Result<CommitId> {
         let name = &worktree.name;
         let standing = self.standing(worktree, WithIgnored::No)?;
-        if standing.state.branch.as_deref() != Some(worktree.branch.as_str()) {
-            let on =
-                standing.state.branch.as_deref().map_or("no branch".to_owned(), biplane_model::sanitize_line);
-            return Err(Error::refused(format!(
-                "worktree `{name}` is on {on}, not on its branch `{}`",
-                worktree.branch
-            ))
-            .hint(format!("in it: `git switch {}`", worktree.branch)));
-        }
+        refuse_other_branch(worktree, &standing.state)?;
         let dirty = standing.state.dirty_files();
         if dirty > 0 {
             let files = if dirty == 1 { "1 file".to_owned() } else { format!("{dirty} files") };
@@ -248,6 +244,17 @@ impl Service {
         let filter = SubmissionFilter { open: true, ..SubmissionFilter::default() };
         self.look(|view| Ok(view.submissions(&filter)?.iter().map(SubmissionView::from).collect()))
     }
+}
+
+/// Refuses a worktree whose head is on anything but its own branch.
+pub(crate) fn refuse_other_branch(worktree: &Worktree, state: &CheckoutState) -> Result<()> {
+    if state.branch.as_deref() == Some(worktree.branch.as_str()) {
+        return Ok(());
+    }
+    let on = state.branch.as_deref().map_or("no branch".to_owned(), biplane_model::sanitize_line);
+    let (name, own) = (&worktree.name, &worktree.branch);
+    Err(Error::refused(format!("worktree `{name}` is on {on}, not on its branch `{own}`"))
+        .hint(format!("in it: `git switch {own}`")))
 }
 
 pub(crate) fn pin_name(id: SubmissionId) -> String {

@@ -110,6 +110,12 @@ pub enum GitError {
         /// The ref.
         name: String,
     },
+    /// Git has an entry for a worktree at the place where one is to be made.
+    #[error("git knows a worktree at `{path}` already")]
+    PathTaken {
+        /// The place.
+        path: Utf8PathBuf,
+    },
     /// A path that is not UTF-8.
     #[error("the path `{0}` is not UTF-8, which biplane needs")]
     NotUtf8(String),

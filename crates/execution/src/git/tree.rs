@@ -135,13 +135,22 @@ impl Git {
         Ok((output.code == Some(0)).then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned()))
     }
 
-    /// Tracked paths whose changes git was told not to look for (`update-index --assume-unchanged`).
+    /// Tracked paths whose changes git was told not to look for (`update-index --assume-unchanged` and `--skip-worktree`).
     ///
     /// # Errors
     /// When git can't tell.
     pub(super) fn hidden(&self) -> Result<Vec<u8>, GitError> {
         let listed = self.call(["ls-files", "-v", "-z"]).bytes()?;
-        let is_hidden = |field: &&[u8]| field.first().is_some_and(u8::is_ascii_lowercase);
+        let top = self.work_tree().unwrap_or(self.git_dir());
+        // A path that a sparse checkout leaves out is not there, and not deleted.
+        let is_there = |path: &[u8]| {
+            let path = String::from_utf8_lossy(path);
+            top.join(path.as_ref()).as_std_path().symlink_metadata().is_ok()
+        };
+        let is_hidden = |field: &&[u8]| match field.first() {
+            Some(b'S') => field.get(2..).is_some_and(is_there),
+            tag => tag.is_some_and(u8::is_ascii_lowercase),
+        };
         let paths = listed.split(|b| *b == 0).filter(is_hidden).filter_map(|field| field.get(2..));
         Ok(paths.flat_map(|path| [path, b"\0"].concat()).collect())
     }
@@ -149,7 +158,9 @@ impl Git {
     /// Makes git look for changes of these paths again.
     fn unhide(&self, paths: &[u8]) -> Result<(), GitError> {
         if !paths.is_empty() {
-            self.call(["update-index", "--no-assume-unchanged", "-z", "--stdin"]).stdin(paths).bytes()?;
+            for flag in ["--no-assume-unchanged", "--no-skip-worktree"] {
+                self.call(["update-index", flag, "-z", "--stdin"]).stdin(paths).bytes()?;
+            }
         }
         Ok(())
     }
@@ -175,7 +186,12 @@ impl Git {
             Utf8PathBuf::try_from(dir.path().join("index")).map_err(|e| GitError::NotUtf8(e.to_string()))?;
         let index = self.git_dir.join("index");
         match fs_err::copy(&index, &copy) {
-            Ok(_) => {}
+            Ok(_) => {
+                // A file that is not older than the index is compared by its contents. A younger copy would let git
+                // take one for unchanged that was written in the same moment with the same length.
+                let keep = |file: std::fs::File| file.set_modified(index.metadata()?.modified()?);
+                std::fs::File::options().write(true).open(&copy).and_then(keep).map_err(|e| io(&copy, e))?;
+            }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(io(&index, e)),
         }

@@ -92,6 +92,11 @@ pub fn check_branch(git: &Git, name: &str) -> Result<Result<(), BranchFault>, Gi
 /// # Errors
 /// When git can't; nothing is left behind then.
 pub fn add(git: &Git, spec: &AddSpec<'_>) -> Result<Added, GitError> {
+    // What git knows at this place already is somebody's, though it be moved or unmounted; taking back a failure would
+    // take that.
+    if is_registered(git.common_dir(), spec.path) {
+        return Err(GitError::PathTaken { path: spec.path.to_owned() });
+    }
     let mut tries = 0;
     loop {
         tries += 1;
@@ -113,6 +118,13 @@ pub fn add(git: &Git, spec: &AddSpec<'_>) -> Result<Added, GitError> {
             }
         }
     }
+}
+
+/// Whether one of git's entries names `path`, there or not. Read from the entries themselves, which is quicker than asking git.
+pub fn is_registered(common_dir: &Utf8Path, path: &Utf8Path) -> bool {
+    let entries = common_dir.join("worktrees").read_dir_utf8().into_iter().flatten().flatten();
+    let mut named = entries.filter_map(|entry| read_link_file(&entry.path().join("gitdir"), None).ok());
+    named.any(|file| file.parent() == Some(path))
 }
 
 fn try_add(git: &Git, spec: &AddSpec<'_>) -> Result<String, GitError> {

@@ -168,6 +168,13 @@ pub(super) fn same_dir(a: &Utf8Path, b: &Utf8Path) -> bool {
     a == b || (id(a).is_some() && id(a) == id(b))
 }
 
+/// The worktree at `path` by the entry that it names; by none when it names none.
+pub fn place_at(common_dir: &Utf8Path, path: &Utf8Path) -> Place {
+    let entry =
+        linked_checkout(common_dir, path).and_then(|git| git.git_dir().file_name().map(str::to_owned));
+    Place { common_dir: common_dir.to_owned(), path: path.to_owned(), git_entry: entry.unwrap_or_default() }
+}
+
 /// Git on the linked checkout at `path`, when git's entry for it and the directory name each other.
 pub fn linked_checkout(common_dir: &Utf8Path, path: &Utf8Path) -> Option<Git> {
     let entry = read_link_file(&path.join(".git"), Some("gitdir: ")).ok()?;

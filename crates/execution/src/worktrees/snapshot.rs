@@ -78,6 +78,9 @@ pub fn snapshot(
     held: Held,
 ) -> Result<Option<Snapshot>, SnapshotError> {
     let git = place.git();
+    if let Some(inside) = git.repository_inside()? {
+        return Err(SnapshotError::NestedRepository(biplane_model::sanitize_line(&inside)));
+    }
     let state = git.state(WithIgnored::Yes)?;
     let ignored = worth_keeping(&state);
     check_loose(&place.path, &state, &ignored)?;
