@@ -332,8 +332,12 @@ fn shown(args: &[OsString]) -> String {
 
 fn failed(command: String, output: &Captured) -> GitError {
     let text = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> =
-        text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("hint:")).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Another git process seems to be running"))
+        .filter(|line| !line.is_empty() && !line.starts_with("hint:"))
+        .collect();
     let last = lines[lines.len().saturating_sub(4)..].join("; ");
     let message = match (last.is_empty(), output.signal) {
         (true, Some(signal)) => format!("signal {signal} ended it"),
