@@ -28,6 +28,8 @@ pub struct Recovery {
     pub done: Vec<String>,
     /// What could not be, and why.
     pub open: Vec<String>,
+    /// The dead processes whose helper commands have been ended.
+    ended: Vec<ProcessIdentity>,
 }
 
 /// Whether recovery acts or only looks.
@@ -45,6 +47,21 @@ impl Recovery {
             Ok(()) => self.done.push(what),
             Err(error) => self.open.push(format!("{what}: {error}")),
         }
+    }
+
+    /// Sees the helper commands end that a dead process has left: a git that still is at work would have its effect after
+    /// what it belongs to was taken back.
+    fn end_helpers(&mut self, dead: &ProcessIdentity) -> Result<()> {
+        if self.ended.contains(dead) {
+            return Ok(());
+        }
+        let strays =
+            supervise::reap_helpers(dead, supervise::bounds::HELPER_PATIENCE, supervise::bounds::GRACE);
+        if let Some(alive) = strays.iter().find(|s| !s.gone) {
+            return Err(Error::failed(format!("process {} ({}) does not end", alive.pid, alive.command)));
+        }
+        self.ended.push(dead.clone());
+        Ok(())
     }
 }
 
@@ -91,7 +108,10 @@ impl Service {
                 "run {} in `{}` was lost with its supervisor ({})",
                 run.id, run.worktree, run.supervisor
             );
-            let result = if mode == Mode::Fix { self.end_lost(run) } else { Ok(()) };
+            let result = match mode {
+                Mode::Dry => Ok(()),
+                Mode::Fix => found.end_helpers(&run.supervisor).and_then(|()| self.end_lost(run)),
+            };
             found.note(what, result);
         }
         Ok(())
@@ -151,8 +171,12 @@ impl Service {
             };
             let result = match (mode, is_create) {
                 (Mode::Dry, _) => Ok(()),
-                (Mode::Fix, true) => self.undo_create(worktree),
-                (Mode::Fix, false) => self.settle_remove(worktree),
+                (Mode::Fix, true) => {
+                    found.end_helpers(&operation.by).and_then(|()| self.undo_create(worktree))
+                }
+                (Mode::Fix, false) => {
+                    found.end_helpers(&operation.by).and_then(|()| self.settle_remove(worktree))
+                }
             };
             found.note(what, result);
         }
@@ -200,6 +224,14 @@ impl Service {
         let is_left =
             |s: &&Submission| s.status == SubmissionStatus::Testing && s.worker.as_ref().is_none_or(is_dead);
         for current in open.iter().filter(is_left) {
+            let ended = match (&current.worker, mode) {
+                (Some(worker), Mode::Fix) => found.end_helpers(worker),
+                _ => Ok(()),
+            };
+            if let Err(error) = ended {
+                found.note(format!("{} was being tested", current.id), Err(error));
+                continue;
+            }
             let git = self.home().git()?;
             let landed = match &current.candidate {
                 Some(candidate) => {
@@ -312,7 +344,14 @@ impl Service {
         for task in &tasks {
             let Some(why) = self.void_claim(task)? else { continue };
             let what = format!("task {} is pending again: {why}", task.id);
-            let result = if mode == Mode::Fix { self.void(task, &why) } else { Ok(()) };
+            let ended = match (&task.holder, mode) {
+                (Some(holder), Mode::Fix) if is_dead(holder) => found.end_helpers(holder),
+                _ => Ok(()),
+            };
+            let result = match mode {
+                Mode::Dry => Ok(()),
+                Mode::Fix => ended.and_then(|()| self.void(task, &why)),
+            };
             found.note(what, result);
         }
         Ok(())

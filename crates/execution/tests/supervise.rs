@@ -11,7 +11,7 @@ use biplane_execution::supervise::{
     Capture, Captured, Echo, How, Input, LogSpec, Marker, RunExit, RunObserver, RunSpec, StopReason,
     SuperviseError, Tick, bounds, capture,
     identity::{self, Liveness},
-    reap, run, with_marker,
+    reap, reap_helpers, run, with_marker,
 };
 use biplane_model::ProcessIdentity;
 use camino::Utf8PathBuf;
@@ -358,6 +358,30 @@ fn a_later_process_ends_what_a_dead_supervisor_left() {
     assert_eq!(strays.iter().map(|stray| stray.pid).collect::<Vec<_>>(), [other.pid]);
     assert!(gone(other.pid));
     assert_eq!(reap(&place.marker, Some(&other), Duration::from_secs(5)), vec![]);
+}
+
+#[test]
+fn helpers_of_a_dead_process_may_finish_before_they_are_ended() {
+    let place = Place::new("helpers");
+    // No process has ever been this one.
+    let dead = ProcessIdentity { start_time: 0, pid: u32::MAX, ..identity::current() };
+    let helper = |script: &str| {
+        let mut spec = sh(&format!(
+            "(BIPLANE_HELPER={}:{}:{} setsid sh -c 'echo $$ > pid; {script}' &)",
+            dead.boot_id, dead.pid, dead.start_time
+        ));
+        spec.cwd = Some(place.path.clone());
+        assert!(capture(&spec).expect("a capture").success());
+        place.process("pid")
+    };
+    helper("sleep 0.3; echo done > effect");
+    assert_eq!(reap_helpers(&dead, Duration::from_secs(60), Duration::ZERO), vec![]);
+    assert_eq!(place.read("effect"), "done\n");
+
+    fs_err::remove_file(place.path.join("pid")).expect("it was written");
+    let stuck = helper("sleep 1000; true");
+    let strays = reap_helpers(&dead, Duration::ZERO, Duration::from_secs(5));
+    assert!(strays.iter().any(|stray| stray.pid == stuck.pid && stray.gone), "{strays:?}");
 }
 
 fn describes(process: &ProcessIdentity, command: &str) -> bool {

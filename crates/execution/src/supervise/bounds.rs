@@ -22,6 +22,11 @@ pub const GRACE: Duration = Duration::from_secs(5);
 pub const STRAY_GRACE: Duration = Duration::from_millis(500);
 /// From killing to giving up on a process that doesn't die (it hangs in the kernel).
 pub const GIVE_UP: Duration = Duration::from_secs(5);
+/// How long a helper command that a dead process has left may go on before it is asked to end: git that is stopped halfway
+/// may leave its locks behind.
+pub const HELPER_PATIENCE: Duration = Duration::from_secs(10);
+/// How often is looked whether such a helper has ended.
+pub const HELPER_LOOK: Duration = Duration::from_millis(20);
 /// How often a run's processes are looked up while it goes on.
 pub const SCAN: Duration = Duration::from_secs(1);
 /// How often they are looked up while it is being ended.

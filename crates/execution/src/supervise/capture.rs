@@ -13,17 +13,25 @@ use std::{
     time::{Duration, Instant},
 };
 
+use biplane_model::ProcessIdentity;
 use camino::Utf8PathBuf;
 use rustix::event::{PollFd, PollFlags};
 
 use super::{
-    EnvChanges, SuperviseError, bounds, pipes,
+    EnvChanges, Marker, SuperviseError, bounds, identity, pipes,
     pipes::{Read, Sink, Source},
     root::{self, Launch, Root},
 };
 
-/// Set in the environment of captured commands, so that what they leave behind is not taken for a run's.
+/// Set in the environment of captured commands, so that what they leave behind is not taken for a run's. Its value is
+/// the process that started them.
 pub(super) const HELPER: &str = "BIPLANE_HELPER";
+
+/// The marker of the helper commands of `process`.
+pub(super) fn helper_of(process: &ProcessIdentity) -> Marker {
+    let ProcessIdentity { boot_id, pid, start_time } = process;
+    Marker::new(HELPER, format!("{boot_id}:{pid}:{start_time}"))
+}
 
 /// A command whose output is wanted. Start from [`Capture::new`].
 #[derive(Debug, Clone)]
@@ -85,12 +93,13 @@ impl Captured {
 /// When it can't be started, takes too long, or writes too much; in the last two cases it was killed with its group.
 /// An exit code other than 0 is no error here.
 pub fn capture(spec: &Capture) -> Result<Captured, SuperviseError> {
+    let helper = helper_of(&identity::current());
     let mut root = root::spawn(Launch {
         program: &spec.program,
         args: &spec.args,
         cwd: spec.cwd.as_deref(),
         env: &spec.env,
-        variable: (HELPER, "1"),
+        variable: (HELPER, &helper.value),
         stdin: if spec.stdin.is_empty() { Stdio::null() } else { Stdio::piped() },
         stdout: Stdio::piped(),
         stderr: Stdio::piped(),

@@ -1,12 +1,13 @@
 //! Ending what a dead supervisor left behind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use biplane_model::ProcessIdentity;
 use rustix::process::Signal;
 
 use super::{
-    Marker, Stray,
+    Marker, Stray, bounds,
+    capture::helper_of,
     ending::Ending,
     family::Family,
     identity::{self, Liveness},
@@ -24,6 +25,20 @@ pub fn reap(marker: &Marker, child: Option<&ProcessIdentity>, grace: Duration) -
         std::thread::sleep(super::pipes::until(ending.next()));
     }
     ending.into_strays()
+}
+
+/// Waits for the end of the helper commands that the dead `process` has left at work, such as a git that would still
+/// move a ref; ends those that are not done after `patience`. As [`reap`] otherwise.
+pub fn reap_helpers(process: &ProcessIdentity, patience: Duration, grace: Duration) -> Vec<Stray> {
+    let marker = helper_of(process);
+    let until = Instant::now() + patience;
+    while !with_marker(&marker).is_empty() {
+        if Instant::now() >= until {
+            return reap(&marker, None, grace);
+        }
+        std::thread::sleep(bounds::HELPER_LOOK);
+    }
+    Vec::new()
 }
 
 /// The processes that carry `marker`, and what descends from them; nothing is done to them.

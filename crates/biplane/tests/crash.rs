@@ -1,0 +1,97 @@
+//! The worst moments, made on purpose: `kill -9` between an effect and its note or while git still is at work, and two
+//! commands that work on one worktree.
+
+use std::{os::unix::fs::PermissionsExt, time::Duration};
+
+use biplane_testkit::{Call, Repo, Running, TestEnv, eventually};
+use camino::Utf8PathBuf;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Place {
+    env: TestEnv,
+    repo: Repo,
+    bin: Utf8PathBuf,
+}
+
+impl Place {
+    /// A repository, and a `git` that waits before what the variable `SLOW` names until `go` is there.
+    fn new() -> Self {
+        let env = TestEnv::new();
+        let repo = env.repo("app");
+        let bin = env.dir("bin");
+        let path = std::env::var("PATH").expect("there is a PATH");
+        let script = format!(
+            "#!/bin/sh\nPATH='{path}'\ncase \" $* \" in *\"$SLOW\"*)\n: > '{bin}/waits'\nwhile [ ! -e '{bin}/go' ]; do [ ! -e '{bin}/stop' ] || exit 1; sleep 0.02; done;;\nesac\nexec git \"$@\"\n"
+        );
+        let git = bin.join("git");
+        std::fs::write(&git, script).expect("a directory of ours");
+        std::fs::set_permissions(&git, PermissionsExt::from_mode(0o755)).expect("a file of ours");
+        Self { env, repo, bin }
+    }
+
+    fn biplane(&self, args: &[&str]) -> Call {
+        let call = self.env.biplane(env!("CARGO_BIN_EXE_biplane")).args(args).in_dir(self.repo.path());
+        call.patience(PATIENCE)
+    }
+
+    /// `biplane ARGS`, which waits for the git command that has `slow` in it.
+    fn waiting_at(&self, slow: &str, args: &[&str]) -> Running {
+        let path = format!("{}:{}", self.bin, std::env::var("PATH").expect("there is a PATH"));
+        let running = self.biplane(args).env("PATH", path).env("SLOW", slow).spawn();
+        eventually(PATIENCE, "git is there", || self.bin.join("waits").exists());
+        running
+    }
+
+    /// Kills `biplane ARGS` while it waits for the git command that has `slow` in it, which goes on to its end.
+    fn kill_at(&self, slow: &str, args: &[&str]) {
+        self.waiting_at(slow, args).kill();
+    }
+
+    fn go(&self) {
+        std::fs::write(self.bin.join("go"), "").expect("a directory of ours");
+    }
+
+    /// Lets the git go on that was waiting, a moment from now.
+    fn go_soon(&self) -> std::thread::JoinHandle<()> {
+        let go = self.bin.join("go");
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(700));
+            std::fs::write(go, "").expect("a directory of ours");
+        })
+    }
+
+    fn work(&self, name: &str) {
+        self.biplane(&["wt", "create", name]).run().success();
+        let checkout = self.repo.at(self.repo.path().join(".worktrees").join(name));
+        checkout.write(format!("{name}.txt"), "work\n");
+        checkout.commit("work");
+    }
+}
+
+#[test]
+fn a_git_that_outlives_its_biplane_adds_no_worktree_behind_the_back_of_recovery() {
+    let place = Place::new();
+    place.work("other");
+    place.kill_at(" worktree add ", &["wt", "create", "x"]);
+    let go = place.go_soon();
+    place.biplane(&["doctor", "--fix"]).run().success();
+    go.join().expect("it writes a file");
+    assert_eq!(place.repo.git(&["branch", "--list", "--format=%(refname:short)"]), "main\nwt/other");
+    place.biplane(&["wt", "create", "x"]).run().success();
+}
+
+#[test]
+fn a_git_that_outlives_its_biplane_moves_no_target_behind_the_back_of_recovery() {
+    let place = Place::new();
+    place.work("x");
+    place.kill_at("biplane: land", &["merge", "x", "--no-gate"]);
+    let before = place.repo.git(&["rev-parse", "main"]);
+    let go = place.go_soon();
+    place.biplane(&["doctor", "--fix"]).run().success();
+    go.join().expect("it writes a file");
+    eventually(PATIENCE, "the target moves", || place.repo.git(&["rev-parse", "main"]) != before);
+    assert_eq!(place.repo.git(&["status", "--porcelain"]), "", "the main checkout was not brought along");
+    assert_eq!(place.repo.read("x.txt"), "work\n");
+    assert!(place.biplane(&["wt", "list"]).run().success().stdout.contains("merged"));
+}
