@@ -95,3 +95,22 @@ fn a_git_that_outlives_its_biplane_moves_no_target_behind_the_back_of_recovery()
     assert_eq!(place.repo.read("x.txt"), "work\n");
     assert!(place.biplane(&["wt", "list"]).run().success().stdout.contains("merged"));
 }
+
+#[test]
+fn who_waited_for_a_landing_that_died_finishes_it_first() {
+    let place = Place::new();
+    place.work("x");
+    place.work("y");
+    // The target has moved, the main checkout has not: killed before it is brought along, while another one waits.
+    let slow = format!("read-tree -m -u {}", place.repo.head());
+    let first = place.waiting_at(&slow, &["merge", "x", "--no-gate"]);
+    let second = place.biplane(&["merge", "y", "--no-gate"]).spawn();
+    eventually(PATIENCE, "it waits", || second.stderr().contains("waiting for landing"));
+    // The crash takes git along.
+    std::fs::write(place.bin.join("stop"), "").expect("a directory of ours");
+    first.kill();
+    second.wait(PATIENCE).success();
+    assert_eq!(place.repo.git(&["status", "--porcelain"]), "", "the main checkout was not brought along");
+    assert_eq!(place.repo.git(&["symbolic-ref", "HEAD"]), "refs/heads/main");
+    assert_eq!((place.repo.read("x.txt"), place.repo.read("y.txt")), ("work\n".into(), "work\n".into()));
+}

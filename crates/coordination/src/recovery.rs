@@ -217,6 +217,17 @@ impl Service {
         }
     }
 
+    /// As [`Service::recover`], for submissions alone and by whoever holds the lock around landing: a landing that a dead
+    /// process did not finish is finished before another one begins on top of it.
+    pub(crate) fn recover_landings(&self) -> Result<()> {
+        let mut found = Recovery::default();
+        self.recover_submissions(Mode::Fix, &mut found)?;
+        for line in found.done {
+            self.say(format!("recovered: {line}"));
+        }
+        found.open.into_iter().next().map_or(Ok(()), |line| Err(Error::failed(line)))
+    }
+
     fn recover_submissions(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
         let open = self.look(|view| {
             Ok(view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?)
@@ -275,6 +286,10 @@ impl Service {
             }
         }
         let candidate = current.candidate.clone().ok_or_else(|| Error::failed("there is no candidate"))?;
+        if !self.submission(current.id)?.status.is_open() {
+            // Another process has recovered it at the same moment.
+            return Ok(());
+        }
         self.landed(current, &candidate, &[]).map(|_| ())
     }
 

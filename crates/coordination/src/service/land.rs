@@ -95,6 +95,7 @@ impl Service {
     /// `bounced` and why.
     pub fn land(&self, id: SubmissionId, observer: &mut dyn RunObserver) -> Result<Landing> {
         let _held = locks::merge(self.home(), &format!("landing {id}"), self.wait_notice("landing"))?;
+        self.recover_landings()?;
         let mut gate = None;
         for _ in 0..bounds::LAND_TRIES {
             let Some(current) = self.begin_testing(id)? else {
