@@ -114,3 +114,32 @@ fn who_waited_for_a_landing_that_died_finishes_it_first() {
     assert_eq!(place.repo.git(&["symbolic-ref", "HEAD"]), "refs/heads/main");
     assert_eq!((place.repo.read("x.txt"), place.repo.read("y.txt")), ("work\n".into(), "work\n".into()));
 }
+
+#[test]
+fn of_two_removals_at_once_one_waits_its_turn() {
+    let place = Place::new();
+    place.work("x");
+    let first = place.waiting_at("biplane: snapshot", &["wt", "remove", "x", "--force"]);
+    let second = place.biplane(&["wt", "remove", "x", "--force"]).run().fails_with(6);
+    assert!(second.stderr.contains("is being created or removed"), "{second}");
+    place.go();
+    first.wait(PATIENCE).success();
+    let events = place.biplane(&["events", "--json", "--limit", "100"]).run().success().stdout;
+    assert!(!events.contains("worktree.remove.failed"), "{events}");
+}
+
+#[test]
+fn a_run_that_begins_while_a_removal_looks_keeps_its_worktree() {
+    let place = Place::new();
+    place.biplane(&["wt", "create", "x"]).run().success();
+    let removal = place.waiting_at(" --ignored=matching ", &["wt", "remove", "x", "--force"]);
+    let run = place.biplane(&["run", "x", "--", "sh", "-c", "echo late > late.txt; sleep 1000"]).spawn();
+    let late = place.repo.path().join(".worktrees/x/late.txt");
+    eventually(PATIENCE, "the run begins", || late.exists());
+    place.go();
+    let removal = removal.wait(PATIENCE).fails_with(6);
+    assert!(removal.stderr.contains("is at work in worktree `x`"), "{removal}");
+    assert!(late.exists());
+    run.kill();
+    place.biplane(&["doctor", "--fix"]).run().success();
+}
