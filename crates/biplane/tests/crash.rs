@@ -143,3 +143,17 @@ fn a_run_that_begins_while_a_removal_looks_keeps_its_worktree() {
     run.kill();
     place.biplane(&["doctor", "--fix"]).run().success();
 }
+
+#[test]
+fn the_copy_of_an_index_that_a_killed_process_had_made_is_deleted() {
+    let place = Place::new();
+    place.work("x");
+    let checkout = place.repo.at(place.repo.path().join(".worktrees/x"));
+    checkout.write("late.txt", "late\n");
+    place.kill_at("add --all -- .", &["wt", "remove", "x", "--force"]);
+    place.go();
+    place.biplane(&["doctor", "--fix"]).run().success();
+    let entries = std::fs::read_dir(place.repo.path().join(".git/biplane")).expect("it is there");
+    let names: Vec<_> = entries.map(|e| e.expect("it can be read").file_name()).collect();
+    assert!(!names.iter().any(|name| name.to_string_lossy().starts_with("index-")), "{names:?}");
+}

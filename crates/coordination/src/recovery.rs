@@ -7,7 +7,7 @@ use biplane_control::{
     Changes, RunFilter, SubmissionFilter, TaskFilter, View, WorktreeFilter, board, board::Guard,
 };
 use biplane_execution::{
-    git::{Git, ListedWorktree, WithIgnored},
+    git::{Git, INDEX_BY, ListedWorktree, WithIgnored},
     supervise::{self, identity},
     worktrees::{self, Held, OwnershipFault, Place},
 };
@@ -300,7 +300,7 @@ impl Service {
         let dir = self.home().worktrees_dir();
         let entries = match dir.read_dir_utf8() {
             Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return self.recover_copies(mode, found),
             Err(e) => return Err(Error::io("read", &dir, e)),
         };
         for entry in entries {
@@ -326,6 +326,28 @@ impl Service {
             let what = format!("`.worktrees/{name}` was left behind; deleted");
             let result = if mode == Mode::Fix { self.drop_left(&git, &path) } else { Ok(()) };
             found.note(what, result);
+        }
+        self.recover_copies(mode, found)
+    }
+
+    /// Copies of an index whose maker is gone.
+    fn recover_copies(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
+        let dir = self.home().state_dir();
+        for entry in dir.read_dir_utf8().map_err(|e| Error::io("read", &dir, e))? {
+            let entry = entry.map_err(|e| Error::io("read", &dir, e))?;
+            let name = entry.file_name();
+            let Some(pid) = name.strip_prefix(INDEX_BY).and_then(|rest| rest.split('-').next()?.parse().ok())
+            else {
+                continue;
+            };
+            if identity::of(pid).is_none() {
+                let what = format!("`{name}`, a copy of an index, was left behind; deleted");
+                let result = match mode {
+                    Mode::Dry => Ok(()),
+                    Mode::Fix => Ok(worktrees::delete_aside(entry.path())?),
+                };
+                found.note(what, result);
+            }
         }
         Ok(())
     }

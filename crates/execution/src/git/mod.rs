@@ -27,7 +27,7 @@ pub use discover::Repository;
 pub use list::ListedWorktree;
 pub use refs::RefUpdate;
 pub use status::{Change, CheckoutState, WithIgnored};
-pub use tree::BroughtAlong;
+pub use tree::{BroughtAlong, INDEX_BY};
 pub use version::{GitVersion, MINIMUM_GIT};
 
 /// The longest a single git command may take.

@@ -18,6 +18,10 @@ const IN_PROGRESS: &[&str] = &[
     "sequencer",
 ];
 
+/// What the names of our copies of an index begin with, in biplane's directory in the git directory; the number of the
+/// process that made it follows.
+pub const INDEX_BY: &str = "index-by-";
+
 /// What became of a checkout whose branch was moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BroughtAlong {
@@ -181,7 +185,8 @@ impl Git {
         let io = |path: &Utf8Path, source| GitError::Io { path: path.to_owned(), action: "copied", source };
         let place = self.common_dir.join("biplane");
         fs_err::create_dir_all(&place).map_err(|e| io(&place, e))?;
-        let dir = tempfile::Builder::new().prefix("index-").tempdir_in(&place).map_err(|e| io(&place, e))?;
+        let prefix = format!("{INDEX_BY}{}-", std::process::id());
+        let dir = tempfile::Builder::new().prefix(&prefix).tempdir_in(&place).map_err(|e| io(&place, e))?;
         let copy =
             Utf8PathBuf::try_from(dir.path().join("index")).map_err(|e| GitError::NotUtf8(e.to_string()))?;
         let index = self.git_dir.join("index");
