@@ -157,3 +157,16 @@ fn the_copy_of_an_index_that_a_killed_process_had_made_is_deleted() {
     let names: Vec<_> = entries.map(|e| e.expect("it can be read").file_name()).collect();
     assert!(!names.iter().any(|name| name.to_string_lossy().starts_with("index-")), "{names:?}");
 }
+
+#[test]
+fn up_that_can_not_land_says_so_and_fails() {
+    let place = Place::new();
+    place.biplane(&["task", "create", "x"]).run().success();
+    let lock = place.repo.path().join(".git/refs/heads/main.lock");
+    std::fs::write(&lock, "").expect("a directory of ours");
+    let up = place.biplane(&["up", "--no-gate", "--", "sh", "-c", "echo work > x.txt"]).run().fails_with(1);
+    assert!(up.stderr.contains("main.lock': File exists"), "{up}");
+    std::fs::remove_file(&lock).expect("it is there");
+    place.biplane(&["up", "--no-gate", "--", "true"]).run().success();
+    assert_eq!(place.repo.read("x.txt"), "work\n");
+}

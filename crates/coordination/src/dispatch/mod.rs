@@ -52,7 +52,7 @@ enum Message {
     /// An attempt is over; with a submission when there is something to land.
     Attempted { task: TaskId, submitted: Option<SubmissionId> },
     /// A submission is over.
-    Settled { outcome: Option<SubmissionStatus> },
+    Settled { submission: SubmissionId, outcome: Option<SubmissionStatus> },
 }
 
 /// What all threads of one `up` share.
@@ -98,6 +98,9 @@ impl Service {
         shared.clear_left()?;
         let mut report = std::thread::scope(|scope| Dispatcher::start(scope, &shared, parallel).run())?;
         report.stopped = shared.is_stopping();
+        // Another process may have landed it meanwhile.
+        let open = self.open_submissions()?;
+        report.stuck.retain(|id| open.iter().any(|submission| submission.id == *id));
         report.waiting = self.waiting(&shared.name)?;
         Ok(report)
     }
@@ -155,7 +158,7 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
         let merger = scope.spawn(move || {
             for submission in queue {
                 let outcome = shared.land(submission);
-                let _ = tell.send(Message::Settled { outcome });
+                let _ = tell.send(Message::Settled { submission, outcome });
             }
         });
         let report = UpReport::default();
@@ -232,12 +235,13 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
                     None => self.report.unlanded.push(task),
                 }
             }
-            Message::Settled { outcome } => {
+            Message::Settled { submission, outcome } => {
                 self.landing -= 1;
                 match outcome {
                     Some(SubmissionStatus::Landed) => self.report.landed += 1,
                     Some(SubmissionStatus::Bounced) => self.report.bounced += 1,
-                    _ => {}
+                    Some(_) => {}
+                    None => self.report.stuck.push(submission),
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! What `up` has done, and why it did not do the rest.
 
 use biplane_control::{TaskFilter, board};
-use biplane_model::{AgentName, Task, TaskId, TaskStatus};
+use biplane_model::{AgentName, SubmissionId, Task, TaskId, TaskStatus};
 
 use crate::{error::Result, service::Service};
 
@@ -16,6 +16,8 @@ pub struct UpReport {
     pub bounced: usize,
     /// Tasks of attempts that came to nothing.
     pub unlanded: Vec<TaskId>,
+    /// Submissions that could not be landed, and wait.
+    pub stuck: Vec<SubmissionId>,
     /// Whether it was asked to stop.
     pub stopped: bool,
     /// The tasks that are not done, and why.

@@ -31,6 +31,7 @@ pub(super) fn run(app: &App, args: UpArgs) -> anyhow::Result<ExitCode> {
         app.printer.answer(&summary(&report))?;
     }
     let unwell = report.waiting.iter().any(|w| matches!(w.status, TaskStatus::Failed | TaskStatus::Blocked));
+    let unwell = unwell || !report.stuck.is_empty();
     Ok(match (report.stopped, unwell) {
         (true, _) => ExitCode::from(exit::STOPPED),
         (false, true) => ExitCode::from(exit::FAILED),
