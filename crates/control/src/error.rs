@@ -105,6 +105,17 @@ pub enum BoardError {
         /// Its state.
         status: TaskStatus,
     },
+    /// A task or a worktree is bound elsewhere.
+    #[error("{0}")]
+    Bound(String),
+    /// Nobody is to work on the task any more.
+    #[error("task {id} is {status}, and takes no worktree")]
+    Closed {
+        /// The task.
+        id: TaskId,
+        /// Its state.
+        status: TaskStatus,
+    },
     /// It waits for other tasks.
     #[error("task {id} waits for {}", list(waits_for))]
     NotReady {

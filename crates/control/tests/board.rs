@@ -288,3 +288,13 @@ fn a_task_in_review_is_not_claimed() {
         assert!(matches!(board.claim(Some("1"), owner, 60), Err(BoardError::NotClaimable { .. })));
     }
 }
+
+#[test]
+fn another_owner_fences_the_former_one_off() {
+    let board = Board::new();
+    board.create("a", &[]);
+    let first = board.claim(Some("1"), "al", 60).unwrap();
+    let update = TaskUpdate { owner: Some(Some("bo".parse().unwrap())), ..TaskUpdate::default() };
+    board.update("1", &update, Guard::default()).unwrap();
+    assert!(matches!(board.complete("1", Guard::epoch(first.epoch)), Err(BoardError::StaleEpoch { .. })));
+}

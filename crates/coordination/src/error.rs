@@ -134,12 +134,14 @@ impl From<BoardError> for Error {
             }
             BoardError::NoTask(_) | BoardError::NothingReady => ErrorKind::NotFound,
             BoardError::Invalid(_) | BoardError::Cycle { .. } => ErrorKind::Usage,
-            BoardError::Owned { .. } | BoardError::StaleEpoch { .. } | BoardError::StaleRevision { .. } => {
-                ErrorKind::Conflict
-            }
-            BoardError::Illegal(_) | BoardError::NotReady { .. } | BoardError::NotClaimable { .. } => {
-                ErrorKind::Refused
-            }
+            BoardError::Owned { .. }
+            | BoardError::Bound(_)
+            | BoardError::StaleEpoch { .. }
+            | BoardError::StaleRevision { .. } => ErrorKind::Conflict,
+            BoardError::Illegal(_)
+            | BoardError::NotReady { .. }
+            | BoardError::NotClaimable { .. }
+            | BoardError::Closed { .. } => ErrorKind::Refused,
         };
         let hint = match &error {
             BoardError::NoTask(_) => Some("`biplane task list` shows the tasks".to_owned()),

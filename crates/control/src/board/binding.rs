@@ -13,7 +13,7 @@ use crate::{BoardError, Changes, View, WorktreeFilter};
 /// Gives the changed task; the caller writes both.
 ///
 /// # Errors
-/// [`BoardError::Invalid`] when either is bound elsewhere or the task is closed.
+/// [`BoardError::Bound`] when either is bound elsewhere, [`BoardError::Closed`] when the task is.
 pub fn bind(
     view: &dyn View,
     worktree: &mut Worktree,
@@ -24,18 +24,15 @@ pub fn bind(
     let mut task = guarded(view, id, Guard::default())?;
     if let Some(other) = worktree.task.as_ref().filter(|other| *other != id) {
         let name = &worktree.name;
-        return Err(BoardError::Invalid(format!("worktree `{name}` is bound to task {other} already")));
+        return Err(BoardError::Bound(format!("worktree `{name}` is bound to task {other} already")));
     }
     let bound =
         view.worktrees(&WorktreeFilter { live: true, task: Some(id.clone()), ..WorktreeFilter::default() })?;
     if let Some(other) = bound.iter().find(|w| w.id != worktree.id) {
-        return Err(BoardError::Invalid(format!("task {id} is bound to worktree `{}` already", other.name)));
+        return Err(BoardError::Bound(format!("task {id} is bound to worktree `{}` already", other.name)));
     }
     if task.status.is_closed() {
-        return Err(BoardError::Invalid(format!(
-            "task {id} is {}; reopen it before binding a worktree",
-            task.status
-        )));
+        return Err(BoardError::Closed { id: id.clone(), status: task.status });
     }
     worktree.task = Some(id.clone());
     worktree.updated_at = now;

@@ -2,7 +2,7 @@
 
 use biplane_model::{AgentName, EventKind, Label, NewEvent, Task, TaskId, TaskStatus, Timestamp};
 
-use super::{Guard, changed, claim, create, depend, finish, guarded};
+use super::{Guard, changed, claim, create, depend, fence, finish, guarded};
 use crate::{BoardError, Changes, View};
 
 /// What to change; `None` leaves as it is.
@@ -78,6 +78,10 @@ fn set_fields(
         task.labels = create::distinct(labels);
     }
     task.owner = update.owner.clone().unwrap_or(task.owner.take());
+    if before.owner.is_some() && task.owner != before.owner {
+        // Who held it holds it no more.
+        fence(task);
+    }
     task.priority = update.priority.unwrap_or(task.priority);
     task.gate = update.gate.clone().unwrap_or(task.gate.take());
     let fields = [

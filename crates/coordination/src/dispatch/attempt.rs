@@ -77,6 +77,9 @@ impl Shared<'_> {
             *run = Some(id);
             match how {
                 How::Exited(0) => {}
+                How::Stopped(StopReason::Fenced) => return Err(Nothing::Fenced),
+                // A ^C may reach an agent that has only just been started; that it ended is not its failure.
+                _ if self.is_stopping() => return Err(Nothing::Stopped),
                 How::Exited(code) => {
                     return Err(Nothing::Failed(format!("the agent ended with exit code {code}")));
                 }
@@ -89,7 +92,6 @@ impl Shared<'_> {
                         "the agent was not done after {seconds} s and was stopped"
                     )));
                 }
-                How::Stopped(StopReason::Fenced) => return Err(Nothing::Fenced),
                 How::Stopped(_) => return Err(Nothing::Stopped),
             }
         }

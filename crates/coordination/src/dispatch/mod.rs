@@ -55,6 +55,27 @@ enum Message {
     Settled { submission: SubmissionId, outcome: Option<SubmissionStatus> },
 }
 
+/// Tells the dispatcher when it goes, so that even a thread that panics leaves nobody waiting for it.
+struct Told {
+    sender: SyncSender<Message>,
+    message: Option<Message>,
+}
+
+impl Told {
+    /// Tells this instead of what was prepared for a panic.
+    fn tell(mut self, message: Message) {
+        self.message = Some(message);
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            let _ = self.sender.send(message);
+        }
+    }
+}
+
 /// What all threads of one `up` share.
 struct Shared<'a> {
     service: &'a Service,
@@ -157,8 +178,12 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
         let tell = sender.clone();
         let merger = scope.spawn(move || {
             for submission in queue {
+                let told = Told {
+                    sender: tell.clone(),
+                    message: Some(Message::Settled { submission, outcome: None }),
+                };
                 let outcome = shared.land(submission);
-                let _ = tell.send(Message::Settled { submission, outcome });
+                told.tell(Message::Settled { submission, outcome });
             }
         });
         let report = UpReport::default();
@@ -216,11 +241,15 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
             };
             self.running += 1;
             self.report.started += 1;
-            let (shared, sender) = (self.shared, self.sender.clone());
+            let shared = self.shared;
+            let told = Told {
+                sender: self.sender.clone(),
+                message: Some(Message::Attempted { task: task.id.clone(), submitted: None }),
+            };
             self.scope.spawn(move || {
                 let id = task.id.clone();
                 let submitted = shared.attempt(task);
-                let _ = sender.send(Message::Attempted { task: id, submitted });
+                told.tell(Message::Attempted { task: id, submitted });
             });
         }
         Ok(())

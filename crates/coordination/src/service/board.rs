@@ -149,7 +149,7 @@ impl Service {
     /// # Errors
     /// Whatever the rules of the board forbid.
     pub fn task_update(&self, id: &TaskId, update: &TaskUpdate, rev: Option<u64>) -> Result<Finished> {
-        let guard = self.guard_for(id, rev);
+        let guard = self.guard_for(id, rev)?;
         let unblocked = self.change(|view, now| {
             if update.status == Some(TaskStatus::Completed) {
                 self.refuse_own_word(view, id)?;
@@ -165,7 +165,7 @@ impl Service {
     /// # Errors
     /// When the state machine has no such move, or the caller's claim was replaced.
     pub fn task_change(&self, id: &TaskId, change: &TaskChange) -> Result<Finished> {
-        let guard = self.guard_for(id, None);
+        let guard = self.guard_for(id, None)?;
         let unblocked = self.change(|view, now| {
             let (changes, _): (Changes, Task) = match change {
                 TaskChange::Complete => {

@@ -255,10 +255,14 @@ impl Service {
 
     /// What the caller's environment says of the claim it works under. An agent whose claim was replaced can't change
     /// its task any more.
-    pub(crate) fn guard_for(&self, id: &TaskId, rev: Option<u64>) -> Guard {
+    pub(crate) fn guard_for(&self, id: &TaskId, rev: Option<u64>) -> Result<Guard> {
         let is_own = self.surroundings.var(variables::TASK_ID).is_some_and(|own| own == id.as_str());
-        let epoch = self.surroundings.var(variables::EPOCH).filter(|_| is_own).and_then(|e| e.parse().ok());
-        Guard { epoch, rev }
+        let Some(epoch) = self.surroundings.var(variables::EPOCH).filter(|_| is_own) else {
+            return Ok(Guard { epoch: None, rev });
+        };
+        // A claim that can't be told is no claim.
+        let epoch = epoch.parse().map_err(|_| Error::usage(format!("`{}` is no epoch", variables::EPOCH)))?;
+        Ok(Guard { epoch: Some(epoch), rev })
     }
 
     /// Refuses the completion of a task by the very agent that is at work on it: its work is verified and landed first.

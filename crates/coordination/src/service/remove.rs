@@ -116,7 +116,8 @@ impl Service {
     }
 
     fn intend_remove(&self, request: &RemoveRequest, worktree: &Worktree) -> Result<()> {
-        let guard = worktree.task.as_ref().map(|id| self.guard_for(id, None)).unwrap_or_default();
+        let guard =
+            worktree.task.as_ref().map(|id| self.guard_for(id, None)).transpose()?.unwrap_or_default();
         self.change(|view, now| {
             let mut worktree = record(view, worktree.id)?;
             if !worktree.status.is_live() {
@@ -248,7 +249,7 @@ impl Service {
             let mut after = NewEvent::new(EventKind::WorktreeRemoveAfter).worktree(&worktree);
             if let Some(mut task) = bound.as_ref().map(|id| view.task(id)).transpose()?.flatten() {
                 if request.closing == Closing::CompleteTask {
-                    let guard = self.guard_for(&task.id, None);
+                    let guard = self.guard_for(&task.id, None)?;
                     match board::complete(view, &task.id, guard, now) {
                         Ok((completed, done, ready)) => {
                             changes.events.extend(completed.events);

@@ -202,8 +202,9 @@ impl Service {
     }
 
     fn supervise(&self, job: Job<'_>, run: &Run, dir: &Utf8Path) -> Result<RunExit> {
-        super::place::ensure_dir(&self.home().worktrees_dir())?;
-        std::fs::create_dir_all(dir).map_err(|e| Error::io("created", dir, e))?;
+        for place in [&self.home().worktrees_dir(), &self.home().worktrees_dir().join("runs"), dir] {
+            super::place::ensure_dir(place)?;
+        }
         let mut set = self.run_environment(&job, run);
         if let Some(prompt) = &job.prompt {
             let file = dir.join("prompt.md");

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use biplane_control::{Changes, SubmissionFilter, View, board, board::Guard};
+use biplane_control::{Changes, RunFilter, SubmissionFilter, View, board, board::Guard};
 use biplane_execution::git::{CheckoutState, RefUpdate, WithIgnored};
 use biplane_model::{
-    CommitId, EventKind, NewEvent, RepoName, Strategy, Submission, SubmissionId, SubmissionStatus, Worktree,
-    WorktreeId, WorktreeName, view::SubmissionView,
+    CommitId, EventKind, NewEvent, RepoName, RunKind, Strategy, Submission, SubmissionId, SubmissionStatus,
+    Worktree, WorktreeId, WorktreeName, view::SubmissionView,
 };
 
 use super::{Service, place::record};
 use crate::{
-    error::{Error, Result},
-    settings,
+    error::{Error, ErrorKind, Result},
+    settings, variables,
 };
 
 /// Where the refs are that hold submitted heads: `<this><id>`.
@@ -54,8 +54,26 @@ impl Service {
     /// When there is uncommitted work, nothing to submit, another branch checked out, or the caller's claim was replaced.
     pub fn submit(&self, request: &MergeRequest) -> Result<Submitted> {
         let worktree = self.need(&request.name)?;
-        let guard = worktree.task.as_ref().map(|id| self.guard_for(id, None)).unwrap_or_default();
+        let guard =
+            worktree.task.as_ref().map(|id| self.guard_for(id, None)).transpose()?.unwrap_or_default();
+        self.refuse_under_agent(&worktree)?;
         self.submit_as(request, &worktree, guard)
+    }
+
+    /// Refuses to freeze a branch on which an agent is at work: what it commits next would be left out. The agent itself
+    /// may submit.
+    fn refuse_under_agent(&self, worktree: &Worktree) -> Result<()> {
+        let filter = RunFilter { open: true, worktree: Some(worktree.id), task: None };
+        let open = self.look(|view| Ok(view.runs(&filter)?))?;
+        let own = self.variable(variables::RUN_ID).and_then(|run| run.parse().ok());
+        match open.iter().find(|run| run.kind == RunKind::Agent && Some(run.id) != own) {
+            None => Ok(()),
+            Some(run) => Err(Error::new(
+                ErrorKind::Busy,
+                format!("an agent is at work in worktree `{}` ({})", worktree.name, run.id),
+            )
+            .hint("wait for it: its work is submitted when it ends")),
+        }
     }
 
     /// As [`Service::submit`], for whoever holds the claim that `guard` names.
