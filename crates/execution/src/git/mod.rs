@@ -51,6 +51,11 @@ const ALWAYS: &[&str] = &[
     "gc.auto=0",
     "-c",
     "maintenance.auto=false",
+    // Somebody who is just moving the same ref is waited for; git's own patience is a tenth of a second.
+    "-c",
+    "core.filesRefLockTimeout=3000",
+    "-c",
+    "core.packedRefsTimeout=3000",
     "-c",
     "commit.gpgSign=false",
     "-c",

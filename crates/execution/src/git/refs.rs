@@ -1,8 +1,16 @@
 //! Names and what they stand for; moving them only by compare-and-swap.
 
+use std::time::Duration;
+
 use biplane_model::CommitId;
 
 use super::{Git, GitError};
+
+/// Where the refs are that only biplane and the agents in its worktrees move.
+const OWN_REFS: [&str; 2] = ["refs/heads/wt/", "refs/biplane/"];
+
+/// From this age on the lock of such a ref is nobody's: git holds one for milliseconds.
+const STALE_LOCK: Duration = Duration::from_millis(2500);
 
 /// A move of one ref.
 #[derive(Debug, Clone)]
@@ -109,7 +117,10 @@ impl Git {
             Some(new) => args.extend([update.name, new.as_str(), old]),
             None => args.extend(["-d", update.name, old]),
         }
-        let output = self.call(&args).output()?;
+        let mut output = self.call(&args).output()?;
+        if output.code != Some(0) && self.drop_stale_lock(update.name) {
+            output = self.call(&args).output()?;
+        }
         if output.code == Some(0) {
             return Ok(());
         }
@@ -121,6 +132,19 @@ impl Git {
             return Err(GitError::RefMoved { name: update.name.to_owned() });
         }
         Err(super::failed("update-ref".to_owned(), &output))
+    }
+
+    /// Deletes the lock of one of biplane's own refs that a killed git has left: it is older than anybody holds one, and
+    /// git has just waited for it in vain. The locks of other refs are their owners' business.
+    fn drop_stale_lock(&self, name: &str) -> bool {
+        if !OWN_REFS.iter().any(|own| name.starts_with(own)) {
+            return false;
+        }
+        let lock = self.common_dir().join(format!("{name}.lock"));
+        let age =
+            lock.as_std_path().symlink_metadata().and_then(|meta| meta.modified()).map(|at| at.elapsed());
+        let is_stale = matches!(age, Ok(Ok(age)) if age >= STALE_LOCK);
+        is_stale && std::fs::remove_file(&lock).is_ok()
     }
 
     /// Puts the checkout's head back on the branch with the full name `branch`. Its files and index stay.
@@ -170,5 +194,33 @@ impl Git {
     pub fn subject_of(&self, commit: &CommitId) -> Result<String, GitError> {
         let bytes = self.call(["show", "-s", "--format=%s", commit.as_str()]).bytes()?;
         Ok(biplane_model::sanitize_line(String::from_utf8_lossy(&bytes).trim()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use camino::Utf8Path;
+
+    #[test]
+    fn only_an_old_lock_of_our_own_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = Git::bare(Utf8Path::from_path(dir.path()).unwrap());
+        let old = std::time::SystemTime::now() - Duration::from_secs(60);
+        for (name, aged, dropped) in [
+            ("refs/heads/wt/a", true, true),
+            ("refs/heads/wt/b", false, false),
+            ("refs/heads/main", true, false),
+            ("refs/biplane/snapshots/a/1", true, true),
+        ] {
+            let lock = dir.path().join(format!("{name}.lock"));
+            std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+            let file = std::fs::File::create(&lock).unwrap();
+            if aged {
+                file.set_modified(old).unwrap();
+            }
+            assert_eq!(git.drop_stale_lock(name), dropped, "{name}");
+            assert_eq!(lock.exists(), !dropped, "{name}");
+        }
     }
 }
