@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
+mod agents;
 mod claims;
 mod concurrency;
 mod crash;

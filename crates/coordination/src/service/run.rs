@@ -202,9 +202,7 @@ impl Service {
     }
 
     fn supervise(&self, job: Job<'_>, run: &Run, dir: &Utf8Path) -> Result<RunExit> {
-        for place in [&self.home().worktrees_dir(), &self.home().worktrees_dir().join("runs"), dir] {
-            super::place::ensure_dir(place)?;
-        }
+        self.make_run_dir(dir)?;
         let mut set = self.run_environment(&job, run);
         if let Some(prompt) = &job.prompt {
             let file = dir.join("prompt.md");
@@ -235,6 +233,12 @@ impl Service {
             supervise::run(&spec, &mut watch)
         };
         exit.map_err(|error| self.not_started(error))
+    }
+
+    /// Makes a run's directory, none of it through a link.
+    fn make_run_dir(&self, dir: &Utf8Path) -> Result<()> {
+        let worktrees = self.home().worktrees_dir();
+        [&worktrees, &worktrees.join("runs"), dir].into_iter().try_for_each(super::place::ensure_dir)
     }
 
     fn not_started(&self, error: SuperviseError) -> Error {
@@ -333,7 +337,8 @@ impl Service {
     /// The run's record beside its log, for people; the ledger has the truth.
     fn write_record(&self, dir: &Utf8Path, run: &Run) {
         let json = serde_json::to_vec_pretty(&RunView::from(run)).expect("a view is plain data");
-        if let Err(error) = files::replace(&dir.join("run.json"), &json) {
+        let written = self.make_run_dir(dir).and_then(|()| files::replace(&dir.join("run.json"), &json));
+        if let Err(error) = written {
             self.say(error.to_string());
         }
     }
