@@ -68,3 +68,23 @@ pub const VIEW_REST: Duration = Duration::from_millis(100);
 pub const ANCESTORS_COMPARED: usize = 50;
 /// How long a submission must have rested before `doctor` judges the ref that holds its head, in seconds.
 pub const PIN_GRACE_S: u64 = 10;
+/// How long a command of the set-up may take unless told otherwise.
+pub const SETUP_TIMEOUT: Duration = Duration::from_secs(600);
+/// The range of ports that worktrees lease from unless told otherwise.
+pub const FIRST_PORT: u16 = 20_000;
+/// Its last port.
+pub const LAST_PORT: u16 = 29_999;
+/// The most ports of one worktree.
+pub const MOST_PORTS: usize = 32;
+/// The most bytes of untracked and ignored files that a snapshot takes in unless told otherwise.
+pub const SNAPSHOT_BYTES: u64 = 1 << 30;
+/// How long a snapshot is kept unless told otherwise.
+pub const SNAPSHOT_AGE: Duration = Duration::from_secs(90 * 86_400);
+/// How many snapshots of one name are kept unless told otherwise.
+pub const SNAPSHOT_COUNT: usize = 50;
+/// How many spare worktrees are kept ready unless told otherwise.
+pub const POOL_SIZE: usize = 2;
+/// The most spare worktrees.
+pub const MOST_SPARES: usize = 64;
+/// The most bytes that spare and recycled worktrees may take unless told otherwise.
+pub const DISK_BYTES: u64 = 20 << 30;

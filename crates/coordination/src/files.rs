@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use biplane_failpoint as failpoint;
 use camino::Utf8Path;
 
 use crate::error::{Error, Result};
@@ -20,7 +21,9 @@ pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(io)?;
     temporary.write_all(bytes).map_err(io)?;
     readable(temporary.as_file()).map_err(io)?;
+    failpoint::reach("file replaced before");
     temporary.persist(path).map_err(|e| io(e.error))?;
+    failpoint::reach("file replaced after");
     Ok(())
 }
 
@@ -53,7 +56,10 @@ pub(crate) fn replace_stamped(path: &Utf8Path, bytes: &[u8], modified: SystemTim
         file.write_all(bytes)?;
         readable(&file)?;
         file.set_modified(modified)?;
-        std::fs::rename(&fresh, path)
+        failpoint::reach("view replaced before");
+        std::fs::rename(&fresh, path)?;
+        failpoint::reach("view replaced after");
+        Ok(())
     };
     write().map_err(|e| {
         let _ = std::fs::remove_file(&fresh);

@@ -33,6 +33,8 @@ pub struct Home {
     pub root: Utf8PathBuf,
     /// The repository; `None` outside of git, where only the task verbs work.
     pub repository: Option<Repository>,
+    /// Where worktrees are made, when the settings say so; relative to the root, or absolute.
+    dir: Option<String>,
 }
 
 impl Home {
@@ -54,10 +56,12 @@ impl Home {
             None => surroundings.cwd.clone(),
         };
         match Repository::discover(&place) {
-            Ok(repository) => Ok(Self { root: repository.root.clone(), repository: Some(repository) }),
+            Ok(repository) => {
+                Ok(Self { root: repository.root.clone(), repository: Some(repository), dir: None })
+            }
             Err(GitError::NoRepository { .. }) => {
                 let known = place.ancestors().find(|dir| dir.join(".biplane").is_dir());
-                Ok(Self { root: known.unwrap_or(&place).to_owned(), repository: None })
+                Ok(Self { root: known.unwrap_or(&place).to_owned(), repository: None, dir: None })
             }
             Err(error) => Err(error.into()),
         }
@@ -81,14 +85,24 @@ impl Home {
         self.root.join(".tasks")
     }
 
-    /// The directory of the worktrees and their views.
-    pub fn worktrees_dir(&self) -> Utf8PathBuf {
+    /// The directory of the views of worktrees and events, and of the runs.
+    pub fn views_dir(&self) -> Utf8PathBuf {
         self.root.join(".worktrees")
+    }
+
+    /// The directory in which worktrees are made.
+    pub fn worktrees_dir(&self) -> Utf8PathBuf {
+        self.dir.as_ref().map_or_else(|| self.views_dir(), |dir| self.root.join(dir))
+    }
+
+    /// Has worktrees made in the directory that the settings name.
+    pub(crate) fn set_worktrees_dir(&mut self, dir: Option<&str>) {
+        self.dir = dir.map(str::to_owned);
     }
 
     /// The directory of a run's log and record.
     pub fn run_dir(&self, run: biplane_model::RunId) -> Utf8PathBuf {
-        self.worktrees_dir().join("runs").join(run.to_string())
+        self.views_dir().join("runs").join(run.to_string())
     }
 
     /// The settings file.
@@ -131,7 +145,7 @@ impl Home {
     pub fn has_foreign_board(&self) -> bool {
         let is_task = |name: &str| name.starts_with("task_") && name.ends_with(".json");
         let tasks = self.tasks_dir().read_dir_utf8().into_iter().flatten().flatten();
-        let is_there = |file: &str| self.worktrees_dir().join(file).as_std_path().symlink_metadata().is_ok();
+        let is_there = |file: &str| self.views_dir().join(file).as_std_path().symlink_metadata().is_ok();
         tasks.into_iter().any(|e| is_task(e.file_name()))
             || is_there("index.json")
             || is_there("events.jsonl")

@@ -23,6 +23,11 @@ pub const PROMPT_FILE: &str = "BIPLANE_PROMPT_FILE";
 /// Which attempt at its task an agent makes.
 pub const ATTEMPT: &str = "BIPLANE_ATTEMPT";
 
+/// The first port of a worktree; `_1`, `_2`, … behind it are the others.
+pub const PORT: &str = "BIPLANE_PORT";
+/// Whether anything may be started in the background.
+pub const BACKGROUND: &str = "BIPLANE_BACKGROUND";
+
 /// A variable, for the reference.
 #[derive(Debug, Clone, Copy)]
 pub struct Variable {
@@ -77,10 +82,22 @@ pub const ALL: &[Variable] = &[
         read: "",
         set: "runs of an agent: 1 for the first attempt at the task, then 2, 3, …",
     },
+    Variable { name: PORT, read: "", set: "every run in a worktree that leases ports: the first of them" },
+    Variable {
+        name: "BIPLANE_PORT_1",
+        read: "",
+        set: "as `BIPLANE_PORT`: the second port; `BIPLANE_PORT_2` the third, …",
+    },
     Variable {
         name: "BIPLANE_HELPER",
         read: "processes that carry it are never taken for a run's",
         set: "the git commands that biplane runs for itself",
+    },
+    Variable {
+        name: BACKGROUND,
+        read: "`0`: nothing is started in the background; what is removed is deleted before the command ends, and no spare \
+               worktrees are made",
+        set: "",
     },
     Variable {
         name: "SHELL",

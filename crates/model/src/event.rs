@@ -104,6 +104,10 @@ event_kinds! {
     WorktreeCommit = "worktree.commit" as "COMMIT",
     /// A worktree's whole state was written to a snapshot ref.
     WorktreeSnapshot = "worktree.snapshot",
+    /// A worktree was brought back as a snapshot holds it.
+    WorktreeRestore = "worktree.restore",
+    /// A worktree that something else had made was taken over.
+    WorktreeAdopt = "worktree.adopt",
     /// A worktree is kept for review.
     WorktreeKeep = "worktree.keep",
     /// A worktree is about to be removed.
@@ -130,6 +134,12 @@ event_kinds! {
     SubmissionRequeued = "submission.requeued",
     /// A submission was taken back.
     SubmissionWithdrawn = "submission.withdrawn",
+    /// Snapshots that nobody needs any more were deleted; `refs` names them.
+    SnapshotPruned = "snapshot.pruned",
+    /// A person has approved the repository's set-up commands; `hash` says which text.
+    SetupApproved = "setup.approved",
+    /// The ledger was lost, and was made anew from views and git.
+    LedgerRebuilt = "ledger.rebuilt",
     /// A board written by another tool was taken over.
     ImportDone = "import.done",
     /// Something that a crash had left was finished, undone or repaired.

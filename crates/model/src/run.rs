@@ -44,6 +44,8 @@ pub enum RunKind {
     Agent,
     /// The gate on a candidate.
     Gate,
+    /// A command that makes a new worktree ready to build.
+    Setup,
 }
 
 impl RunKind {
@@ -53,6 +55,7 @@ impl RunKind {
             Self::Command => "command",
             Self::Agent => "agent",
             Self::Gate => "gate",
+            Self::Setup => "setup",
         }
     }
 }

@@ -115,6 +115,9 @@ pub struct WorktreeView {
     pub base_ref: String,
     /// The epoch of the task it is bound to; 0 when it is unbound.
     pub epoch: u64,
+    /// The ports leased to it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub ports: Vec<u16>,
     /// Why it was kept, abandoned or removed.
     pub reason: String,
     /// The repository it is a worktree of.
@@ -154,6 +157,7 @@ impl WorktreeView {
             base: worktree.base.clone(),
             base_ref: worktree.base_ref.clone(),
             epoch,
+            ports: worktree.ports.clone(),
             reason: worktree.reason.clone(),
             repo: worktree.repo.clone(),
             created_at: worktree.created_at,

@@ -73,6 +73,8 @@ pub struct Worktree {
     pub git_entry: String,
     /// Its state.
     pub status: WorktreeStatus,
+    /// The ports leased to it, free again when it is removed.
+    pub ports: Vec<u16>,
     /// The task it is bound to. This is the fact; a task's `worktree` is read from it.
     pub task: Option<TaskId>,
     /// An operation without a result.

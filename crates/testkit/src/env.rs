@@ -106,6 +106,8 @@ impl TestEnv {
             ("GIT_TERMINAL_PROMPT", "0"),
             ("LC_ALL", "C"),
             ("TZ", "UTC"),
+            // Nothing is still at work when the directory is removed, unless a test wants it.
+            ("BIPLANE_BACKGROUND", "0"),
         ]
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let path = std::env::var_os("PATH").map(|path| (OsString::from("PATH"), path));
@@ -133,6 +135,7 @@ mod tests {
         assert_eq!(
             names,
             [
+                "BIPLANE_BACKGROUND",
                 "GIT_CONFIG_GLOBAL",
                 "GIT_CONFIG_NOSYSTEM",
                 "GIT_CONFIG_SYSTEM",

@@ -29,7 +29,7 @@ const MOST_TEXT: usize = 4000;
 /// # Errors
 /// When it is a link, too big, or can't be read.
 pub(super) fn read(home: &Home, notes: &mut Notes) -> Result<Vec<NewEvent>> {
-    let bytes = match read::file(&home.worktrees_dir().join("events.jsonl"), bounds::IMPORT_EVENTS_BYTES) {
+    let bytes = match read::file(&home.views_dir().join("events.jsonl"), bounds::IMPORT_EVENTS_BYTES) {
         Found::Nothing => return Ok(Vec::new()),
         Found::Unread(why) => return Err(unread(FILE, &why)),
         Found::File(bytes) => bytes,

@@ -42,7 +42,7 @@ pub(super) struct OldWorktree {
 /// # Errors
 /// When it is a link, too big, or can't be read.
 pub(super) fn read(home: &Home, notes: &mut Notes) -> Result<Vec<OldWorktree>> {
-    let bytes = match read::file(&home.worktrees_dir().join("index.json"), bounds::IMPORT_INDEX_BYTES) {
+    let bytes = match read::file(&home.views_dir().join("index.json"), bounds::IMPORT_INDEX_BYTES) {
         Found::Nothing => return Ok(Vec::new()),
         Found::Unread(why) => return Err(unread(FILE, &why)),
         Found::File(bytes) => bytes,
@@ -154,6 +154,7 @@ impl OldWorktree {
             base_ref: base_ref.to_owned(),
             path: home.recorded(&home.worktrees_dir().join(self.name.as_str())),
             git_entry: String::new(),
+            ports: Vec::new(),
             status: WorktreeStatus::Removed,
             task: self.task.clone(),
             operation: None,

@@ -72,7 +72,7 @@ fn copy_all(home: &Home, to: &Utf8Path) -> Result<()> {
     for (name, most) in
         [("index.json", bounds::IMPORT_INDEX_BYTES), ("events.jsonl", bounds::IMPORT_EVENTS_BYTES)]
     {
-        copy(&home.worktrees_dir().join(name), &worktrees.join(name), most)?;
+        copy(&home.views_dir().join(name), &worktrees.join(name), most)?;
     }
     for dir in [&tasks, &worktrees, to] {
         sync(dir)?;

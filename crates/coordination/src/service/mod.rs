@@ -134,8 +134,9 @@ impl Service {
     /// # Errors
     /// When there is no git, the settings are wrong, or the ledger can't be opened.
     pub fn open(outside: Outside, access: Access) -> Result<Self> {
-        let home = Home::find(&outside.surroundings)?;
+        let mut home = Home::find(&outside.surroundings)?;
         let settings = Settings::load(&home.settings_path())?;
+        home.set_worktrees_dir(settings.worktrees.dir.as_deref());
         let actor = actor(&outside.surroundings);
         let path = home.ledger_path();
         let on_wait = on_wait(&outside.narrate, "the ledger");
@@ -319,7 +320,7 @@ fn is_empty_file(path: &camino::Utf8Path) -> bool {
 
 /// Refuses a repository that ships the place of our views or worktrees as a link to somewhere else.
 pub(crate) fn refuse_links(home: &Home) -> Result<()> {
-    for dir in [home.tasks_dir(), home.worktrees_dir(), home.root.join(".team")] {
+    for dir in [home.tasks_dir(), home.views_dir(), home.worktrees_dir(), home.root.join(".team")] {
         let meta = dir.as_std_path().symlink_metadata();
         if meta.is_ok_and(|m| !m.is_dir()) {
             let name = dir.file_name().unwrap_or_default().to_owned();

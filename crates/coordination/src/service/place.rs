@@ -97,6 +97,7 @@ impl Service {
                 base_ref: base_ref.to_owned(),
                 path: recorded.clone(),
                 git_entry: String::new(),
+                ports: Vec::new(),
                 status: WorktreeStatus::Creating,
                 task: None,
                 operation: Some(Operation { kind: OperationKind::Create, by: self.me() }),

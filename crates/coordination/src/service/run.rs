@@ -237,7 +237,7 @@ impl Service {
 
     /// Makes a run's directory, none of it through a link.
     fn make_run_dir(&self, dir: &Utf8Path) -> Result<()> {
-        let worktrees = self.home().worktrees_dir();
+        let worktrees = self.home().views_dir();
         [&worktrees, &worktrees.join("runs"), dir].into_iter().try_for_each(super::place::ensure_dir)
     }
 

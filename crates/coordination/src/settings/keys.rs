@@ -97,18 +97,95 @@ pub const KEYS: &[Key] = &[
         "Whether `up` removes a worktree whose work has landed.",
     ),
     key(
+        "worktrees.dir",
+        "string",
+        Means("\".worktrees\""),
+        "Where worktrees are made: below the top directory, or elsewhere (`\"../app-worktrees\"`). The views stay in `.worktrees`.",
+    ),
+    key(
+        "setup.copy",
+        "array of strings",
+        Means("[]"),
+        "Ignored files that a new worktree gets a copy of, as patterns like those of `.gitignore`; `.worktreeinclude` may have more, a line each. Tracked files are never replaced.",
+    ),
+    key(
+        "setup.clone",
+        "array of strings",
+        Means("[]"),
+        "Ignored directories that a new worktree gets a copy of: copy-on-write where the file system can.",
+    ),
+    key(
+        "setup.share",
+        "array of strings",
+        Means("[]"),
+        "Ignored directories of the main checkout that a new worktree links to, and that all share.",
+    ),
+    key(
+        "setup.run",
+        "array of strings",
+        Means("[]"),
+        "Commands to run in a new worktree, each by `sh -c`, in order. A person approves exactly this text once; until then they are not run.",
+    ),
+    key("setup.timeout", "duration", Means("\"10m\""), "How long each of these commands may take."),
+    key(
+        "setup.env",
+        "table of strings",
+        Means("{}"),
+        "Variables of every run in a worktree. `{name}`, `{branch}`, `{path}`, `{root}`, `{task}`, `{port}`, `{port_1}`, … are filled in.",
+    ),
+    key("ports.count", "integer from 0 to 32", Means("0"), "How many ports each worktree leases."),
+    key("ports.range", "string", Means("\"20000-29999\""), "The range that ports are leased from."),
+    key(
+        "snapshots.leave_out",
+        "array of strings",
+        Means(
+            "[\"target\", \"node_modules\", \".venv\", \"venv\", \"__pycache__\", \".pytest_cache\", \".mypy_cache\", \
+             \".ruff_cache\", \".tox\", \".gradle\", \".next\", \".nuxt\", \".turbo\", \".cache\", \".parcel-cache\", \
+             \".DS_Store\", \"Thumbs.db\"]",
+        ),
+        "Names of ignored directories and files that can be made again: snapshots leave them out.",
+    ),
+    key(
+        "snapshots.max_size",
+        "size",
+        Means("\"1G\""),
+        "The most of untracked and ignored files that a snapshot takes in. What has more is not discarded.",
+    ),
+    key("snapshots.keep_for", "duration", Means("\"90d\""), "How long a snapshot is kept."),
+    key(
+        "snapshots.keep_count",
+        "integer from 1 on",
+        Means("50"),
+        "How many snapshots of one name are kept. The last one of work that has not landed is kept in any case.",
+    ),
+    key("pool.size", "integer from 0 to 64", Means("2"), "How many spare worktrees are kept ready; 0: none."),
+    key(
+        "pool.keep",
+        "array of strings",
+        Means("[]"),
+        "Names of ignored directories, such as `target`, that stay in a removed worktree when it becomes a spare one.",
+    ),
+    key(
         "limits.run_timeout",
         "duration",
         Means("\"300s\""),
         "How long a command of `biplane run` may take unless `--timeout` says otherwise.",
     ),
     key("limits.log", "size", Means("\"10M\""), "The most that is kept of a run's output."),
+    key(
+        "limits.disk",
+        "size",
+        Means("\"20G\""),
+        "The most that spare and recycled worktrees may take; beyond it none is kept.",
+    ),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::settings::Settings;
+
+    const TABLES: [&str; 7] = ["up", "worktrees", "setup", "ports", "snapshots", "pool", "limits"];
 
     /// A settings file with these values, and an agent for the keys of agents.
     fn file(values: &[(&str, &str)]) -> String {
@@ -119,11 +196,11 @@ mod tests {
         let top = lines(&|name| (!name.contains('.')).then(|| name.to_owned()));
         let agent = lines(&below("agents.NAME."));
         let command = if agent.contains("command = ") { "" } else { "command = [\"x\"]\n" };
-        format!(
-            "{top}[agents.mine]\n{command}{agent}[up]\n{}[limits]\n{}",
-            lines(&below("up.")),
-            lines(&below("limits."))
-        )
+        let tables = TABLES.map(|table| {
+            let body = lines(&|name| name.strip_prefix(table)?.strip_prefix('.').map(str::to_owned));
+            format!("[{table}]\n{body}")
+        });
+        format!("{top}[agents.mine]\n{command}{agent}{}", tables.concat())
     }
 
     #[test]
@@ -151,9 +228,9 @@ mod tests {
 
     #[test]
     fn no_key_is_missing() {
-        for (table, before) in
-            [("", ""), ("agents.NAME.", "[agents.a]\n"), ("up.", "[up]\n"), ("limits.", "[limits]\n")]
-        {
+        let tables = TABLES.map(|table| (format!("{table}."), format!("[{table}]\n")));
+        let others = [("", ""), ("agents.NAME.", "[agents.a]\n")].map(|(t, b)| (t.to_owned(), b.to_owned()));
+        for (table, before) in others.into_iter().chain(tables) {
             let error = Settings::parse(&format!("{before}nonsense = 1\n")).unwrap_err().to_string();
             let (_, known) = error.split_once("expected ").unwrap();
             for name in known.split('`').skip(1).step_by(2) {

@@ -6,6 +6,7 @@ mod duration;
 mod guess;
 mod keys;
 mod starter;
+mod worktrees;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,6 +23,7 @@ pub use duration::{parse_bytes, parse_duration};
 pub use guess::guess_gate;
 pub use keys::{Absent, KEYS, Key};
 pub use starter::starter_file;
+pub use worktrees::{Pool, Ports, Setup, Snapshots, Worktrees};
 
 /// The settings, with defaults for what the file does not say.
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ pub struct Settings {
     pub run_timeout: Duration,
     /// The most bytes of a run's output that are kept.
     pub log_bytes: u64,
+    /// How worktrees are made and kept.
+    pub worktrees: Worktrees,
 }
 
 /// A program that works on tasks.
@@ -98,6 +102,7 @@ impl Default for Settings {
             remove_landed: true,
             run_timeout: bounds::RUN_TIMEOUT,
             log_bytes: bounds::LOG_BYTES,
+            worktrees: Worktrees::default(),
         }
     }
 }
@@ -113,6 +118,11 @@ struct File {
     agent: Option<toml::Spanned<String>>,
     agents: BTreeMap<String, toml::Spanned<FileAgent>>,
     up: FileUp,
+    worktrees: worktrees::FileWorktrees,
+    setup: worktrees::FileSetup,
+    ports: worktrees::FilePorts,
+    snapshots: worktrees::FileSnapshots,
+    pool: worktrees::FilePool,
     limits: FileLimits,
 }
 
@@ -142,6 +152,20 @@ struct FileUp {
 struct FileLimits {
     run_timeout: Option<toml::Spanned<String>>,
     log: Option<toml::Spanned<String>>,
+    disk: Option<toml::Spanned<String>>,
+}
+
+impl File {
+    fn worktree_tables(&self) -> worktrees::Tables<'_> {
+        worktrees::Tables {
+            worktrees: &self.worktrees,
+            setup: &self.setup,
+            ports: &self.ports,
+            snapshots: &self.snapshots,
+            pool: &self.pool,
+            disk: &self.limits.disk,
+        }
+    }
 }
 
 impl Settings {
@@ -225,6 +249,7 @@ impl Settings {
             remove_landed: file.up.remove_landed.unwrap_or(defaults.remove_landed),
             run_timeout: duration(&file.limits.run_timeout, defaults.run_timeout)?,
             log_bytes,
+            worktrees: file.worktree_tables().read(&at)?,
         })
     }
 }
@@ -330,7 +355,7 @@ mod tests {
         assert_eq!(
             error("target = \"main\"\ngaet = \"x\"\n"),
             "`biplane.toml` line 2, key `gaet`: unknown field `gaet`, expected one of `target`, `gate`, `gate_timeout`, \
-             `strategy`, `agent`, `agents`, `up`, `limits` | did you mean `gate`?"
+             `strategy`, `agent`, `agents`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `limits` | did you mean `gate`?"
         );
         assert!(
             error("\n[up]\nagents = \"four\"")

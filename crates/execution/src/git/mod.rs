@@ -18,6 +18,7 @@ mod version;
 
 use std::{ffi::OsString, time::Duration};
 
+use biplane_failpoint as failpoint;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::supervise::{self, Capture, Captured, SuperviseError};
@@ -301,6 +302,7 @@ fn raw(
     env: Vec<(OsString, OsString)>,
     stdin: Vec<u8>,
 ) -> Result<Captured, GitError> {
+    let effect = effect(&args);
     let mut all: Vec<OsString> = ALWAYS.iter().map(Into::into).collect();
     all.extend(args);
     let fixed = [
@@ -316,10 +318,50 @@ fn raw(
     spec.cwd = cwd.map(Utf8Path::to_owned);
     spec.env.remove = supervise::env::scrubbed_git_variables(std::env::vars_os().map(|(name, _)| name));
     spec.env.set = fixed.into_iter().map(|(name, value)| (name.into(), value.into())).chain(env).collect();
-    supervise::capture(&spec).map_err(|error| match error {
+    if let Some(effect) = &effect {
+        failpoint::reach(&format!("git {effect} before"));
+    }
+    let captured = supervise::capture(&spec).map_err(|error| match error {
         SuperviseError::NotFound { .. } => GitError::Missing,
         other => GitError::Process(other),
-    })
+    });
+    if let Some(effect) = &effect {
+        failpoint::reach(&format!("git {effect} after"));
+    }
+    captured
+}
+
+/// The subcommands that only look. A test that kills biplane around one learns nothing new.
+const LOOKS: &[&str] = &[
+    "--version",
+    "cat-file",
+    "check-attr",
+    "check-ignore",
+    "check-ref-format",
+    "diff",
+    "diff-index",
+    "diff-tree",
+    "for-each-ref",
+    "ls-files",
+    "ls-remote",
+    "ls-tree",
+    "merge-base",
+    "patch-id",
+    "rev-list",
+    "rev-parse",
+    "show",
+    "status",
+    "var",
+    "version",
+    "worktree list",
+];
+
+/// What is run, when it has an effect.
+fn effect(args: &[OsString]) -> Option<String> {
+    let command = shown(args);
+    let looks =
+        |look: &str| command.strip_prefix(look).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    (!LOOKS.iter().any(|look| looks(look))).then(|| command.split(' ').next().unwrap_or_default().to_owned())
 }
 
 /// The subcommand and what follows it up to the first option or path, for messages.

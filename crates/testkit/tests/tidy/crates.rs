@@ -5,11 +5,12 @@ use toml::{Table, Value};
 use crate::tree::Tree;
 
 /// The crates of the workspace, and which of them each may use.
-const LAYERS: [(&str, &[&str]); 6] = [
+const LAYERS: [(&str, &[&str]); 7] = [
+    ("biplane-failpoint", &[]),
     ("biplane-model", &[]),
-    ("biplane-control", &["biplane-model"]),
-    ("biplane-execution", &["biplane-model"]),
-    ("biplane-coordination", &["biplane-control", "biplane-execution", "biplane-model"]),
+    ("biplane-control", &["biplane-failpoint", "biplane-model"]),
+    ("biplane-execution", &["biplane-failpoint", "biplane-model"]),
+    ("biplane-coordination", &["biplane-control", "biplane-execution", "biplane-failpoint", "biplane-model"]),
     ("biplane", &["biplane-coordination", "biplane-model"]),
     (TESTKIT, &[]),
 ];

@@ -10,7 +10,15 @@ use super::{code, shapes, table};
 use crate::cli::exit;
 
 /// Kinds of events that are known and that nothing writes yet.
-const UNWRITTEN: [EventKind; 2] = [EventKind::WorktreeCloseoutKeep, EventKind::WorktreeCloseoutRemove];
+const UNWRITTEN: [EventKind; 7] = [
+    EventKind::WorktreeCloseoutKeep,
+    EventKind::WorktreeCloseoutRemove,
+    EventKind::WorktreeRestore,
+    EventKind::WorktreeAdopt,
+    EventKind::SnapshotPruned,
+    EventKind::SetupApproved,
+    EventKind::LedgerRebuilt,
+];
 
 pub(super) fn configuration() -> String {
     let rows = KEYS.iter().map(|key| {

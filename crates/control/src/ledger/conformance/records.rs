@@ -42,6 +42,7 @@ fn full_task() -> Task {
 fn full_worktree() -> Worktree {
     Worktree {
         git_entry: "auth1".to_owned(),
+        ports: vec![20_000, 65_535],
         status: WorktreeStatus::Merged,
         task: Some("7".parse().unwrap()),
         operation: Some(Operation { kind: OperationKind::Remove, by: process(4711) }),

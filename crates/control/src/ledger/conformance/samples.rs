@@ -57,6 +57,7 @@ pub fn worktree(id: u64, name: &str) -> Worktree {
         base_ref: "HEAD".to_owned(),
         path: format!(".worktrees/{name}"),
         git_entry: String::new(),
+        ports: Vec::new(),
         status: WorktreeStatus::Active,
         task: None,
         operation: None,

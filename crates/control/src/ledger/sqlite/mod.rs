@@ -23,6 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use biplane_failpoint as failpoint;
 use biplane_model::{Actor, Seq, Timestamp};
 use camino::Utf8Path;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -146,7 +147,9 @@ impl Ledger for SqliteLedger {
             return Ok(Committed { tasks: Vec::new(), seq: session.last_seq()? });
         }
         let committed = write::store(&session, at, actor, &changes)?;
+        failpoint::reach("ledger commit before");
         tx.commit().map_err(|e| self.place.fail(e))?;
+        failpoint::reach("ledger commit after");
         Ok(committed)
     }
 

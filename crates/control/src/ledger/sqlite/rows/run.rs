@@ -5,8 +5,12 @@ use rusqlite::types::ToSqlOutput;
 
 use super::{Fields, Record, count, int, maybe, process, text, time, word};
 
-const KINDS: [(RunKind, &str); 3] =
-    [(RunKind::Command, "command"), (RunKind::Agent, "agent"), (RunKind::Gate, "gate")];
+const KINDS: [(RunKind, &str); 4] = [
+    (RunKind::Command, "command"),
+    (RunKind::Agent, "agent"),
+    (RunKind::Gate, "gate"),
+    (RunKind::Setup, "setup"),
+];
 
 impl Record for Run {
     const TABLE: &'static str = "run";

@@ -3,7 +3,7 @@
 use biplane_model::{Operation, OperationKind, RepoName, TaskId, Worktree, WorktreeId};
 use rusqlite::types::ToSqlOutput;
 
-use super::{Fields, Record, count, maybe, process, text, time, word};
+use super::{Fields, Record, count, list, maybe, process, text, time, word};
 
 const OPERATIONS: [(OperationKind, &str); 3] = [
     (OperationKind::Create, "create"),
@@ -22,6 +22,7 @@ impl Record for Worktree {
         "base_ref",
         "path",
         "git_entry",
+        "ports",
         "status",
         "task",
         "operation",
@@ -47,6 +48,7 @@ impl Record for Worktree {
             base_ref: f.text()?,
             path: f.text()?,
             git_entry: f.text()?,
+            ports: f.list()?,
             status: f.parsed()?,
             task: f.maybe_parsed()?,
             operation: operation(f)?,
@@ -63,6 +65,7 @@ impl Record for Worktree {
     }
 
     fn values(&self) -> Vec<ToSqlOutput<'_>> {
+        let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
         vec![
             count(self.id.0),
             text(&self.repo.0),
@@ -72,6 +75,7 @@ impl Record for Worktree {
             text(&self.base_ref),
             text(&self.path),
             text(&self.git_entry),
+            list(ports.iter().map(String::as_str)),
             text(self.status.as_str()),
             maybe(self.task.as_ref().map(TaskId::as_str), text),
             maybe(self.operation.as_ref(), |o| word(&OPERATIONS, o.kind)),

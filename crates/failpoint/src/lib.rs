@@ -1,0 +1,21 @@
+//! Failpoints: places at which a test kills the program, as a power cut would.
+//!
+//! **Contract.** [`reach`] stands before and after every write, rename, deletion and call of git that has an effect. In a
+//! release build it is nothing. In a debug build two variables of the environment steer it:
+//!
+//! - `FAILPOINT_LOG` names a file to which the name of every place that is reached is appended, a line each;
+//! - `FAILPOINT` says which one of them kills the process, counted from 1 in the order in which they are reached; with
+//!   `NAME@N` only places of this name count.
+//!
+//! Why not a library: a test that enumerates the places needs them counted in the order of a run, not named one by one.
+
+#[cfg(debug_assertions)]
+mod armed;
+
+/// The program has come to the place `name`: `ledger.commit`, `git update-ref before`.
+pub fn reach(name: &str) {
+    #[cfg(debug_assertions)]
+    armed::reach(name);
+    #[cfg(not(debug_assertions))]
+    let _ = name;
+}
