@@ -163,24 +163,60 @@ impl Service {
         for worktree in &live {
             let Some(operation) = worktree.operation.as_ref().filter(|o| is_dead(&o.by)) else { continue };
             let name = &worktree.name;
-            let (what, is_create) = match operation.kind {
-                OperationKind::Create => (format!("worktree `{name}` was half created; taken back"), true),
+            let what = match operation.kind {
+                OperationKind::Create => format!("worktree `{name}` was half created; taken back"),
                 OperationKind::Remove | OperationKind::RemoveAndComplete => {
-                    (format!("worktree `{name}` was half removed; finished, or left as it was"), false)
+                    format!("worktree `{name}` was half removed; finished, or left as it was")
                 }
             };
-            let result = match (mode, is_create) {
-                (Mode::Dry, _) => Ok(()),
-                (Mode::Fix, true) => {
-                    found.end_helpers(&operation.by).and_then(|()| self.undo_create(worktree))
-                }
-                (Mode::Fix, false) => {
-                    found.end_helpers(&operation.by).and_then(|()| self.settle_remove(worktree))
-                }
+            let result = match mode {
+                Mode::Dry => Ok(true),
+                Mode::Fix => found.end_helpers(&operation.by).and_then(|()| self.recover_worktree(worktree)),
             };
+            // Its process had come to its end, or another one was quicker.
+            if matches!(result, Ok(false)) {
+                continue;
+            }
+            let result = result.map(|_| ());
             found.note(what, result);
         }
         Ok(())
+    }
+
+    /// Finishes or undoes what a dead process had begun with a worktree. False when there is nothing of it any more.
+    ///
+    /// Between the look at the ledger and the proof of death the process may have come to its end as it should, and the
+    /// worktree be in use; or another process recovers it too, and somebody makes a new one of the same name. Therefore
+    /// the operation is taken over first, which one process can do, and only while it is as it was.
+    fn recover_worktree(&self, left: &Worktree) -> Result<bool> {
+        let Some(ours) = self.adopt_operation(left, self.me())? else { return Ok(false) };
+        let done = match ours.operation.as_ref().map(|o| o.kind) {
+            Some(OperationKind::Create) => self.undo_create(&ours),
+            _ => self.settle_remove(&ours),
+        };
+        if done.is_err()
+            && let Some(operation) = &left.operation
+        {
+            // It can be tried again, by anybody.
+            let current = self.look(|view| record(view, left.id))?;
+            self.adopt_operation(&current, operation.by.clone())?;
+        }
+        done.map(|()| true)
+    }
+
+    /// Says that the operation on `seen` is `by`'s from now on. `None` when the record has changed meanwhile.
+    fn adopt_operation(&self, seen: &Worktree, by: ProcessIdentity) -> Result<Option<Worktree>> {
+        self.change(|view, now| {
+            let mut current = record(view, seen.id)?;
+            let is_same = current.rev == seen.rev;
+            let Some(operation) = current.operation.as_mut().filter(|_| is_same) else {
+                return Ok((Changes::default(), None));
+            };
+            operation.by = by.clone();
+            current.updated_at = now;
+            let changes = Changes { worktrees: vec![current.clone()], ..Changes::default() };
+            Ok((changes, Some(current)))
+        })
     }
 
     /// Takes back a creation. Nobody has worked in it: it was never active.
