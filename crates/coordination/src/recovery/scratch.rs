@@ -1,4 +1,4 @@
-//! Scratch worktrees, directories that were put aside, and copies of an index that nobody uses any more.
+//! Scratch worktrees, directories that were put aside, and half-written files and copies that nobody uses any more.
 
 use biplane_control::SubmissionFilter;
 use biplane_execution::{
@@ -6,13 +6,48 @@ use biplane_execution::{
     supervise::identity,
     worktrees::{self, Place},
 };
+use biplane_failpoint as failpoint;
 use biplane_model::WorktreeStatus;
+use camino::{Utf8DirEntry, Utf8Path};
 
 use super::{Mode, Recovery, is_dead};
 use crate::{
+    doctor::PROBES_BY,
     error::{Error, Result},
+    files::NEW_BY,
     service::Service,
 };
+
+/// What the names begin with that processes give to what they make for themselves; their number follows.
+const MADE_BY: [(&str, &str); 3] = [
+    (INDEX_BY, "a copy of an index"),
+    (NEW_BY, "a half-written file"),
+    (PROBES_BY, "a directory to try things out"),
+];
+
+/// What has this name, and the number of the process that made it.
+fn made_by(name: &str) -> Option<(&'static str, u32)> {
+    let (rest, what) = MADE_BY.iter().find_map(|(by, what)| Some((name.strip_prefix(by)?, what)))?;
+    Some((*what, rest.split('-').next()?.parse().ok()?))
+}
+
+/// What is in a directory; nothing where there is none.
+fn entries(dir: &Utf8Path) -> Result<impl Iterator<Item = std::io::Result<Utf8DirEntry>>> {
+    match dir.read_dir_utf8() {
+        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),
+        Err(e) => Err(Error::io("read", dir, e)),
+    }
+}
+
+/// Deletes a file or a directory; a link is not followed.
+fn delete(path: &Utf8Path) -> Result<()> {
+    if path.as_std_path().symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Ok(worktrees::delete_aside(path)?);
+    }
+    failpoint::around("left file deleted", || std::fs::remove_file(path))
+        .map_err(|e| Error::io("deleted", path, e))
+}
 
 impl Service {
     /// Gate worktrees whose submission nobody is testing.
@@ -52,21 +87,37 @@ impl Service {
         self.recover_copies(mode, found)
     }
 
-    /// Copies of an index whose maker is gone.
+    /// What dead processes had made for themselves in the directories that are looked at each time.
     fn recover_copies(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
-        let dir = self.home().state_dir();
-        for entry in dir.read_dir_utf8().map_err(|e| Error::io("read", &dir, e))? {
-            let entry = entry.map_err(|e| Error::io("read", &dir, e))?;
+        self.recover_made(&self.home().state_dir(), mode, found)?;
+        self.recover_made(&self.home().repository()?.common_dir.join("info"), mode, found)
+    }
+
+    /// As `recover_copies`, where there are too many directories to look each time, or where a person's files are.
+    pub(crate) fn recover_halves(&self, mode: Mode) -> Result<Recovery> {
+        let mut found = Recovery::default();
+        self.recover_made(&self.home().root, mode, &mut found)?;
+        let runs = self.home().views_dir().join("runs");
+        for run in entries(&runs)? {
+            let run = run.map_err(|e| Error::io("read", &runs, e))?;
+            if run.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.recover_made(run.path(), mode, &mut found)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes what processes have made in `dir` under a name that begins with their number, when they are gone.
+    fn recover_made(&self, dir: &Utf8Path, mode: Mode, found: &mut Recovery) -> Result<()> {
+        for entry in entries(dir)? {
+            let entry = entry.map_err(|e| Error::io("read", dir, e))?;
             let name = entry.file_name();
-            let Some(pid) = name.strip_prefix(INDEX_BY).and_then(|rest| rest.split('-').next()?.parse().ok())
-            else {
-                continue;
-            };
+            let Some((what, pid)) = made_by(name) else { continue };
             if identity::of(pid).is_none() {
-                let what = format!("`{name}`, a copy of an index, was left behind; deleted");
+                let what = format!("`{name}`, {what}, was left behind; deleted");
                 let result = match mode {
                     Mode::Dry => Ok(()),
-                    Mode::Fix => Ok(worktrees::delete_aside(entry.path())?),
+                    Mode::Fix => delete(entry.path()),
                 };
                 found.note(what, result);
             }
@@ -86,7 +137,7 @@ impl Service {
         self.look(|view| Ok(view.worktree(id)?.is_none_or(|w| w.status != WorktreeStatus::Removed)))
     }
 
-    fn drop_left(&self, git: &Git, path: &camino::Utf8Path) -> Result<()> {
+    fn drop_left(&self, git: &Git, path: &Utf8Path) -> Result<()> {
         if let Some(checkout) = worktrees::linked_checkout(git.common_dir(), path) {
             let entry = checkout.git_dir().file_name().unwrap_or_default().to_owned();
             let place =
