@@ -11,6 +11,9 @@ use camino::Utf8Path;
 
 use crate::error::{Error, Result};
 
+/// What the names of files begin with that are to replace others; the number of the process that writes it follows.
+pub(crate) const NEW_BY: &str = ".new-by-";
+
 /// Replaces the file at `path` by one with these bytes, in one step. Makes the directory when it is missing.
 ///
 /// # Errors
@@ -18,12 +21,11 @@ use crate::error::{Error, Result};
 pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     let dir = parent(path)?;
     let io = |e| Error::io("written", path, e);
-    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(io)?;
+    let prefix = format!("{NEW_BY}{}-", std::process::id());
+    let mut temporary = tempfile::Builder::new().prefix(&prefix).tempfile_in(dir).map_err(io)?;
     temporary.write_all(bytes).map_err(io)?;
     readable(temporary.as_file()).map_err(io)?;
-    failpoint::reach("file replaced before");
-    temporary.persist(path).map_err(|e| io(e.error))?;
-    failpoint::reach("file replaced after");
+    failpoint::around("file replaced", || temporary.persist(path)).map_err(|e| io(e.error))?;
     Ok(())
 }
 
@@ -56,10 +58,7 @@ pub(crate) fn replace_stamped(path: &Utf8Path, bytes: &[u8], modified: SystemTim
         file.write_all(bytes)?;
         readable(&file)?;
         file.set_modified(modified)?;
-        failpoint::reach("view replaced before");
-        std::fs::rename(&fresh, path)?;
-        failpoint::reach("view replaced after");
-        Ok(())
+        failpoint::around("view replaced", || std::fs::rename(&fresh, path))
     };
     write().map_err(|e| {
         let _ = std::fs::remove_file(&fresh);
@@ -70,7 +69,8 @@ pub(crate) fn replace_stamped(path: &Utf8Path, bytes: &[u8], modified: SystemTim
 /// The directory of `path`, made when it is missing.
 fn parent(path: &Utf8Path) -> Result<&Utf8Path> {
     let dir = path.parent().unwrap_or(Utf8Path::new("."));
-    std::fs::create_dir_all(dir).map_err(|e| Error::io("created", dir, e))?;
+    failpoint::around("directory made", || std::fs::create_dir_all(dir))
+        .map_err(|e| Error::io("created", dir, e))?;
     Ok(dir)
 }
 

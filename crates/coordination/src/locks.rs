@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use biplane_control::gate::{Gate, OnWait, Pass};
+use biplane_failpoint as failpoint;
 
 use crate::{
     bounds,
@@ -35,7 +36,8 @@ fn hold(
     on_wait: Option<OnWait>,
 ) -> Result<Pass> {
     let dir = home.state_dir();
-    std::fs::create_dir_all(&dir).map_err(|e| Error::io("created", &dir, e))?;
+    failpoint::around("state directory made", || std::fs::create_dir_all(&dir))
+        .map_err(|e| Error::io("created", &dir, e))?;
     let mut gate = Gate::at(dir.join(name), what, patience);
     gate.on_wait = on_wait;
     Ok(gate.enter(who)?)

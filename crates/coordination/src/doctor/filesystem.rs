@@ -7,10 +7,14 @@ use std::{
     io,
 };
 
+use biplane_failpoint as failpoint;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Area, Examination, Finding};
 use crate::{bounds, files};
+
+/// What the name of the directory begins with in which things are tried out; the number of the process follows.
+pub(crate) const PROBES_BY: &str = "doctor-by-";
 
 /// Magic numbers of `statfs(2)` for file systems that may be on another machine or in another program.
 #[cfg(target_os = "linux")]
@@ -35,7 +39,9 @@ pub(super) fn examine(examination: &mut Examination<'_>) {
     };
     examination.add(space(&place));
     examination.add(remoteness(&place));
-    match tempfile::Builder::new().prefix(".doctor-").tempdir_in(&place) {
+    let prefix = format!("{PROBES_BY}{}-", std::process::id());
+    let made = failpoint::around("probes", || tempfile::Builder::new().prefix(&prefix).tempdir_in(&place));
+    match made {
         Err(error) => {
             let finding = problem(&place, format!("nothing can be written there: {error}"));
             examination.add(finding.remedy("make the directory writable, or free space"));

@@ -9,7 +9,11 @@ use crate::{error::Result, recovery::Mode};
 pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     let service = examination.service;
     let (mode, of, whose) = (examination.mode, Area::Ledger, "a dead process");
-    let found = service.recover(mode)?;
+    let mut found = service.recover(mode)?;
+    let halves = service.recover_halves(mode)?;
+    examination.done.extend(if mode == Mode::Fix { halves.done.clone() } else { Vec::new() });
+    found.done.extend(halves.done);
+    found.open.extend(halves.open);
     for line in found.done {
         let mut finding = match mode {
             Mode::Dry => Finding::problem(of, whose, format!("has left something to be recovered: {line}"))

@@ -23,6 +23,7 @@ mod views;
 use biplane_control::Changes;
 use biplane_model::{EventKind, NewEvent};
 
+pub(crate) use filesystem::PROBES_BY;
 use finding::word;
 pub use finding::{Area, Diagnosis, Finding, Severity};
 

@@ -2,6 +2,7 @@
 
 use std::{fs::File, io::Write};
 
+use biplane_failpoint as failpoint;
 use biplane_model::Timestamp;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -33,16 +34,17 @@ pub(super) fn originals(home: &Home, now: Timestamp) -> Result<Utf8PathBuf> {
 
 /// Removes what [`originals`] has made. What can't be removed is a copy, and harms nobody.
 pub(super) fn discard(dir: &Utf8Path) {
-    let _ = std::fs::remove_dir_all(dir);
+    let _ = failpoint::around("copies of an import deleted", || std::fs::remove_dir_all(dir));
 }
 
 /// A new directory in the state directory.
 fn fresh(home: &Home, now: Timestamp) -> Result<Utf8PathBuf> {
     let state = home.state_dir();
-    std::fs::create_dir_all(&state).map_err(|e| Error::io("created", &state, e))?;
+    failpoint::around("state directory made", || std::fs::create_dir_all(&state))
+        .map_err(|e| Error::io("created", &state, e))?;
     let mut dir = state.join(format!("imported-{}", now.seconds()));
     for twin in 2..=TWINS {
-        match std::fs::create_dir(&dir) {
+        match failpoint::around("copies of an import begun", || std::fs::create_dir(&dir)) {
             Ok(()) => return Ok(dir),
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
                 dir = state.join(format!("imported-{}-{twin}", now.seconds()));
@@ -56,7 +58,8 @@ fn fresh(home: &Home, now: Timestamp) -> Result<Utf8PathBuf> {
 fn copy_all(home: &Home, to: &Utf8Path) -> Result<()> {
     let (tasks, worktrees) = (to.join(".tasks"), to.join(".worktrees"));
     for dir in [&tasks, &worktrees] {
-        std::fs::create_dir(dir).map_err(|e| Error::io("created", dir, e))?;
+        failpoint::around("directory made", || std::fs::create_dir(dir))
+            .map_err(|e| Error::io("created", dir, e))?;
     }
     let from = home.tasks_dir();
     match from.read_dir_utf8() {
@@ -84,7 +87,7 @@ fn copy(from: &Utf8Path, to: &Utf8Path, most: u64) -> Result<()> {
     let Found::File(bytes) = read::file(from, most) else { return Ok(()) };
     let io = |e| Error::io("written", to, e);
     let mut file = File::create_new(to).map_err(io)?;
-    file.write_all(&bytes).map_err(io)?;
+    failpoint::around("original copied", || file.write_all(&bytes)).map_err(io)?;
     file.sync_all().map_err(io)
 }
 

@@ -107,15 +107,16 @@ impl Service {
             generation: notes.generation,
         };
         if request.mode == ImportMode::Take {
+            // Before there is anything to exclude: a crash after the ledger has it would leave it to be committed.
+            if let Err(error) = self.home().exclude_views() {
+                notes.problem("`.git/info/exclude`", error);
+            }
             let saved = keep::originals(self.home(), now)?;
             if let Err(error) = self.take_over(changes, &done(&report, notes.count())) {
                 keep::discard(&saved);
                 return Err(error);
             }
             report.saved = Some(saved);
-            if let Err(error) = self.home().exclude_views() {
-                notes.problem("`.git/info/exclude`", error);
-            }
         }
         report.problems = notes.into_problems();
         Ok(report)

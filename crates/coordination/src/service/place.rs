@@ -5,6 +5,7 @@ use biplane_execution::{
     git::Git,
     worktrees::{self, AddSpec, BranchFault, Place},
 };
+use biplane_failpoint as failpoint;
 use biplane_model::{
     AgentName, CommitId, EventKind, NewEvent, Operation, OperationKind, RepoName, TaskId, Timestamp,
     Worktree, WorktreeId, WorktreeName, WorktreeStatus, view::WorktreeView,
@@ -262,7 +263,7 @@ fn branch_taken(fault: BranchFault) -> Error {
 
 /// Makes the directory, which must be a real one.
 pub(crate) fn ensure_dir(dir: &Utf8Path) -> Result<()> {
-    match std::fs::create_dir(dir) {
+    match failpoint::around("directory made", || std::fs::create_dir(dir)) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
             let is_real = dir.as_std_path().symlink_metadata().is_ok_and(|m| m.is_dir());

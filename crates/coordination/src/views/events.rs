@@ -9,6 +9,7 @@ use std::{
 };
 
 use biplane_control::{EventFilter, Ledger, LedgerExt};
+use biplane_failpoint as failpoint;
 use biplane_model::{Event, Seq, view::EventView};
 use camino::Utf8Path;
 
@@ -80,7 +81,10 @@ fn append(path: &Utf8Path, ledger: &dyn Ledger, mut seq: Seq) -> Result<()> {
         let Some(last) = page.last() else { return Ok(()) };
         let before = file.metadata().map_err(io)?.len();
         let bytes = lines(&page);
+        failpoint::reach("events appended before");
+        failpoint::reach_with("events half appended", || drop(file.write(&bytes[..bytes.len() / 2])));
         let written = file.write(&bytes);
+        failpoint::reach("events appended after");
         if !matches!(written, Ok(count) if count == bytes.len()) {
             let _ = file.set_len(before);
             let _ = file.set_modified(stamp(FILE, seq.0, 0));
@@ -104,10 +108,11 @@ fn rewrite(path: &Utf8Path, ledger: &dyn Ledger) -> Result<()> {
         let Some(last) = page.last() else { break };
         (seq, at) = (last.seq, last.at.0);
         out.write_all(&lines(&page)).map_err(io)?;
+        failpoint::reach("events half written");
     }
     let file = out.into_inner().map_err(|e| io(e.into_error()))?;
     file.set_modified(stamp(FILE, seq.0, at)).map_err(io)?;
-    std::fs::rename(&fresh, path).map_err(io)
+    failpoint::around("events replaced", || std::fs::rename(&fresh, path)).map_err(io)
 }
 
 fn lines(events: &[Event]) -> Vec<u8> {

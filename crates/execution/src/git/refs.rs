@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use biplane_failpoint as failpoint;
 use biplane_model::CommitId;
 
 use super::{Git, GitError};
@@ -144,7 +145,7 @@ impl Git {
         let age =
             lock.as_std_path().symlink_metadata().and_then(|meta| meta.modified()).map(|at| at.elapsed());
         let is_stale = matches!(age, Ok(Ok(age)) if age >= STALE_LOCK);
-        is_stale && std::fs::remove_file(&lock).is_ok()
+        is_stale && failpoint::around("stale lock deleted", || std::fs::remove_file(&lock)).is_ok()
     }
 
     /// Puts the checkout's head back on the branch with the full name `branch`. Its files and index stay.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use biplane_failpoint as failpoint;
 use biplane_model::CommitId;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -184,13 +185,14 @@ impl Git {
     fn index_copy(&self) -> Result<(tempfile::TempDir, Utf8PathBuf), GitError> {
         let io = |path: &Utf8Path, source| GitError::Io { path: path.to_owned(), action: "copied", source };
         let place = self.common_dir.join("biplane");
-        fs_err::create_dir_all(&place).map_err(|e| io(&place, e))?;
+        failpoint::around("state directory made", || fs_err::create_dir_all(&place))
+            .map_err(|e| io(&place, e))?;
         let prefix = format!("{INDEX_BY}{}-", std::process::id());
         let dir = tempfile::Builder::new().prefix(&prefix).tempdir_in(&place).map_err(|e| io(&place, e))?;
         let copy =
             Utf8PathBuf::try_from(dir.path().join("index")).map_err(|e| GitError::NotUtf8(e.to_string()))?;
         let index = self.git_dir.join("index");
-        match fs_err::copy(&index, &copy) {
+        match failpoint::around("index copied", || fs_err::copy(&index, &copy)) {
             Ok(_) => {
                 // A file that is not older than the index is compared by its contents. A younger copy would let git
                 // take one for unchanged that was written in the same moment with the same length.

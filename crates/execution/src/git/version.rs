@@ -64,7 +64,8 @@ impl Git {
         }
         if let (Some(program), Some(dir)) = (program, memo.parent()) {
             // What can't be remembered is asked again.
-            let _ = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(memo, program));
+            let write = || std::fs::create_dir_all(dir).and_then(|()| std::fs::write(memo, program));
+            let _ = biplane_failpoint::around("git's version noted", write);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use biplane_failpoint as failpoint;
 use biplane_model::CommitId;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -172,14 +173,14 @@ pub fn undo_add(git: &Git, path: &Utf8Path, branch: Option<(&str, &CommitId)>) -
     let is_gits = |named: Utf8PathBuf| named.parent().is_some_and(|dir| same_dir(dir, &entries));
     if is_dir && read_link_file(&link, Some("gitdir: ")).is_ok_and(is_gits) && holds_nothing_but(path, ".git")
     {
-        let _ = fs_err::remove_file(&link);
+        let _ = failpoint::around("worktree's link deleted", || fs_err::remove_file(&link));
     }
     if !is_dir || holds_nothing_but(path, "") {
         super::remove::forget(git, path)?;
     }
     if is_dir {
         // Only an empty directory goes: whatever is in it was not put there by us.
-        let _ = fs_err::remove_dir(path);
+        let _ = failpoint::around("worktree's directory deleted", || fs_err::remove_dir(path));
     }
     let Some((branch, base)) = branch else { return Ok(()) };
     let name = format!("refs/heads/{branch}");

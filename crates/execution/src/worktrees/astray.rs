@@ -6,6 +6,7 @@
 
 use std::io::Write;
 
+use biplane_failpoint as failpoint;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
@@ -102,10 +103,11 @@ fn replace(file: &Utf8Path, text: &str) -> Result<(), GitError> {
     let io = |source| GitError::Io { path: file.to_owned(), action: "written", source };
     let dir = file.parent().unwrap_or(Utf8Path::new("/"));
     let mut fresh = tempfile::Builder::new().prefix(".git-link-").tempfile_in(dir).map_err(io)?;
+    failpoint::reach("worktree's link begun");
     fresh.write_all(text.as_bytes()).map_err(io)?;
     fresh.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(io)?;
     fresh.as_file().sync_all().map_err(io)?;
-    fresh.persist(file).map_err(|e| io(e.error))?;
+    failpoint::around("worktree's link written", || fresh.persist(file)).map_err(|e| io(e.error))?;
     Ok(())
 }
 

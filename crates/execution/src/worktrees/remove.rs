@@ -1,5 +1,6 @@
 //! Removing worktrees that were proved to be ours.
 
+use biplane_failpoint as failpoint;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Owned, Place, owned::read_link_file};
@@ -13,9 +14,11 @@ use crate::git::{Git, GitError};
 pub fn move_aside(owned: &Owned, aside: &Utf8Path) -> Result<(), GitError> {
     let io = |path: &Utf8Path, action, source| GitError::Io { path: path.to_owned(), action, source };
     if let Some(parent) = aside.parent() {
-        fs_err::create_dir_all(parent).map_err(|e| io(parent, "created", e))?;
+        failpoint::around("worktrees directory made", || fs_err::create_dir_all(parent))
+            .map_err(|e| io(parent, "created", e))?;
     }
-    std::fs::rename(&owned.place.path, aside).map_err(|e| io(&owned.place.path, "moved", e))
+    failpoint::around("worktree put aside", || std::fs::rename(&owned.place.path, aside))
+        .map_err(|e| io(&owned.place.path, "moved", e))
 }
 
 /// Deletes what [`move_aside`] has put aside. Links are not followed. Nothing when it is gone already.
@@ -23,7 +26,7 @@ pub fn move_aside(owned: &Owned, aside: &Utf8Path) -> Result<(), GitError> {
 /// # Errors
 /// When the system refuses.
 pub fn delete_aside(aside: &Utf8Path) -> Result<(), GitError> {
-    match std::fs::remove_dir_all(aside) {
+    match failpoint::around("directory deleted", || std::fs::remove_dir_all(aside)) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(GitError::Io { path: aside.to_owned(), action: "deleted", source }),
@@ -57,7 +60,7 @@ pub(super) fn forget(git: &Git, path: &Utf8Path) -> Result<(), GitError> {
         }
     }
     // Git does the same with the last one.
-    let _ = std::fs::remove_dir(&entries);
+    let _ = failpoint::around("git's last entry deleted", || std::fs::remove_dir(&entries));
     Ok(())
 }
 

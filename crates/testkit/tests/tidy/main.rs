@@ -4,6 +4,7 @@
 mod code;
 mod crates;
 mod documents;
+mod failpoints;
 mod sources;
 mod tree;
 
@@ -34,6 +35,11 @@ fn only_the_git_module_runs_git() {
 #[test]
 fn libraries_do_not_unwrap() {
     expect_none(Tree::of_repository().library().flat_map(sources::unwraps).collect());
+}
+
+#[test]
+fn every_effect_stands_between_failpoints() {
+    expect_none(Tree::of_repository().library().flat_map(failpoints::without_failpoint).collect());
 }
 
 #[test]

@@ -95,18 +95,19 @@ pub(super) fn create(path: &Utf8Path, gate: &Gate) -> Result<(Place, Connection)
     };
     let directory = path.parent().unwrap_or(Utf8Path::new("/"));
     if is_new {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|source| LedgerError::of_file(directory, "created", source))?;
+        biplane_failpoint::around("state directory made", || {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory)
+        })
+        .map_err(|source| LedgerError::of_file(directory, "created", source))?;
     }
     let conn = connect(path.as_str(), OpenFlags::SQLITE_OPEN_CREATE).map_err(fail)?;
     if is_new {
         // By name, not through a descriptor: see the invariant of the module above. The engine gives its other files
         // the mode of this one.
-        fs::set_permissions(path, Permissions::from_mode(0o600))
-            .map_err(|source| LedgerError::of_file(path, "created", source))?;
+        biplane_failpoint::around("ledger made private", || {
+            fs::set_permissions(path, Permissions::from_mode(0o600))
+        })
+        .map_err(|source| LedgerError::of_file(path, "created", source))?;
     }
     prepare(&conn, path.as_str(), Some(gate))?;
     if is_new {

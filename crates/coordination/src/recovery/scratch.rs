@@ -1,0 +1,149 @@
+//! Scratch worktrees, directories that were put aside, and half-written files and copies that nobody uses any more.
+
+use biplane_control::SubmissionFilter;
+use biplane_execution::{
+    git::{Git, INDEX_BY},
+    supervise::identity,
+    worktrees::{self, Place},
+};
+use biplane_failpoint as failpoint;
+use biplane_model::WorktreeStatus;
+use camino::{Utf8DirEntry, Utf8Path};
+
+use super::{Mode, Recovery, is_dead};
+use crate::{
+    doctor::PROBES_BY,
+    error::{Error, Result},
+    files::NEW_BY,
+    service::Service,
+};
+
+/// What the names begin with that processes give to what they make for themselves; their number follows.
+const MADE_BY: [(&str, &str); 3] = [
+    (INDEX_BY, "a copy of an index"),
+    (NEW_BY, "a half-written file"),
+    (PROBES_BY, "a directory to try things out"),
+];
+
+/// What has this name, and the number of the process that made it.
+fn made_by(name: &str) -> Option<(&'static str, u32)> {
+    let (rest, what) = MADE_BY.iter().find_map(|(by, what)| Some((name.strip_prefix(by)?, what)))?;
+    Some((*what, rest.split('-').next()?.parse().ok()?))
+}
+
+/// What is in a directory; nothing where there is none.
+fn entries(dir: &Utf8Path) -> Result<impl Iterator<Item = std::io::Result<Utf8DirEntry>>> {
+    match dir.read_dir_utf8() {
+        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),
+        Err(e) => Err(Error::io("read", dir, e)),
+    }
+}
+
+/// Deletes a file or a directory; a link is not followed.
+fn delete(path: &Utf8Path) -> Result<()> {
+    if path.as_std_path().symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Ok(worktrees::delete_aside(path)?);
+    }
+    failpoint::around("left file deleted", || std::fs::remove_file(path))
+        .map_err(|e| Error::io("deleted", path, e))
+}
+
+impl Service {
+    /// Gate worktrees whose submission nobody is testing.
+    pub(super) fn recover_scratch(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
+        let git = self.home().git()?;
+        let mut names: Vec<String> = Vec::new();
+        let dir = self.home().worktrees_dir();
+        let entries = match dir.read_dir_utf8() {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return self.recover_copies(mode, found),
+            Err(e) => return Err(Error::io("read", &dir, e)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|e| Error::io("read", &dir, e))?;
+            let name = entry.file_name();
+            names.extend(
+                (name.starts_with(".gate-") || name.starts_with(".removed-")).then(|| name.to_owned()),
+            );
+        }
+        // The ledger is asked after the disk: who makes a scratch worktree has said so there before.
+        let open = self.look(|view| {
+            Ok(view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?)
+        })?;
+        for name in names {
+            let path = self.home().worktrees_dir().join(&name);
+            let in_use = open.iter().any(|s| {
+                self.scratch_path(s.id) == path && s.worker.as_ref().is_some_and(|worker| !is_dead(worker))
+            });
+            let removing = name.starts_with(".removed-") && self.is_being_removed(&name)?;
+            if in_use || removing {
+                continue;
+            }
+            let what = format!("`.worktrees/{name}` was left behind; deleted");
+            let result = if mode == Mode::Fix { self.drop_left(&git, &path) } else { Ok(()) };
+            found.note(what, result);
+        }
+        self.recover_copies(mode, found)
+    }
+
+    /// What dead processes had made for themselves in the directories that are looked at each time.
+    fn recover_copies(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
+        self.recover_made(&self.home().state_dir(), mode, found)?;
+        self.recover_made(&self.home().repository()?.common_dir.join("info"), mode, found)
+    }
+
+    /// As `recover_copies`, where there are too many directories to look each time, or where a person's files are.
+    pub(crate) fn recover_halves(&self, mode: Mode) -> Result<Recovery> {
+        let mut found = Recovery::default();
+        self.recover_made(&self.home().root, mode, &mut found)?;
+        let runs = self.home().views_dir().join("runs");
+        for run in entries(&runs)? {
+            let run = run.map_err(|e| Error::io("read", &runs, e))?;
+            if run.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.recover_made(run.path(), mode, &mut found)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes what processes have made in `dir` under a name that begins with their number, when they are gone.
+    fn recover_made(&self, dir: &Utf8Path, mode: Mode, found: &mut Recovery) -> Result<()> {
+        for entry in entries(dir)? {
+            let entry = entry.map_err(|e| Error::io("read", dir, e))?;
+            let name = entry.file_name();
+            let Some((what, pid)) = made_by(name) else { continue };
+            if identity::of(pid).is_none() {
+                let what = format!("`{name}`, {what}, was left behind; deleted");
+                let result = match mode {
+                    Mode::Dry => Ok(()),
+                    Mode::Fix => delete(entry.path()),
+                };
+                found.note(what, result);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether somebody is still at work on what was put aside under this name.
+    fn is_being_removed(&self, aside: &str) -> Result<bool> {
+        if let Some(rest) = aside.strip_prefix(worktrees::ASIDE_BY) {
+            let pid = rest.split('-').next().and_then(|pid| pid.parse().ok());
+            return Ok(pid.is_none_or(|pid| identity::of(pid).is_some()));
+        }
+        let Some(id) = aside.strip_prefix(".removed-").and_then(|id| id.parse().ok()) else {
+            return Ok(true);
+        };
+        self.look(|view| Ok(view.worktree(id)?.is_none_or(|w| w.status != WorktreeStatus::Removed)))
+    }
+
+    fn drop_left(&self, git: &Git, path: &Utf8Path) -> Result<()> {
+        if let Some(checkout) = worktrees::linked_checkout(git.common_dir(), path) {
+            let entry = checkout.git_dir().file_name().unwrap_or_default().to_owned();
+            let place =
+                Place { common_dir: git.common_dir().to_owned(), path: path.to_owned(), git_entry: entry };
+            return self.drop_scratch(git, &place);
+        }
+        Ok(worktrees::delete_aside(path)?)
+    }
+}

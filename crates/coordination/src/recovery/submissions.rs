@@ -1,0 +1,89 @@
+//! Submissions whose worker died.
+
+use biplane_control::SubmissionFilter;
+use biplane_execution::git::Git;
+use biplane_model::{Submission, SubmissionStatus};
+
+use super::{Mode, Recovery, is_dead};
+use crate::{
+    error::{Error, Result},
+    service::Service,
+};
+
+impl Service {
+    /// As [`Service::recover`], for submissions alone and by whoever holds the lock around landing: a landing that a dead
+    /// process did not finish is finished before another one begins on top of it.
+    pub(crate) fn recover_landings(&self) -> Result<()> {
+        let mut found = Recovery::default();
+        self.recover_submissions(Mode::Fix, &mut found)?;
+        for line in found.done {
+            self.say(format!("recovered: {line}"));
+        }
+        found.open.into_iter().next().map_or(Ok(()), |line| Err(Error::failed(line)))
+    }
+
+    pub(super) fn recover_submissions(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
+        let open = self.look(|view| {
+            Ok(view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?)
+        })?;
+        let is_left =
+            |s: &&Submission| s.status == SubmissionStatus::Testing && s.worker.as_ref().is_none_or(is_dead);
+        for current in open.iter().filter(is_left) {
+            let ended = match (&current.worker, mode) {
+                (Some(worker), Mode::Fix) => found.end_helpers(worker),
+                _ => Ok(()),
+            };
+            if let Err(error) = ended {
+                found.note(format!("{} was being tested", current.id), Err(error));
+                continue;
+            }
+            let git = self.home().git()?;
+            let landed = match &current.candidate {
+                Some(candidate) => {
+                    let tip = git.branch_tip(&current.target)?;
+                    tip.as_ref().map_or(Ok(false), |tip| git.is_ancestor(candidate, tip))?
+                }
+                None => false,
+            };
+            let what = if landed {
+                format!("{} had landed; noted", current.id)
+            } else {
+                format!("{} was being tested; queued again", current.id)
+            };
+            let result = match (mode, landed) {
+                (Mode::Dry, _) => Ok(()),
+                (Mode::Fix, true) => self.finish_landing(&git, current),
+                (Mode::Fix, false) => self.requeue_left(current),
+            };
+            found.note(what, result);
+        }
+        Ok(())
+    }
+
+    /// Queues a submission again that its worker has left. Nothing when somebody else is at it by now.
+    fn requeue_left(&self, left: &Submission) -> Result<()> {
+        let is_same = |now: &Submission| now.status == left.status && now.worker == left.worker;
+        self.requeue_if(left.id, "its worker died", is_same)
+    }
+
+    /// The target has moved, but nobody noted it: the checkouts that were clean are brought along, then it is noted.
+    fn finish_landing(&self, git: &Git, current: &Submission) -> Result<()> {
+        if let (Some(onto), Some(tip)) = (&current.onto, git.branch_tip(&current.target)?) {
+            for listed in
+                git.worktrees()?.iter().filter(|w| w.branch.as_ref() == Some(&current.target) && !w.bare)
+            {
+                let Some(checkout) = self.checkout_at(&listed.path)? else { continue };
+                // Untouched since before the landing: the index is that of the old tip. Git keeps changed files safe.
+                if checkout.index_is(onto)? {
+                    checkout.follow(onto, &tip)?;
+                }
+            }
+        }
+        let candidate = current.candidate.clone().ok_or_else(|| Error::failed("there is no candidate"))?;
+        if !self.submission(current.id)?.status.is_open() {
+            // Another process has recovered it at the same moment.
+            return Ok(());
+        }
+        self.landed(current, &candidate, &[]).map(|_| ())
+    }
+}
