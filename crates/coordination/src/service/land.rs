@@ -272,7 +272,7 @@ impl Service {
     }
 
     fn scratch(&self, git: &Git, id: SubmissionId, candidate: &CommitId) -> Result<Place> {
-        super::place::ensure_dir(&self.home().worktrees_dir())?;
+        self.ready_worktrees_dir()?;
         let path = self.scratch_path(id);
         let place = {
             let _held =

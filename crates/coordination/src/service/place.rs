@@ -9,8 +9,6 @@ use biplane_model::{
     AgentName, CommitId, EventKind, NewEvent, Operation, OperationKind, RepoName, TaskId, Timestamp,
     Worktree, WorktreeId, WorktreeName, WorktreeStatus, view::WorktreeView,
 };
-use camino::Utf8Path;
-
 use super::Service;
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -77,14 +75,12 @@ impl Service {
 
     fn intend_create(&self, wish: &CreateWorktree, base_ref: &str, base: &CommitId) -> Result<Worktree> {
         let path = self.home().worktrees_dir().join(wish.name.as_str());
-        if path.as_std_path().symlink_metadata().is_ok() && self.live(&wish.name)?.is_none() {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                format!("`.worktrees/{}` exists already", wish.name),
-            )
-            .hint("move it away, or choose another name"));
-        }
         let recorded = self.home().recorded(&path);
+        if path.as_std_path().symlink_metadata().is_ok() && self.live(&wish.name)?.is_none() {
+            let shown = biplane_model::sanitize_line(&recorded);
+            return Err(Error::new(ErrorKind::Conflict, format!("`{shown}` exists already"))
+                .hint("move it away, or choose another name"));
+        }
         self.change(|view, now| {
             refuse_taken_name(view, &wish.name)?;
             let number = view.counter("worktree")? + 1;
@@ -137,7 +133,7 @@ impl Service {
             let what = format!("adding worktree {}", worktree.name);
             let _held = locks::git(self.home(), &what, self.wait_notice("git's worktrees"))?;
             worktrees::check_branch(git, &worktree.branch)?.map_err(branch_taken)?;
-            ensure_dir(&self.home().worktrees_dir())?;
+            self.ready_worktrees_dir()?;
             worktrees::add(git, &spec)?.place
         };
         if let Err(error) = place.git().fill() {
@@ -145,6 +141,14 @@ impl Service {
             return Err(error.into());
         }
         Ok(place)
+    }
+
+    /// Makes the directory of the worktrees, and says what there is to know of it.
+    pub(crate) fn ready_worktrees_dir(&self) -> Result<()> {
+        if let Some(said) = self.home().ready_worktrees_dir()? {
+            self.say(said);
+        }
+        Ok(())
     }
 
     /// Takes back a worktree that nobody has worked in yet.
@@ -260,18 +264,4 @@ fn branch_taken(fault: BranchFault) -> Error {
         .hint("choose another name, or delete or rename the branch")
 }
 
-/// Makes the directory, which must be a real one.
-pub(crate) fn ensure_dir(dir: &Utf8Path) -> Result<()> {
-    match std::fs::create_dir(dir) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            let is_real = dir.as_std_path().symlink_metadata().is_ok_and(|m| m.is_dir());
-            if is_real {
-                Ok(())
-            } else {
-                Err(Error::refused(format!("`{dir}` is not a directory but a link or a file")))
-            }
-        }
-        Err(e) => Err(Error::io("created", dir, e)),
-    }
-}
+pub(crate) use crate::trees::ensure_dir;
