@@ -6,6 +6,7 @@
 
 use std::io::Write;
 
+use biplane_failpoint as failpoint;
 use biplane_model::sanitize_line;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
@@ -90,6 +91,9 @@ impl Home {
         if self.root.starts_with(dir) {
             return refused("the repository lies in it");
         }
+        if dir.as_std_path().symlink_metadata().is_ok_and(|meta| !meta.is_dir()) {
+            return refused("it is no directory");
+        }
         let own = [self.tasks_dir(), self.root.join(".team"), self.views_dir().join("runs")];
         if own.iter().any(|own| dir.starts_with(own)) {
             return refused("biplane keeps other things there");
@@ -105,6 +109,8 @@ impl Home {
             if around.any(|d| self.root.join(d).join(".git").as_std_path().symlink_metadata().is_ok()) {
                 return refused("it lies in another checkout");
             }
+        } else if dir.join(".git").as_std_path().symlink_metadata().is_ok() {
+            return refused("it is another checkout");
         } else if dir.join("index.json").is_file() || dir.join("runs").is_dir() {
             return refused("another repository keeps its worktrees and its board there");
         } else if !self.finds_itself_from_afar()? {
@@ -161,7 +167,9 @@ impl Home {
         let path = dir.join(OWNER);
         let io = |e| Error::io("written", &path, e);
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(io)?;
-        writeln!(file, "{common_dir}").and_then(|()| file.as_file().sync_all()).map_err(io)?;
+        writeln!(file, "{common_dir}").and_then(|()| files::readable(file.as_file())).map_err(io)?;
+        file.as_file().sync_all().map_err(io)?;
+        failpoint::reach("worktrees directory claimed before");
         match file.persist_noclobber(&path) {
             Ok(_) => Ok(()),
             // Another process was first.

@@ -50,6 +50,7 @@ impl Service {
         let git = self.home().git()?;
         let base_ref = wish.base.clone().unwrap_or_else(|| "HEAD".to_owned());
         let base = git.commit_of(&base_ref)?;
+        self.ready_worktrees_dir()?;
         let worktree = self.intend_create(wish, &base_ref, &base)?;
         match self.make(&git, &worktree) {
             Ok(place) => {
@@ -133,7 +134,6 @@ impl Service {
             let what = format!("adding worktree {}", worktree.name);
             let _held = locks::git(self.home(), &what, self.wait_notice("git's worktrees"))?;
             worktrees::check_branch(git, &worktree.branch)?.map_err(branch_taken)?;
-            self.ready_worktrees_dir()?;
             worktrees::add(git, &spec)?.place
         };
         if let Err(error) = place.git().fill() {
