@@ -78,7 +78,8 @@ impl Home {
 
     /// Whether what is left behind in `dir` may be this home's, and no other's.
     pub(crate) fn owns_worktrees_dir(&self, dir: &Utf8Path) -> bool {
-        dir == self.views_dir() || matches!((owner(dir), &self.repository), (Some(owner), Some(ours)) if same_dir(&owner, &ours.common_dir))
+        dir == self.views_dir()
+            || matches!((owner(dir), &self.repository), (Some(owner), Some(ours)) if same_dir(&owner, &ours.common_dir))
     }
 
     fn refuse_place(&self, dir: &Utf8Path) -> Result<()> {
@@ -188,7 +189,9 @@ impl Home {
         let around = biplane_execution::git::Repository::discover(dir).ok()?;
         (!same_dir(&around.common_dir, ours)).then(|| {
             let (dir, root) = (sanitize_line(dir.as_str()), sanitize_line(around.root.as_str()));
-            format!("`{dir}` lies in another repository, `{root}`, whose `git status` shows it: exclude it there")
+            format!(
+                "`{dir}` lies in another repository, `{root}`, whose `git status` shows it: exclude it there"
+            )
         })
     }
 }
@@ -266,7 +269,9 @@ mod tests {
 
     #[test]
     fn an_exclude_entry_means_one_directory() {
-        for (path, entry) in [("trees", "/trees/"), ("a/my trees", "/a/my\\ trees/"), ("[x]*", "/\\[x\\]\\*/")] {
+        for (path, entry) in
+            [("trees", "/trees/"), ("a/my trees", "/a/my\\ trees/"), ("[x]*", "/\\[x\\]\\*/")]
+        {
             assert_eq!(exclude_entry(Utf8Path::new(path)), entry);
         }
     }

@@ -1,5 +1,6 @@
 //! The verbs. One file for each family of them.
 
+mod base;
 mod board;
 mod evidence;
 mod init;

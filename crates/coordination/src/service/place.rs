@@ -1,5 +1,10 @@
 //! Creating worktrees: intent, effect, result.
 
+use super::Service;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    locks, views,
+};
 use biplane_control::{Changes, LedgerExt, View, WorktreeFilter, board};
 use biplane_execution::{
     git::Git,
@@ -8,11 +13,6 @@ use biplane_execution::{
 use biplane_model::{
     AgentName, CommitId, EventKind, NewEvent, Operation, OperationKind, RepoName, TaskId, Timestamp,
     Worktree, WorktreeId, WorktreeName, WorktreeStatus, view::WorktreeView,
-};
-use super::Service;
-use crate::{
-    error::{Error, ErrorKind, Result},
-    locks, views,
 };
 
 /// Whether creating or binding a worktree moves its task to in progress.
@@ -60,6 +60,8 @@ impl Service {
                     self.not_created(worktree.id, &error)?;
                     return Err(error);
                 }
+                self.say_behind(&git, &base_ref);
+                self.say_submodules(&wish.name, &place.path);
                 self.worktree_view(worktree.id)
             }
             Err(error) => {
@@ -138,7 +140,7 @@ impl Service {
         };
         if let Err(error) = place.git().fill() {
             self.unmake(git, &place, worktree)?;
-            return Err(error.into());
+            return Err(super::base::unfilled(error));
         }
         Ok(place)
     }
