@@ -136,7 +136,7 @@ impl Home {
         if let Ok(below) = path.strip_prefix(&self.root) {
             return below.to_string();
         }
-        let named = self.dir.as_ref().filter(|(words, _)| !words.starts_with('/'));
+        let named = self.dir.as_ref().filter(|(words, _)| leads_out(words) && !words.starts_with('/'));
         let inside = named.and_then(|(words, dir)| Some((words, path.strip_prefix(dir).ok()?)));
         inside.map_or_else(|| path.to_string(), |(words, rest)| Utf8Path::new(words).join(rest).into_string())
     }
@@ -144,8 +144,7 @@ impl Home {
     /// A recorded path, absolute.
     pub fn absolute(&self, recorded: &str) -> Utf8PathBuf {
         let path = self.root.join(recorded);
-        let leads_out = Utf8Path::new(recorded).components().any(|part| part == Utf8Component::ParentDir);
-        if leads_out { trees::resolve(&path) } else { path }
+        if leads_out(recorded) { trees::resolve(&path) } else { path }
     }
 
     /// Whether the views in the home were written by another tool, or by a biplane whose ledger is lost: there are some,
@@ -216,4 +215,8 @@ fn excluded(path: &Utf8Path) -> Result<String> {
 
 fn has_line(text: &str, entry: &str) -> bool {
     text.lines().any(|line| line.trim() == entry)
+}
+
+fn leads_out(path: &str) -> bool {
+    Utf8Path::new(path).components().any(|part| part == Utf8Component::ParentDir)
 }
