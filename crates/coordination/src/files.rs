@@ -75,7 +75,7 @@ fn parent(path: &Utf8Path) -> Result<&Utf8Path> {
 }
 
 /// A temporary file is for its owner only; a view is for everybody who may read the directory.
-fn readable(file: &File) -> std::io::Result<()> {
+pub(crate) fn readable(file: &File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }

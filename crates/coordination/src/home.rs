@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use biplane_execution::git::{Git, GitError, Repository};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use crate::{
     error::{Error, Result},
-    variables,
+    trees, variables,
 };
 
 /// Where a program stands: handed in, never read from the process by this crate.
@@ -33,8 +33,8 @@ pub struct Home {
     pub root: Utf8PathBuf,
     /// The repository; `None` outside of git, where only the task verbs work.
     pub repository: Option<Repository>,
-    /// Where worktrees are made, when the settings say so; relative to the root, or absolute.
-    dir: Option<String>,
+    /// Where worktrees are made, when the settings say so: their words, and the directory itself.
+    dir: Option<(String, Utf8PathBuf)>,
 }
 
 impl Home {
@@ -92,12 +92,12 @@ impl Home {
 
     /// The directory in which worktrees are made.
     pub fn worktrees_dir(&self) -> Utf8PathBuf {
-        self.dir.as_ref().map_or_else(|| self.views_dir(), |dir| self.root.join(dir))
+        self.dir.as_ref().map_or_else(|| self.views_dir(), |(_, dir)| dir.clone())
     }
 
     /// Has worktrees made in the directory that the settings name.
     pub(crate) fn set_worktrees_dir(&mut self, dir: Option<&str>) {
-        self.dir = dir.map(str::to_owned);
+        self.dir = dir.map(|dir| (dir.to_owned(), trees::resolve(&self.root.join(dir))));
     }
 
     /// The directory of a run's log and record.
@@ -130,14 +130,21 @@ impl Home {
         Ok(self.repository()?.git())
     }
 
-    /// `path` as records keep it: relative to the root when it lies below, so that moving the repository breaks nothing.
+    /// `path` as records keep it: relative to the root when it lies below, or where the settings name a place relative to
+    /// it, so that moving the repository breaks nothing.
     pub fn recorded(&self, path: &Utf8Path) -> String {
-        path.strip_prefix(&self.root).unwrap_or(path).to_string()
+        if let Ok(below) = path.strip_prefix(&self.root) {
+            return below.to_string();
+        }
+        let named = self.dir.as_ref().filter(|(words, _)| leads_out(words) && !words.starts_with('/'));
+        let inside = named.and_then(|(words, dir)| Some((words, path.strip_prefix(dir).ok()?)));
+        inside.map_or_else(|| path.to_string(), |(words, rest)| Utf8Path::new(words).join(rest).into_string())
     }
 
     /// A recorded path, absolute.
     pub fn absolute(&self, recorded: &str) -> Utf8PathBuf {
-        self.root.join(recorded)
+        let path = self.root.join(recorded);
+        if leads_out(recorded) { trees::resolve(&path) } else { path }
     }
 
     /// Whether the views in the home were written by another tool, or by a biplane whose ledger is lost: there are some,
@@ -157,13 +164,13 @@ impl Home {
     /// When the exclude file can't be read.
     pub(crate) fn unexcluded(&self) -> Result<(Vec<&'static str>, String)> {
         let Some(path) = self.exclude_path() else { return Ok((Vec::new(), String::new())) };
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(Error::io("read", &path, e)),
-        };
-        let is_there = |entry: &&str| text.lines().any(|line| line.trim() == *entry);
-        Ok((["/.tasks/", "/.worktrees/", "/.team/"].into_iter().filter(|e| !is_there(e)).collect(), text))
+        let text = excluded(&path)?;
+        Ok((VIEWS.into_iter().filter(|entry| !has_line(&text, entry)).collect(), text))
+    }
+
+    /// Whether this exclude entry is written down.
+    pub(crate) fn is_excluded(&self, entry: &str) -> bool {
+        self.exclude_path().is_some_and(|path| excluded(&path).is_ok_and(|text| has_line(&text, entry)))
     }
 
     fn exclude_path(&self) -> Option<Utf8PathBuf> {
@@ -176,11 +183,40 @@ impl Home {
     /// # Errors
     /// When the exclude file can't be read or written.
     pub fn exclude_views(&self) -> Result<bool> {
-        let (missing, text) = self.unexcluded()?;
-        let Some(path) = self.exclude_path().filter(|_| !missing.is_empty()) else { return Ok(false) };
+        self.exclude(&VIEWS)
+    }
+
+    /// Writes these exclude entries, those that are missing.
+    pub(crate) fn exclude(&self, entries: &[&str]) -> Result<bool> {
+        let Some(path) = self.exclude_path() else { return Ok(false) };
+        let text = excluded(&path)?;
+        let missing: Vec<&str> = entries.iter().copied().filter(|entry| !has_line(&text, entry)).collect();
+        if missing.is_empty() {
+            return Ok(false);
+        }
         let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let text = format!("{text}{gap}# biplane: views and worktrees\n{}\n", missing.join("\n"));
         crate::files::replace_durably(&path, text.as_bytes())?;
         Ok(true)
     }
+}
+
+/// What must never get into a commit, whatever the settings say.
+const VIEWS: [&str; 3] = ["/.tasks/", "/.worktrees/", "/.team/"];
+
+/// The text of the exclude file; empty when there is none.
+fn excluded(path: &Utf8Path) -> Result<String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(e) => Err(Error::io("read", path, e)),
+    }
+}
+
+fn has_line(text: &str, entry: &str) -> bool {
+    text.lines().any(|line| line.trim() == entry)
+}
+
+fn leads_out(path: &str) -> bool {
+    Utf8Path::new(path).components().any(|part| part == Utf8Component::ParentDir)
 }

@@ -18,6 +18,7 @@ mod locks;
 mod recovery;
 mod service;
 pub mod settings;
+mod trees;
 pub mod variables;
 mod views;
 

@@ -276,6 +276,9 @@ pub(crate) struct WorktreeCreateArgs {
     /// The branch, tag or commit to start at; HEAD of the main checkout unless given.
     #[arg(long, value_name = "REF")]
     pub(crate) base: Option<String>,
+    /// Fetch the branch of a remote that the base is, or that it follows, first.
+    #[arg(long)]
+    pub(crate) fetch: bool,
     /// Leave the task as it is, so that it may still be claimed.
     #[arg(long)]
     pub(crate) no_start: bool,

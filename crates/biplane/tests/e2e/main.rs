@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 mod agents;
+mod bases;
 mod claims;
 mod concurrency;
 mod crash;
@@ -13,14 +14,17 @@ mod disk;
 mod input;
 mod lab;
 mod ledger_file;
+mod life;
 mod merge;
 mod merge_checkouts;
 mod merge_gate;
 mod places;
 mod remove;
 mod remove_hostile;
+mod repositories;
 mod run;
 mod stop;
 mod surroundings;
 mod terminal;
+mod trees_dir;
 mod views;

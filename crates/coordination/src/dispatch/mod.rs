@@ -105,7 +105,8 @@ impl Service {
     ) -> Result<UpReport> {
         self.require_git()?;
         self.home().git()?.commit_of("HEAD")?;
-        self.target()?;
+        let target = self.target()?;
+        self.say_behind(&self.home().git()?, &format!("refs/heads/{target}"));
         let (name, agent) = self.agent_for(request)?;
         let parallel = request.parallel.unwrap_or(self.settings().parallel);
         if !(1..=bounds::MOST_AGENTS).contains(&parallel) {

@@ -50,7 +50,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
         // What is gone by now needs no words.
         let is_place = path.as_std_path().symlink_metadata().is_ok_and(|m| !m.is_file());
         if !is_known && is_place {
-            let shown = format!(".worktrees/{}", sanitize_line(&name));
+            let shown = sanitize_line(&service.home().recorded(&path));
             let verdict = "neither the ledger nor git knows what lies there";
             examination.add(
                 Finding::note(Area::Disk, shown, verdict)

@@ -29,7 +29,7 @@ const TWIN: &str = "another one differs from it in case only; left alone";
 struct Checkout {
     listed: ListedWorktree,
     git_entry: String,
-    /// Its name, when it lies directly in `.worktrees/`.
+    /// Its name, when it lies directly in `.worktrees/`, or where the settings have worktrees made.
     name: Option<WorktreeName>,
 }
 
@@ -134,12 +134,12 @@ impl<'a> Ground<'a> {
         for (name, tip) in git.refs_below(&format!("refs/heads/{WORKTREE_BRANCH_PREFIX}"))? {
             ground.branches.extend(name.strip_prefix("refs/heads/").map(|branch| (branch.to_owned(), tip)));
         }
-        let place = resolved(&home.root).join(".worktrees");
+        let places = [resolved(&home.root).join(".worktrees"), resolved(&home.worktrees_dir())];
         for listed in git.worktrees()?.into_iter().filter(|w| !w.prunable && !w.bare) {
             let checkout = worktrees::linked_checkout(&repository.common_dir, &listed.path);
             let Some(git_entry) = checkout.as_ref().and_then(|c| c.git_dir().file_name()) else { continue };
             let path = resolved(&listed.path);
-            let name = path.strip_prefix(&place).ok().and_then(|rest| rest.as_str().parse().ok());
+            let name = places.iter().find_map(|place| path.strip_prefix(place).ok()?.as_str().parse().ok());
             let git_entry = git_entry.to_owned();
             ground.checkouts.push(Checkout { listed, git_entry, name });
         }
@@ -217,9 +217,7 @@ impl<'a> Ground<'a> {
         status: WorktreeStatus,
     ) -> Result<()> {
         let checkout = &self.checkouts[at];
-        if checkout.name.is_none() {
-            record.path = self.home.recorded(&checkout.listed.path);
-        }
+        record.path = self.home.recorded(&resolved(&checkout.listed.path));
         let head = self.branches.get(&branch);
         let fork = match (&self.git, head, &self.tip) {
             (Some(git), Some(head), Some(tip)) => git.merge_base(head, tip)?,

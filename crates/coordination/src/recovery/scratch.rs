@@ -1,14 +1,14 @@
 //! Scratch worktrees, directories that were put aside, and half-written files and copies that nobody uses any more.
 
-use biplane_control::SubmissionFilter;
+use biplane_control::{SubmissionFilter, WorktreeFilter};
 use biplane_execution::{
     git::{Git, INDEX_BY},
     supervise::identity,
     worktrees::{self, Place},
 };
 use biplane_failpoint as failpoint;
-use biplane_model::WorktreeStatus;
-use camino::{Utf8DirEntry, Utf8Path};
+use biplane_model::{Worktree, WorktreeStatus};
+use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
 use super::{Mode, Recovery, is_dead};
 use crate::{
@@ -53,38 +53,58 @@ impl Service {
     /// Gate worktrees whose submission nobody is testing.
     pub(super) fn recover_scratch(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
         let git = self.home().git()?;
-        let mut names: Vec<String> = Vec::new();
-        let dir = self.home().worktrees_dir();
-        let entries = match dir.read_dir_utf8() {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return self.recover_copies(mode, found),
-            Err(e) => return Err(Error::io("read", &dir, e)),
-        };
-        for entry in entries {
-            let entry = entry.map_err(|e| Error::io("read", &dir, e))?;
-            let name = entry.file_name();
-            names.extend(
-                (name.starts_with(".gate-") || name.starts_with(".removed-")).then(|| name.to_owned()),
-            );
+        let mut left = Vec::new();
+        for dir in self.scratch_dirs()? {
+            let entries = match dir.read_dir_utf8() {
+                Ok(entries) => entries,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(Error::io("read", &dir, e)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(|e| Error::io("read", &dir, e))?;
+                let name = entry.file_name();
+                left.extend(
+                    (name.starts_with(".gate-") || name.starts_with(".removed-"))
+                        .then(|| entry.path().to_owned()),
+                );
+            }
         }
         // The ledger is asked after the disk: who makes a scratch worktree has said so there before.
         let open = self.look(|view| {
             Ok(view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?)
         })?;
-        for name in names {
-            let path = self.home().worktrees_dir().join(&name);
+        for path in left {
+            let name = path.file_name().unwrap_or_default();
+            // By the name alone: the settings may have named another directory when it was made.
             let in_use = open.iter().any(|s| {
-                self.scratch_path(s.id) == path && s.worker.as_ref().is_some_and(|worker| !is_dead(worker))
+                self.scratch_path(s.id).file_name() == Some(name)
+                    && s.worker.as_ref().is_some_and(|worker| !is_dead(worker))
             });
-            let removing = name.starts_with(".removed-") && self.is_being_removed(&name)?;
+            let removing = name.starts_with(".removed-") && self.is_being_removed(name)?;
             if in_use || removing {
                 continue;
             }
-            let what = format!("`.worktrees/{name}` was left behind; deleted");
+            let shown = biplane_model::sanitize_line(&self.home().recorded(&path));
+            let what = format!("`{shown}` was left behind; deleted");
             let result = if mode == Mode::Fix { self.drop_left(&git, &path) } else { Ok(()) };
             found.note(what, result);
         }
         self.recover_copies(mode, found)
+    }
+
+    /// Where scratch worktrees and what is put aside may lie: where worktrees are made now, and where live ones are that
+    /// were made under other settings. What is not provably this home's is left out.
+    fn scratch_dirs(&self) -> Result<Vec<Utf8PathBuf>> {
+        let home = self.home();
+        let mut dirs = vec![home.views_dir(), home.worktrees_dir()];
+        let live = self
+            .look(|view| Ok(view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?))?;
+        let around = |w: &Worktree| home.absolute(&w.path).parent().map(Utf8Path::to_owned);
+        dirs.extend(live.iter().filter_map(around));
+        dirs.sort_unstable();
+        dirs.dedup();
+        dirs.retain(|dir| home.owns_worktrees_dir(dir));
+        Ok(dirs)
     }
 
     /// What dead processes had made for themselves in the directories that are looked at each time.

@@ -97,7 +97,7 @@ impl Service {
     /// Finishes a removal whose directory is put aside already, with everything saved before; forgets one that had not
     /// come so far.
     fn settle_remove(&self, worktree: &Worktree) -> Result<()> {
-        let is_aside = self.aside(worktree.id).as_std_path().symlink_metadata().is_ok();
+        let is_aside = self.aside(worktree).as_std_path().symlink_metadata().is_ok();
         if !is_aside && let Err(OwnershipFault::Missing { .. }) = worktrees::prove(&self.place(worktree)?) {
             // It was not us who put it elsewhere: it may be moved or unmounted, and nothing of it is saved.
             return self.not_removed(worktree.id, &Error::failed("it was interrupted"));

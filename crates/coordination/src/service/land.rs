@@ -272,7 +272,7 @@ impl Service {
     }
 
     fn scratch(&self, git: &Git, id: SubmissionId, candidate: &CommitId) -> Result<Place> {
-        super::place::ensure_dir(&self.home().worktrees_dir())?;
+        self.ready_worktrees_dir()?;
         let path = self.scratch_path(id);
         let place = {
             let _held =
@@ -283,7 +283,7 @@ impl Service {
             }
             worktrees::add(git, &AddSpec { path: &path, branch: None, base: candidate })?.place
         };
-        place.git().fill()?;
+        place.git().fill().map_err(super::base::unfilled)?;
         Ok(place)
     }
 
@@ -347,11 +347,20 @@ impl Service {
             }
             return Err(error.into());
         }
+        let mut followed = false;
         for checkout in checkouts {
             let Checkout::Follows(checkout) = checkout else { continue };
-            if checkout.follow(onto, candidate)? == BroughtAlong::LeftAlone {
-                said.push(not_brought_along(&checkout, onto, candidate));
+            match checkout.follow(onto, candidate)? {
+                BroughtAlong::LeftAlone => said.push(not_brought_along(&checkout, onto, candidate)),
+                BroughtAlong::Updated => followed = true,
             }
+        }
+        let submodules = if followed { git.moved_submodules(onto, candidate)? } else { Vec::new() };
+        if let Some(first) = submodules.first() {
+            let first = sanitize_line(first);
+            self.say(format!(
+                "the submodule `{first}` was moved; `git submodule update --init` brings its files along"
+            ));
         }
         for line in &said {
             self.say(line.clone());

@@ -1,5 +1,6 @@
 //! The verbs. One file for each family of them.
 
+mod base;
 mod board;
 mod evidence;
 mod init;
@@ -320,7 +321,7 @@ fn is_empty_file(path: &camino::Utf8Path) -> bool {
 
 /// Refuses a repository that ships the place of our views or worktrees as a link to somewhere else.
 pub(crate) fn refuse_links(home: &Home) -> Result<()> {
-    for dir in [home.tasks_dir(), home.views_dir(), home.worktrees_dir(), home.root.join(".team")] {
+    for dir in [home.tasks_dir(), home.views_dir(), home.root.join(".team")] {
         let meta = dir.as_std_path().symlink_metadata();
         if meta.is_ok_and(|m| !m.is_dir()) {
             let name = dir.file_name().unwrap_or_default().to_owned();

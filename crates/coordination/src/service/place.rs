@@ -1,21 +1,18 @@
 //! Creating worktrees: intent, effect, result.
 
+use super::Service;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    locks, views,
+};
 use biplane_control::{Changes, LedgerExt, View, WorktreeFilter, board};
 use biplane_execution::{
     git::Git,
     worktrees::{self, AddSpec, BranchFault, Place},
 };
-use biplane_failpoint as failpoint;
 use biplane_model::{
     AgentName, CommitId, EventKind, NewEvent, Operation, OperationKind, RepoName, TaskId, Timestamp,
     Worktree, WorktreeId, WorktreeName, WorktreeStatus, view::WorktreeView,
-};
-use camino::Utf8Path;
-
-use super::Service;
-use crate::{
-    error::{Error, ErrorKind, Result},
-    locks, views,
 };
 
 /// Whether creating or binding a worktree moves its task to in progress.
@@ -53,6 +50,7 @@ impl Service {
         let git = self.home().git()?;
         let base_ref = wish.base.clone().unwrap_or_else(|| "HEAD".to_owned());
         let base = git.commit_of(&base_ref)?;
+        self.ready_worktrees_dir()?;
         let worktree = self.intend_create(wish, &base_ref, &base)?;
         match self.make(&git, &worktree) {
             Ok(place) => {
@@ -62,6 +60,8 @@ impl Service {
                     self.not_created(worktree.id, &error)?;
                     return Err(error);
                 }
+                self.say_behind(&git, &base_ref);
+                self.say_submodules(&wish.name, &place.path);
                 self.worktree_view(worktree.id)
             }
             Err(error) => {
@@ -78,14 +78,12 @@ impl Service {
 
     fn intend_create(&self, wish: &CreateWorktree, base_ref: &str, base: &CommitId) -> Result<Worktree> {
         let path = self.home().worktrees_dir().join(wish.name.as_str());
-        if path.as_std_path().symlink_metadata().is_ok() && self.live(&wish.name)?.is_none() {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                format!("`.worktrees/{}` exists already", wish.name),
-            )
-            .hint("move it away, or choose another name"));
-        }
         let recorded = self.home().recorded(&path);
+        if path.as_std_path().symlink_metadata().is_ok() && self.live(&wish.name)?.is_none() {
+            let shown = biplane_model::sanitize_line(&recorded);
+            return Err(Error::new(ErrorKind::Conflict, format!("`{shown}` exists already"))
+                .hint("move it away, or choose another name"));
+        }
         self.change(|view, now| {
             refuse_taken_name(view, &wish.name)?;
             let number = view.counter("worktree")? + 1;
@@ -138,14 +136,21 @@ impl Service {
             let what = format!("adding worktree {}", worktree.name);
             let _held = locks::git(self.home(), &what, self.wait_notice("git's worktrees"))?;
             worktrees::check_branch(git, &worktree.branch)?.map_err(branch_taken)?;
-            ensure_dir(&self.home().worktrees_dir())?;
             worktrees::add(git, &spec)?.place
         };
         if let Err(error) = place.git().fill() {
             self.unmake(git, &place, worktree)?;
-            return Err(error.into());
+            return Err(super::base::unfilled(error));
         }
         Ok(place)
+    }
+
+    /// Makes the directory of the worktrees, and says what there is to know of it.
+    pub(crate) fn ready_worktrees_dir(&self) -> Result<()> {
+        if let Some(said) = self.home().ready_worktrees_dir()? {
+            self.say(said);
+        }
+        Ok(())
     }
 
     /// Takes back a worktree that nobody has worked in yet.
@@ -261,18 +266,4 @@ fn branch_taken(fault: BranchFault) -> Error {
         .hint("choose another name, or delete or rename the branch")
 }
 
-/// Makes the directory, which must be a real one.
-pub(crate) fn ensure_dir(dir: &Utf8Path) -> Result<()> {
-    match failpoint::around("directory made", || std::fs::create_dir(dir)) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            let is_real = dir.as_std_path().symlink_metadata().is_ok_and(|m| m.is_dir());
-            if is_real {
-                Ok(())
-            } else {
-                Err(Error::refused(format!("`{dir}` is not a directory but a link or a file")))
-            }
-        }
-        Err(e) => Err(Error::io("created", dir, e)),
-    }
-}
+pub(crate) use crate::trees::ensure_dir;

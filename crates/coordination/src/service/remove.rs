@@ -176,7 +176,7 @@ impl Service {
             git.make_durable(&worktree.base, &snapshot.commit, crate::files::time_of(worktree.created_at.0))?;
         }
         let owned = worktrees::prove(place)?;
-        let aside = self.aside(worktree.id);
+        let aside = self.aside(worktree);
         worktrees::move_aside(&owned, &aside)?;
         let branch_left = self.forget_in_git(&git, worktree, &standing)?;
         Ok((snapshot, branch_left, aside))
@@ -190,7 +190,7 @@ impl Service {
         let stays = Ok(Some(worktree.branch.clone()));
         let is_head = standing.state.head.as_ref() == Some(tip);
         let elsewhere = git.worktrees()?.iter().any(|w| w.branch.as_ref() == Some(&worktree.branch));
-        if elsewhere || !(is_head || self.is_held(worktree, tip)?) {
+        if elsewhere || self.is_target(&worktree.branch) || !(is_head || self.is_held(worktree, tip)?) {
             return stays;
         }
         let name = format!("refs/heads/{}", worktree.branch);
@@ -323,17 +323,26 @@ impl Service {
             dry_run: false,
         };
         self.removed(&request, worktree.id, None)?;
-        Ok(worktrees::delete_aside(&self.aside(worktree.id))?)
+        Ok(worktrees::delete_aside(&self.aside(worktree))?)
     }
 
-    /// Where a worktree that is being removed is put aside. No worktree's name starts with a dot.
-    pub(crate) fn aside(&self, id: WorktreeId) -> Utf8PathBuf {
-        self.home().worktrees_dir().join(format!(".removed-{id}"))
+    /// Where a worktree that is being removed is put aside: beside it, and so on the same file system. No worktree's name
+    /// starts with a dot.
+    pub(crate) fn aside(&self, worktree: &Worktree) -> Utf8PathBuf {
+        self.home().absolute(&worktree.path).with_file_name(format!(".removed-{}", worktree.id))
+    }
+
+    /// Whether the branch is what work lands on: it is nobody's to delete then.
+    fn is_target(&self, branch: &str) -> bool {
+        self.target().is_ok_and(|target| target == branch)
     }
 
     /// Deletes the branch of a worktree that is gone, when its tip is landed or a snapshot holds it.
     fn drop_held_branch(&self, git: &Git, worktree: &Worktree) -> Result<()> {
         let Some(tip) = git.branch_tip(&worktree.branch)? else { return Ok(()) };
+        if self.is_target(&worktree.branch) {
+            return Ok(());
+        }
         let mut holders: Vec<CommitId> = vec![worktree.base.clone()];
         holders.extend(self.target().ok().map(|t| git.branch_tip(&t)).transpose()?.flatten());
         let snapshots = git.refs_below(&format!("{}{}/", worktrees::SNAPSHOT_REFS, worktree.name))?;

@@ -236,6 +236,9 @@ impl Git {
             let [old_mode, new_mode, _, new_id, ..] = meta[..] else { continue };
             let shown = sanitize_line(path);
             if new_mode == "160000" && old_mode != "160000" {
+                if self.declared_submodules(candidate)?.contains(path) {
+                    continue;
+                }
                 faults.push(format!("`{shown}` is a nested repository, whose files would not land"));
             } else if new_mode == "120000" {
                 let target = self.call(["cat-file", "blob", new_id]).bytes()?;

@@ -12,7 +12,9 @@ mod discover;
 mod durable;
 mod list;
 mod refs;
+mod remote;
 mod status;
+mod submodules;
 mod tree;
 mod version;
 
@@ -27,6 +29,7 @@ pub use candidate::{Candidate, ConflictedFile, MergeOutcome};
 pub use discover::Repository;
 pub use list::ListedWorktree;
 pub use refs::RefUpdate;
+pub use remote::{Behind, Remote};
 pub use status::{Change, CheckoutState, WithIgnored};
 pub use tree::{BroughtAlong, INDEX_BY};
 pub use version::{GitVersion, MINIMUM_GIT};
@@ -197,6 +200,7 @@ impl Git {
             args: args.into_iter().map(Into::into).collect(),
             stdin: Vec::new(),
             env: Vec::new(),
+            timeout: GIT_TIMEOUT,
         }
     }
 
@@ -223,6 +227,7 @@ pub struct Call<'a> {
     args: Vec<OsString>,
     stdin: Vec<u8>,
     env: Vec<(OsString, OsString)>,
+    timeout: Duration,
 }
 
 impl Call<'_> {
@@ -244,6 +249,12 @@ impl Call<'_> {
         self
     }
 
+    /// Gives it less time than usual.
+    pub fn within(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
     /// Runs it and gives whatever came of it.
     ///
     /// # Errors
@@ -252,7 +263,7 @@ impl Call<'_> {
         let mut env = self.git.environment();
         env.extend(self.env);
         let cwd = self.git.work_tree.as_ref().unwrap_or(&self.git.git_dir);
-        raw(self.args, Some(cwd), env, self.stdin)
+        raw_within(self.timeout, self.args, Some(cwd), env, self.stdin)
     }
 
     /// Runs it and gives its standard output.
@@ -295,8 +306,19 @@ impl Call<'_> {
     }
 }
 
-/// Runs `git` with the settings that every call has.
+/// Runs `git` with the settings that every call has, in the time that every call has.
 fn raw(
+    args: Vec<OsString>,
+    cwd: Option<&Utf8Path>,
+    env: Vec<(OsString, OsString)>,
+    stdin: Vec<u8>,
+) -> Result<Captured, GitError> {
+    raw_within(GIT_TIMEOUT, args, cwd, env, stdin)
+}
+
+/// Runs `git` with the settings that every call has.
+fn raw_within(
+    timeout: Duration,
     args: Vec<OsString>,
     cwd: Option<&Utf8Path>,
     env: Vec<(OsString, OsString)>,
@@ -313,7 +335,7 @@ fn raw(
         ("GIT_EDITOR", "true"),
     ];
     let mut spec = Capture::new("git", all);
-    spec.timeout = GIT_TIMEOUT;
+    spec.timeout = timeout;
     spec.stdin = stdin;
     spec.cwd = cwd.map(Utf8Path::to_owned);
     spec.env.remove = supervise::env::scrubbed_git_variables(std::env::vars_os().map(|(name, _)| name));

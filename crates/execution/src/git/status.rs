@@ -11,6 +11,8 @@ pub struct Change {
     pub letters: String,
     /// The path from the checkout's top. Not made safe to show.
     pub path: String,
+    /// Whether it is a submodule's.
+    pub submodule: bool,
 }
 
 /// The state of a checkout.
@@ -122,8 +124,9 @@ fn parse(bytes: &[u8]) -> Result<CheckoutState, GitError> {
 fn change(rest: &str, fields: usize) -> Option<Change> {
     let mut parts = rest.splitn(fields, ' ');
     let letters = parts.next()?.to_owned();
-    let path = parts.nth(fields - 2)?.to_owned();
-    Some(Change { letters, path })
+    let submodule = parts.next()?.starts_with('S');
+    let path = parts.nth(fields - 3)?.to_owned();
+    Some(Change { letters, path, submodule })
 }
 
 fn unknown(field: &str) -> GitError {
@@ -151,7 +154,10 @@ mod tests {
         let state = parse(text.as_bytes()).unwrap();
         assert_eq!(state.head.as_ref().unwrap().as_str(), id);
         assert_eq!(state.branch.as_deref(), Some("wt/x"));
-        assert_eq!(state.changed[0], Change { letters: "M.".into(), path: "a b.txt".into() });
+        assert_eq!(
+            state.changed[0],
+            Change { letters: "M.".into(), path: "a b.txt".into(), submodule: false }
+        );
         assert_eq!(state.unmerged, ["c\nd"]);
         assert_eq!(state.untracked, ["new file", "sub/"]);
         assert_eq!(state.ignored, ["target/"]);

@@ -52,7 +52,11 @@ impl Git {
             return Ok(false);
         }
         let state = self.state(WithIgnored::No)?;
-        if !state.changed.is_empty() || state.head.as_ref() != Some(old) {
+        if state.head.as_ref() != Some(old) {
+            return Ok(false);
+        }
+        // What is in a submodule is its own: going to another commit touches none of it.
+        if !state.changed.iter().all(|change| change.letters == ".M" && change.submodule) {
             return Ok(false);
         }
         if self.in_the_way(old, new)? {
@@ -120,14 +124,20 @@ impl Git {
         let (_guard, copy) = self.index_copy()?;
         let git = self.with_index(&copy);
         git.unhide(&git.hidden()?)?;
-        git.call(["add", "--all", "--", "."]).bytes()?;
+        git.add_all()?;
         if !ignored.is_empty() {
             let list = ignored.join("\0");
-            git.call(["add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul"])
+            git.call(["add", "--force", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul"])
                 .stdin(list)
                 .bytes()?;
         }
         git.call(["write-tree"]).text()
+    }
+
+    /// Takes everything that lies in the checkout into the index; new files outside of a sparse checkout too. What a sparse
+    /// checkout leaves out stays in the index as it is.
+    fn add_all(&self) -> Result<(), GitError> {
+        self.call(["add", "--all", "--sparse", "--", "."]).bytes().map(|_| ())
     }
 
     /// The tree of the index, unless paths are in conflict in it.
@@ -210,7 +220,7 @@ impl Git {
     /// # Errors
     /// When git can't.
     pub fn commit_all(&self, message: &str) -> Result<Option<CommitId>, GitError> {
-        self.call(["add", "--all", "--", "."]).bytes()?;
+        self.add_all()?;
         let mut call = self.call(["commit", "--quiet", "--no-verify", "--file=-"]).stdin(message.as_bytes());
         for (name, value) in self.identity()? {
             call = call.env(name, value);

@@ -22,6 +22,7 @@ pub const KEPT_GIT_VARIABLES: &[&str] = &[
     "GIT_COMMITTER_EMAIL",
     "GIT_EDITOR",
     "GIT_PAGER",
+    "GIT_LFS_SKIP_SMUDGE",
     "GIT_TRACE*",
 ];
 

@@ -57,7 +57,11 @@ fn create(app: &App, args: WorktreeCreateArgs) -> anyhow::Result<()> {
         start: start(args.no_start),
         owner: args.owner,
     };
-    let worktree = app.service(Access::Work)?.worktree_create(&wish)?;
+    let service = app.service(Access::Work)?;
+    if args.fetch {
+        service.fetch_base(wish.base.as_deref())?;
+    }
+    let worktree = service.worktree_create(&wish)?;
     app.printer.value(&worktree, || {
         let task = worktree.task_id.as_ref().map(|id| format!(", bound to task {id}")).unwrap_or_default();
         format!(
@@ -248,7 +252,9 @@ fn removed(request: &RemoveRequest, removal: &Removal) -> String {
         text.push_str(&format!("\nits work is in {snapshot}"));
     }
     if let Some(branch) = &removal.branch_left {
-        text.push_str(&format!("\nthe branch {branch} was left: it moved, or is checked out elsewhere"));
+        text.push_str(&format!(
+            "\nthe branch {branch} was left: it moved, is checked out elsewhere, or is what work lands on"
+        ));
     }
     if request.closing == Closing::CompleteTask {
         text.push_str("\nits task is completed");
