@@ -18,7 +18,7 @@ use biplane_model::{
 
 use crate::{
     error::{Error, Result},
-    service::{Closing, RemoveRequest, Service, record},
+    service::{Closing, Happened, RemoveRequest, Service, record},
 };
 
 /// What recovery found and did, in sentences; empty when there was nothing.
@@ -319,7 +319,8 @@ impl Service {
             let in_use = open.iter().any(|s| {
                 self.scratch_path(s.id) == path && s.worker.as_ref().is_some_and(|worker| !is_dead(worker))
             });
-            let removing = name.starts_with(".removed-") && self.is_being_removed(&name)?;
+            let is_aside = name.starts_with(".removed-");
+            let removing = is_aside && (self.background() || self.is_being_removed(&name)?);
             if in_use || removing {
                 continue;
             }
@@ -327,7 +328,30 @@ impl Service {
             let result = if mode == Mode::Fix { self.drop_left(&git, &path) } else { Ok(()) };
             found.note(what, result);
         }
+        self.recover_pool(mode, found)?;
         self.recover_copies(mode, found)
+    }
+
+    /// What was half made or half taken of the pool, unless the background sees to it.
+    fn recover_pool(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
+        if self.background() {
+            if mode == Mode::Fix {
+                self.tend_later(Happened::Worktrees);
+            }
+            return Ok(());
+        }
+        for path in self.pool_scraps()? {
+            let what = format!(
+                "`.worktrees/.pool/{}` was left behind; deleted",
+                path.file_name().unwrap_or_default()
+            );
+            let result = match mode {
+                Mode::Dry => Ok(()),
+                Mode::Fix => Ok(worktrees::delete_aside(&path)?),
+            };
+            found.note(what, result);
+        }
+        Ok(())
     }
 
     /// Copies of an index whose maker is gone.
@@ -353,7 +377,7 @@ impl Service {
     }
 
     /// Whether somebody is still at work on what was put aside under this name.
-    fn is_being_removed(&self, aside: &str) -> Result<bool> {
+    pub(crate) fn is_being_removed(&self, aside: &str) -> Result<bool> {
         if let Some(rest) = aside.strip_prefix(worktrees::ASIDE_BY) {
             let pid = rest.split('-').next().and_then(|pid| pid.parse().ok());
             return Ok(pid.is_none_or(|pid| identity::of(pid).is_some()));
@@ -436,6 +460,11 @@ impl Service {
         let standing = self.standing(worktree, WithIgnored::No)?;
         Ok(!standing.state.is_clean() || standing.commits > 0)
     }
+}
+
+/// Whether no process has this number now.
+pub(crate) fn is_gone(pid: u32) -> bool {
+    identity::of(pid).is_none()
 }
 
 pub(crate) fn is_dead(process: &ProcessIdentity) -> bool {

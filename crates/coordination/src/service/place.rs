@@ -11,7 +11,7 @@ use biplane_model::{
 };
 use camino::Utf8Path;
 
-use super::Service;
+use super::{Happened, Service};
 use crate::{
     error::{Error, ErrorKind, Result},
     locks, views,
@@ -61,6 +61,7 @@ impl Service {
                     self.not_created(worktree.id, &error)?;
                     return Err(error);
                 }
+                self.tend_later(Happened::Worktrees);
                 self.worktree_view(worktree.id)
             }
             Err(error) => {
@@ -140,9 +141,9 @@ impl Service {
             ensure_dir(&self.home().worktrees_dir())?;
             worktrees::add(git, &spec)?.place
         };
-        if let Err(error) = place.git().fill() {
+        if let Err(error) = self.furnish(&place, worktree) {
             self.unmake(git, &place, worktree)?;
-            return Err(error.into());
+            return Err(error);
         }
         Ok(place)
     }

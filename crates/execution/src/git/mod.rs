@@ -11,7 +11,9 @@ mod create;
 mod discover;
 mod durable;
 mod list;
+mod manner;
 mod refs;
+mod staged;
 mod status;
 mod tree;
 mod version;
@@ -26,7 +28,9 @@ use crate::supervise::{self, Capture, Captured, SuperviseError};
 pub use candidate::{Candidate, ConflictedFile, MergeOutcome};
 pub use discover::Repository;
 pub use list::ListedWorktree;
+pub use manner::{Manner, Variable};
 pub use refs::RefUpdate;
+pub use staged::{Staged, workers};
 pub use status::{Change, CheckoutState, WithIgnored};
 pub use tree::{BroughtAlong, INDEX_BY};
 pub use version::{GitVersion, MINIMUM_GIT};
@@ -342,6 +346,7 @@ const LOOKS: &[&str] = &[
     "diff-index",
     "diff-tree",
     "for-each-ref",
+    "hash-object",
     "ls-files",
     "ls-remote",
     "ls-tree",
