@@ -336,7 +336,7 @@ impl Service {
     fn recover_pool(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
         if self.background() {
             if mode == Mode::Fix {
-                self.tend_later(Happened::Worktrees);
+                self.tend_later(Happened::Crash);
             }
             return Ok(());
         }

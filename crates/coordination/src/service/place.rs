@@ -51,7 +51,7 @@ impl Service {
         self.require_git()?;
         let git = self.home().git()?;
         let base_ref = wish.base.clone().unwrap_or_else(|| "HEAD".to_owned());
-        let base = git.commit_of(&base_ref)?;
+        let base = if base_ref == "HEAD" { git.head()? } else { git.commit_of(&base_ref)? };
         let worktree = self.intend_create(wish, &base_ref, &base)?;
         match self.make(&git, &worktree) {
             Ok(place) => {

@@ -27,6 +27,8 @@ pub(crate) enum Happened {
     Worktrees,
     /// The target may have moved.
     Target,
+    /// A process has left something.
+    Crash,
 }
 
 impl Service {
@@ -45,13 +47,12 @@ impl Service {
             match self.pool()?.take(&taking) {
                 Ok(taken) => {
                     self.explain(|| {
+                        let took = format!("took spare {} (at {})", taken.number, taken.from.short());
+                        if taken.from == worktree.base {
+                            return took;
+                        }
                         let brought = place.git().files_between(taken.from.as_str(), worktree.base.as_str());
-                        let files = brought.map_or("some files".to_owned(), files);
-                        format!(
-                            "took spare {} (at {}), brought {files} along",
-                            taken.number,
-                            taken.from.short()
-                        )
+                        format!("{took}, brought {} along", brought.map_or("some files".to_owned(), files))
                     });
                     return Ok(());
                 }
@@ -120,7 +121,10 @@ impl Service {
             let tip = self.target().and_then(|target| Ok(self.home().git()?.branch_tip(&target)?));
             tip.is_ok_and(|tip| spares.iter().any(|spare| Some(&spare.card.commit) != tip.as_ref()))
         };
+        let lacks = lacks && happened != Happened::Crash;
+        let has_scraps = || self.pool_scraps().is_ok_and(|scraps| !scraps.is_empty());
         lacks
+            || has_scraps()
             || spares.len() > size
             || spares.iter().any(|spare| !spare.card.is_of_this_boot())
             || !self.asides().is_empty()
@@ -159,7 +163,7 @@ impl Service {
                 // What it was to be for is there, or taken back.
                 Scrap::Taken(id) => match id {
                     Some(id) => self.look(|view| {
-                        let worktree = view.worktree(biplane_model::WorktreeId(id))?;
+                        let worktree = view.worktree(id)?;
                         Ok(worktree.is_none_or(|w| w.status != WorktreeStatus::Creating))
                     })?,
                     None => false,

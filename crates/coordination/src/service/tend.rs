@@ -111,7 +111,10 @@ impl Service {
         {
             let keep = &self.settings().worktrees.pool.keep;
             let (commit, manner, bytes) = (&wanted.tip, &wanted.manner, wanted.bytes);
-            wanted.pool.recycle(aside, &Recycling { commit, manner, keep, bytes, most })?;
+            let made = wanted.pool.recycle(aside, &Recycling { commit, manner, keep, bytes, most })?;
+            if let Some(Err(why)) = made {
+                self.explain(|| format!("`{}` was deleted: {why}", aside.file_name().unwrap_or_default()));
+            }
             return Ok(());
         }
         Ok(worktrees::delete_aside(aside)?)

@@ -12,6 +12,7 @@ mod discover;
 mod durable;
 mod list;
 mod manner;
+mod quick;
 mod refs;
 mod staged;
 mod status;

@@ -18,7 +18,7 @@ mod take;
 use std::{os::unix::fs::MetadataExt, time::SystemTime};
 
 use biplane_failpoint as failpoint;
-use biplane_model::CommitId;
+use biplane_model::{CommitId, WorktreeId};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -80,7 +80,7 @@ pub enum Scrap {
     /// A process with this number makes something of it.
     Making(Option<u32>),
     /// It was taken for the worktree with this number.
-    Taken(Option<u64>),
+    Taken(Option<WorktreeId>),
     /// A spare that says nothing of itself any more.
     Damaged,
 }

@@ -141,9 +141,9 @@ fn throw_unignored(git: &Git, tree: &Utf8Path, trash: &Utf8Path, swept: &Swept) 
     if swept.kept.is_empty() {
         return Ok(0);
     }
-    let list = swept.kept.join(&0);
-    let output = git.call(["check-ignore", "-z", "--stdin"]).stdin(list).output()?;
-    let ignored: Vec<&[u8]> = output.stdout.split(|b| *b == 0).collect();
+    let listed =
+        git.call(["ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"]).bytes()?;
+    let ignored: Vec<&[u8]> = listed.split(|b| *b == 0).filter_map(|path| path.strip_suffix(b"/")).collect();
     let mut bytes = 0_u64;
     for (number, path) in swept.kept.iter().enumerate() {
         if ignored.contains(&path.as_slice()) {
