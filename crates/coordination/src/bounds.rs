@@ -86,5 +86,11 @@ pub const SNAPSHOT_COUNT: usize = 50;
 pub const POOL_SIZE: usize = 2;
 /// The most spare worktrees.
 pub const MOST_SPARES: usize = 64;
+/// How long the background tends a home at a time.
+pub const TEND_FOR: Duration = Duration::from_secs(600);
+/// How often it looks whether there is something new to do.
+pub const TEND_ROUNDS: u32 = 100;
+/// After what time spares are tried again where none could be made.
+pub const POOL_RETRY: Duration = Duration::from_secs(600);
 /// The most bytes that spare and recycled worktrees may take unless told otherwise.
 pub const DISK_BYTES: u64 = 20 << 30;

@@ -28,7 +28,7 @@ pub use biplane_control::{
 };
 pub use biplane_execution::{
     git::CheckoutState,
-    supervise::{Echo, How, Input, RunObserver, StopFlag, StopReason, Tick},
+    supervise::{Echo, How, Input, RunObserver, StopFlag, StopReason, Tick, allow_background},
 };
 pub use error::{Error, ErrorKind, Result};
 pub use home::{Home, Surroundings};

@@ -20,6 +20,9 @@ pub(crate) struct Cli {
     /// Act as if started in this directory.
     #[arg(short = 'C', value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
     pub(crate) directory: Option<Utf8PathBuf>,
+    /// Say how things are done.
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -57,6 +60,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         dir: Utf8PathBuf,
     },
+    /// Look after spare worktrees and what removals have left; started by other commands, in the background.
+    #[command(hide = true)]
+    Tend,
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

@@ -28,7 +28,8 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return exit::usage(&error),
     };
     let printer = Arc::new(Printer::new(cli.json));
-    let app = App { printer: Arc::clone(&printer), directory: cli.directory };
+    let app = App { printer: Arc::clone(&printer), directory: cli.directory, verbose: cli.verbose };
+    surroundings::allow_background();
     match commands::run(&app, cli.command) {
         Ok(code) => code,
         Err(error) => exit::failure(&printer, &error),
@@ -39,12 +40,13 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub(crate) struct App {
     printer: Arc<Printer>,
     directory: Option<camino::Utf8PathBuf>,
+    verbose: bool,
 }
 
 impl App {
     /// The service on the home one stands in.
     fn service(&self, access: Access) -> anyhow::Result<Service> {
-        Ok(Service::open(self.outside()?, access)?)
+        Ok(Service::open(self.outside()?, access)?.verbose(self.verbose))
     }
 
     /// What a service needs from outside.

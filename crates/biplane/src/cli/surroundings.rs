@@ -28,6 +28,15 @@ pub(super) fn read(directory: Option<&Utf8Path>) -> anyhow::Result<Surroundings>
     Ok(Surroundings { cwd, env })
 }
 
+/// Lets the program be started once more, in the background.
+pub(super) fn allow_background() {
+    // Without it everything is done before a command ends.
+    if let Some(program) = std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok())
+    {
+        biplane_coordination::allow_background(program);
+    }
+}
+
 /// The clock's time.
 pub(super) fn now() -> Timestamp {
     let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros());

@@ -68,6 +68,17 @@ impl Lab {
         self.repo.commit("settings");
     }
 
+    /// Writes `biplane.toml`, which a test has git ignore.
+    pub(crate) fn settings_file(&self, text: &str) {
+        self.repo.write("biplane.toml", text);
+    }
+
+    /// Has the ledger note that a worktree is gone, whose directory and entry somebody has taken away.
+    #[track_caller]
+    pub(crate) fn forget(&self, name: &str) {
+        self.ok(&["wt", "remove", name, "--force"]);
+    }
+
     /// A worktree's checkout.
     pub(crate) fn worktree(&self, name: &str) -> Repo {
         self.repo.at(format!(".worktrees/{name}"))

@@ -19,6 +19,7 @@ mod merge;
 mod merge_checkouts;
 mod merge_gate;
 mod places;
+mod pool;
 mod remove;
 mod remove_hostile;
 mod repositories;

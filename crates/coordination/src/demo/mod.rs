@@ -107,6 +107,8 @@ impl Sample {
         let mut surroundings = outside.surroundings;
         surroundings.cwd = self.repository.root.clone();
         surroundings.env.retain(|name, _| !name.starts_with(OWN_VARIABLES));
+        // Nothing is to be at work in the sample when it is deleted.
+        surroundings.env.insert(crate::variables::BACKGROUND.to_owned(), "0".to_owned());
         let service = Service::open(Outside { surroundings, ..outside }, Access::Write)?;
         for task in story::tasks() {
             service.task_create(&task)?;

@@ -98,6 +98,11 @@ impl Service {
     }
 }
 
+/// Whether no process has this number now.
+pub(crate) fn is_gone(pid: u32) -> bool {
+    identity::of(pid).is_none()
+}
+
 pub(crate) fn is_dead(process: &ProcessIdentity) -> bool {
     identity::liveness(process) == identity::Liveness::Dead
 }

@@ -15,7 +15,7 @@ use crate::{
     doctor::PROBES_BY,
     error::{Error, Result},
     files::NEW_BY,
-    service::Service,
+    service::{Happened, Service},
 };
 
 /// What the names begin with that processes give to what they make for themselves; their number follows.
@@ -80,7 +80,8 @@ impl Service {
                 self.scratch_path(s.id).file_name() == Some(name)
                     && s.worker.as_ref().is_some_and(|worker| !is_dead(worker))
             });
-            let removing = name.starts_with(".removed-") && self.is_being_removed(name)?;
+            let is_aside = name.starts_with(".removed-");
+            let removing = is_aside && (self.background() || self.is_being_removed(name)?);
             if in_use || removing {
                 continue;
             }
@@ -89,7 +90,30 @@ impl Service {
             let result = if mode == Mode::Fix { self.drop_left(&git, &path) } else { Ok(()) };
             found.note(what, result);
         }
+        self.recover_pool(mode, found)?;
         self.recover_copies(mode, found)
+    }
+
+    /// What was half made or half taken of the pool, unless the background sees to it.
+    fn recover_pool(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
+        if self.background() {
+            if mode == Mode::Fix {
+                self.tend_later(Happened::Crash);
+            }
+            return Ok(());
+        }
+        for path in self.pool_scraps()? {
+            let what = format!(
+                "`.worktrees/.pool/{}` was left behind; deleted",
+                path.file_name().unwrap_or_default()
+            );
+            let result = match mode {
+                Mode::Dry => Ok(()),
+                Mode::Fix => Ok(worktrees::delete_aside(&path)?),
+            };
+            found.note(what, result);
+        }
+        Ok(())
     }
 
     /// Where scratch worktrees and what is put aside may lie: where worktrees are made now, and where live ones are that
@@ -146,7 +170,7 @@ impl Service {
     }
 
     /// Whether somebody is still at work on what was put aside under this name.
-    fn is_being_removed(&self, aside: &str) -> Result<bool> {
+    pub(crate) fn is_being_removed(&self, aside: &str) -> Result<bool> {
         if let Some(rest) = aside.strip_prefix(worktrees::ASIDE_BY) {
             let pid = rest.split('-').next().and_then(|pid| pid.parse().ok());
             return Ok(pid.is_none_or(|pid| identity::of(pid).is_some()));

@@ -19,7 +19,7 @@ use biplane_model::{
 use camino::Utf8PathBuf;
 
 use super::{
-    Service,
+    Happened, Service,
     place::record,
     run::Job,
     submit::{guard_of, submission},
@@ -103,7 +103,10 @@ impl Service {
                 return self.landing(id, None, Vec::new(), Vec::new());
             };
             match self.try_land(&current, &mut gate, observer) {
-                Ok(Some((checkouts, unblocked))) => return self.landing(id, gate, checkouts, unblocked),
+                Ok(Some((checkouts, unblocked))) => {
+                    self.tend_later(Happened::Target);
+                    return self.landing(id, gate, checkouts, unblocked);
+                }
                 Ok(None) => {
                     self.say(format!("`{}` moved meanwhile; {id} is made and tested anew", current.target));
                 }

@@ -7,10 +7,12 @@ mod init;
 mod land;
 mod log;
 mod place;
+mod pool;
 mod remove;
 mod run;
 mod submit;
 mod tail;
+mod tend;
 mod worktree;
 
 use std::{sync::Arc, thread::JoinHandle};
@@ -33,6 +35,7 @@ pub use worktree::{Diff, WorktreeStatusReport};
 
 pub(crate) use {
     place::record,
+    pool::Happened,
     run::{Job, marker},
     submit::{PINS, pin_name, refuse_other_branch},
 };
@@ -71,6 +74,8 @@ pub struct Service {
     actor: Actor,
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     narrate: Narrator,
+    /// Whether to say how things are done.
+    verbose: bool,
     /// The check of the views, while it may be under way; the service ends when it has.
     check: Option<ViewsCheck>,
 }
@@ -168,6 +173,7 @@ impl Service {
             actor,
             now: outside.now,
             narrate: outside.narrate,
+            verbose: false,
             check: None,
         };
         if is_blank && may_begin {
@@ -190,6 +196,12 @@ impl Service {
             service.recover_first()?;
         }
         Ok(service)
+    }
+
+    /// The same, saying how things are done.
+    #[must_use]
+    pub fn verbose(self, verbose: bool) -> Self {
+        Self { verbose, ..self }
     }
 
     /// The home.

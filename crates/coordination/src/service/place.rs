@@ -1,6 +1,6 @@
 //! Creating worktrees: intent, effect, result.
 
-use super::Service;
+use super::{Happened, Service};
 use crate::{
     error::{Error, ErrorKind, Result},
     locks, views,
@@ -49,7 +49,7 @@ impl Service {
         self.require_git()?;
         let git = self.home().git()?;
         let base_ref = wish.base.clone().unwrap_or_else(|| "HEAD".to_owned());
-        let base = git.commit_of(&base_ref)?;
+        let base = if base_ref == "HEAD" { git.head()? } else { git.commit_of(&base_ref)? };
         self.ready_worktrees_dir()?;
         let worktree = self.intend_create(wish, &base_ref, &base)?;
         match self.make(&git, &worktree) {
@@ -62,6 +62,7 @@ impl Service {
                 }
                 self.say_behind(&git, &base_ref);
                 self.say_submodules(&wish.name, &place.path);
+                self.tend_later(Happened::Worktrees);
                 self.worktree_view(worktree.id)
             }
             Err(error) => {
@@ -138,9 +139,9 @@ impl Service {
             worktrees::check_branch(git, &worktree.branch)?.map_err(branch_taken)?;
             worktrees::add(git, &spec)?.place
         };
-        if let Err(error) = place.git().fill() {
+        if let Err(error) = self.furnish(&place, worktree) {
             self.unmake(git, &place, worktree)?;
-            return Err(super::base::unfilled(error));
+            return Err(error);
         }
         Ok(place)
     }

@@ -86,7 +86,7 @@ impl Service {
         match self.remove_proved(request, &worktree, &place) {
             Ok((snapshot, branch_left, aside)) => {
                 let unblocked = self.removed(request, worktree.id, snapshot.as_ref())?;
-                worktrees::delete_aside(&aside)?;
+                self.clear_away(&aside)?;
                 self.unpin_over(worktree.id)?;
                 let snapshot = snapshot.map(|s| s.name);
                 let worktree = self.worktree_view(worktree.id)?;
@@ -323,7 +323,7 @@ impl Service {
             dry_run: false,
         };
         self.removed(&request, worktree.id, None)?;
-        Ok(worktrees::delete_aside(&self.aside(worktree))?)
+        self.clear_away(&self.aside(worktree))
     }
 
     /// Where a worktree that is being removed is put aside: beside it, and so on the same file system. No worktree's name

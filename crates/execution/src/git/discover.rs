@@ -23,7 +23,10 @@ impl Repository {
     /// # Errors
     /// [`GitError::NoRepository`], or when git can't be asked.
     pub fn discover(place: &Utf8Path) -> Result<Self, GitError> {
-        let common_dir = rev_parse(place, "--git-common-dir")?;
+        let common_dir = match super::quick::common_dir(place) {
+            Some(dir) => dir,
+            None => rev_parse(place, "--git-common-dir")?,
+        };
         let beside = common_dir.file_name() == Some(".git");
         if beside {
             let root = common_dir.parent().unwrap_or(&common_dir).to_owned();

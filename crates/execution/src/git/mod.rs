@@ -11,8 +11,11 @@ mod create;
 mod discover;
 mod durable;
 mod list;
+mod manner;
+mod quick;
 mod refs;
 mod remote;
+mod staged;
 mod status;
 mod submodules;
 mod tree;
@@ -28,8 +31,10 @@ use crate::supervise::{self, Capture, Captured, SuperviseError};
 pub use candidate::{Candidate, ConflictedFile, MergeOutcome};
 pub use discover::Repository;
 pub use list::ListedWorktree;
+pub use manner::{Manner, Variable};
 pub use refs::RefUpdate;
 pub use remote::{Behind, Remote};
+pub use staged::{Staged, workers};
 pub use status::{Change, CheckoutState, WithIgnored};
 pub use tree::{BroughtAlong, INDEX_BY};
 pub use version::{GitVersion, MINIMUM_GIT};
@@ -364,6 +369,7 @@ const LOOKS: &[&str] = &[
     "diff-index",
     "diff-tree",
     "for-each-ref",
+    "hash-object",
     "ls-files",
     "ls-remote",
     "ls-tree",

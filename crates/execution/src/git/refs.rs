@@ -45,6 +45,30 @@ impl Git {
         }
     }
 
+    /// The commit that the head is at. Read from git's files in the plain case.
+    ///
+    /// # Errors
+    /// As [`Git::commit_of`].
+    pub fn head(&self) -> Result<CommitId, GitError> {
+        self.head_in_files().map_or_else(|| self.commit_of("HEAD"), Ok)
+    }
+
+    /// The names of the branches in the directory `dir`, and of a branch of that very name. Read from git's files in the
+    /// plain case.
+    ///
+    /// # Errors
+    /// When git can't be asked.
+    pub fn branches_in(&self, dir: &str) -> Result<Vec<String>, GitError> {
+        if let Some(names) = self.branches_in_files(dir) {
+            return Ok(names);
+        }
+        let refs = self.refs_below(&format!("refs/heads/{dir}"))?;
+        Ok(refs
+            .into_iter()
+            .map(|(full, _)| full.strip_prefix("refs/heads/").unwrap_or(&full).to_owned())
+            .collect())
+    }
+
     /// The commit that `name` stands for, if it stands for one.
     ///
     /// # Errors

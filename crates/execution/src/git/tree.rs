@@ -38,7 +38,7 @@ impl Git {
     /// # Errors
     /// When git can't.
     pub fn fill(&self) -> Result<(), GitError> {
-        self.call(["reset", "--hard", "--quiet", "--no-recurse-submodules"]).bytes()?;
+        self.call(["reset", "--hard", "--quiet", "--no-recurse-submodules"]).parallel().bytes()?;
         Ok(())
     }
 

@@ -71,14 +71,15 @@ pub enum BranchFault {
 /// # Errors
 /// When git can't be asked; the inner result says what stands in the way.
 pub fn check_branch(git: &Git, name: &str) -> Result<Result<(), BranchFault>, GitError> {
-    let prefix =
-        name.split_once('/').map_or("refs/heads/".to_owned(), |(dir, _)| format!("refs/heads/{dir}"));
-    for (full, at) in git.refs_below(&prefix)? {
-        let other = full.strip_prefix("refs/heads/").unwrap_or(&full).to_owned();
+    // The branches of biplane's own have a directory.
+    let dir = name.split_once('/').map_or(name, |(dir, _)| dir);
+    for other in git.branches_in(dir)? {
         if name.strip_prefix(&other).is_some_and(|rest| rest.starts_with('/')) {
             return Ok(Err(BranchFault::InTheWay { branch: name.to_owned(), other }));
         }
         if other == name {
+            // What is gone by now is not in the way.
+            let Some(at) = git.branch_tip(&other)? else { continue };
             return Ok(Err(BranchFault::Exists { branch: other, at }));
         }
         if other.eq_ignore_ascii_case(name) {

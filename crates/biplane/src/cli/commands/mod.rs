@@ -28,6 +28,7 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(args) => setup::import(app, &args),
         Command::Demo(args) => demo::run(app, &args),
         Command::Reference { dir } => reference::write(app, &dir),
+        Command::Tend => setup::tend(app),
         Command::Completions { shell } => setup::completions(app, shell),
     }
 }

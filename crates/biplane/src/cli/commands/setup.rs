@@ -1,4 +1,4 @@
-//! `biplane init`, `doctor`, `import`, `completions`.
+//! `biplane init`, `doctor`, `import`, `completions`, `tend`.
 
 use std::process::ExitCode;
 
@@ -15,6 +15,12 @@ use crate::cli::{
     args::{Cli, DoctorArgs, ImportArgs},
     exit, words,
 };
+
+/// What other commands start in the background.
+pub(super) fn tend(app: &App) -> anyhow::Result<ExitCode> {
+    app.service(Access::Read)?.tend()?;
+    Ok(ExitCode::SUCCESS)
+}
 
 pub(super) fn init(app: &App) -> anyhow::Result<ExitCode> {
     let report = app.service(Access::Write)?.init()?;

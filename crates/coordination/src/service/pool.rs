@@ -1,0 +1,213 @@
+//! How a new worktree gets its files, and what is left for the background.
+
+use std::fs::{File, OpenOptions, TryLockError};
+
+use biplane_execution::{
+    supervise,
+    worktrees::{
+        self, Place,
+        pool::{Pool, Scrap, Taking},
+    },
+};
+use biplane_model::{Worktree, WorktreeStatus};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::Service;
+use crate::{
+    bounds,
+    error::{Error, Result},
+    recovery::is_gone,
+    variables,
+};
+
+/// What has happened that may give the background something to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Happened {
+    /// A worktree was made or removed.
+    Worktrees,
+    /// The target may have moved.
+    Target,
+    /// A process has left something.
+    Crash,
+}
+
+impl Service {
+    /// The spare worktrees.
+    pub(crate) fn pool(&self) -> Result<Pool> {
+        Ok(Pool::beside(&self.home().worktrees_dir(), &self.home().repository()?.common_dir))
+    }
+
+    /// Fills a worktree that git has just added: from a spare when there is one, else by git. Either way it is the same.
+    pub(crate) fn furnish(&self, place: &Place, worktree: &Worktree) -> Result<()> {
+        if self.settings().worktrees.pool.size == 0 {
+            self.explain(|| "no spares are kept: `pool.size` is 0".to_owned());
+        } else {
+            let variable = |name: &str| self.variable(name).map(str::to_owned);
+            let taking = Taking { id: worktree.id, place, base: &worktree.base, variable: &variable };
+            match self.pool()?.take(&taking) {
+                Ok(taken) => {
+                    self.explain(|| {
+                        let took = format!("took spare {} (at {})", taken.number, taken.from.short());
+                        if taken.from == worktree.base {
+                            return took;
+                        }
+                        let brought = place.git().files_between(taken.from.as_str(), worktree.base.as_str());
+                        format!("{took}, brought {} along", brought.map_or("some files".to_owned(), files))
+                    });
+                    return Ok(());
+                }
+                Err(why) => self.explain(|| match self.without() {
+                    Some(reason) => format!("{why} ({reason})"),
+                    None => why.to_string(),
+                }),
+            }
+        }
+        place.git().fill().map_err(super::base::unfilled)?;
+        self.explain(|| {
+            let count = place.git().staged().map_or("the files".to_owned(), |staged| files(staged.len()));
+            let workers = biplane_execution::git::workers();
+            format!("checked out {count} with {workers} {}", if workers == 1 { "worker" } else { "workers" })
+        });
+        Ok(())
+    }
+
+    /// Whether things may be left to a process in the background. Not from within a run: what that starts ends with it.
+    pub(crate) fn background(&self) -> bool {
+        let is_off = self.variable(variables::BACKGROUND) == Some("0");
+        let is_in_run = self.variable(variables::RUN_MARK).is_some();
+        !is_off && !is_in_run && supervise::background_program().is_some()
+    }
+
+    /// Deletes what was put aside: later where there is a background, else now.
+    pub(crate) fn clear_away(&self, aside: &Utf8Path) -> Result<()> {
+        if self.background() {
+            self.tend_later(Happened::Worktrees);
+            return Ok(());
+        }
+        Ok(worktrees::delete_aside(aside)?)
+    }
+
+    /// Has the background look after spares and leftovers, when there is something to do and nobody does it.
+    pub(crate) fn tend_later(&self, happened: Happened) {
+        if !self.background() || !self.has_to_tend(happened) || matches!(self.tend_lock(), Ok(None) | Err(_))
+        {
+            return;
+        }
+        let own = self
+            .surroundings
+            .env
+            .keys()
+            .filter(|name| name.starts_with("BIPLANE_") && name.as_str() != variables::BACKGROUND);
+        let env = supervise::EnvChanges {
+            remove: own
+                .map(Into::into)
+                .chain(supervise::env::scrubbed_git_variables(self.surroundings.env.keys()))
+                .collect(),
+            set: Vec::new(),
+        };
+        let args = ["-C", self.home().root.as_str(), "tend"].map(Into::into);
+        // The next command tries again.
+        let _ = supervise::detach(&args, &env);
+    }
+
+    fn has_to_tend(&self, happened: Happened) -> bool {
+        if self.home().repository.is_none() {
+            return false;
+        }
+        let Ok(pool) = self.pool() else { return false };
+        let (spares, size) = (pool.spares(), self.settings().worktrees.pool.size);
+        let lacks = spares.len() < size && self.without().is_none();
+        let stale = || {
+            let tip = self.target().and_then(|target| Ok(self.home().git()?.branch_tip(&target)?));
+            tip.is_ok_and(|tip| spares.iter().any(|spare| Some(&spare.card.commit) != tip.as_ref()))
+        };
+        let lacks = lacks && happened != Happened::Crash;
+        let has_scraps = || self.pool_scraps().is_ok_and(|scraps| !scraps.is_empty());
+        lacks
+            || has_scraps()
+            || spares.len() > size
+            || spares.iter().any(|spare| !spare.card.is_of_this_boot())
+            || !self.asides().is_empty()
+            || (happened == Happened::Target && stale())
+    }
+
+    /// The lock of the one process that tends; `None` when another one holds it. Nobody ever waits for it.
+    pub(super) fn tend_lock(&self) -> Result<Option<File>> {
+        let path = self.home().state_dir().join("tend.lock");
+        let io = |e| Error::io("opened", &path, e);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(io(e)),
+        }
+    }
+
+    /// What finished removals, and processes that are gone, have put aside.
+    pub(crate) fn asides(&self) -> Vec<Utf8PathBuf> {
+        let dir = self.home().worktrees_dir();
+        let entries = dir.read_dir_utf8().into_iter().flatten().flatten();
+        let aside = entries.filter(|entry| entry.file_name().starts_with(".removed-"));
+        aside
+            .filter(|entry| self.is_being_removed(entry.file_name()).is_ok_and(|being| !being))
+            .map(|entry| entry.path().to_owned())
+            .collect()
+    }
+
+    /// What lies in the pool that nobody makes or takes any more.
+    pub(crate) fn pool_scraps(&self) -> Result<Vec<Utf8PathBuf>> {
+        let mut left = Vec::new();
+        for (path, scrap) in self.pool()?.scraps() {
+            let is_left = match scrap {
+                Scrap::Making(pid) => pid.is_some_and(is_gone),
+                // What it was to be for is there, or taken back.
+                Scrap::Taken(id) => match id {
+                    Some(id) => self.look(|view| {
+                        let worktree = view.worktree(id)?;
+                        Ok(worktree.is_none_or(|w| w.status != WorktreeStatus::Creating))
+                    })?,
+                    None => false,
+                },
+                Scrap::Damaged => true,
+            };
+            if is_left {
+                left.push(path);
+            }
+        }
+        Ok(left)
+    }
+
+    /// Why the background made no spare when it last tried, unless that is long ago.
+    fn without(&self) -> Option<String> {
+        let path = self.without_path()?;
+        let meta = path.as_std_path().symlink_metadata().ok().filter(|m| m.is_file() && m.len() < 4096)?;
+        let age = meta.modified().ok()?.elapsed().unwrap_or_default();
+        let text = (age < bounds::POOL_RETRY).then(|| std::fs::read_to_string(&path).ok()).flatten()?;
+        Some(biplane_model::clip(&biplane_model::sanitize_line(text.trim()), 200))
+    }
+
+    /// Notes why there is no spare; nothing when there can be.
+    pub(super) fn note_without(&self, why: Option<&str>) {
+        let Some(path) = self.without_path() else { return };
+        let _ = match why {
+            // Only a note: who does not find it tries again.
+            Some(why) => std::fs::write(&path, why),
+            None => std::fs::remove_file(&path),
+        };
+    }
+
+    fn without_path(&self) -> Option<Utf8PathBuf> {
+        Some(self.home().state_dir().join("pool-without"))
+    }
+
+    /// Says how something was done, to who wants to know.
+    pub(crate) fn explain(&self, text: impl FnOnce() -> String) {
+        if self.verbose {
+            self.say(text());
+        }
+    }
+}
+
+fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}

@@ -1,0 +1,162 @@
+//! What is done in the background: what removals have left, and spare worktrees.
+//!
+//! **Contract.** One process at a time tends a home, under a lock that is only ever tried. It holds no other lock while it
+//! works, begins nothing that a kill could leave half done under a name that counts, and ends by itself.
+
+use std::time::Instant;
+
+use biplane_execution::{
+    git::{Git, Manner},
+    supervise,
+    worktrees::{
+        self,
+        pool::{Pool, Recycling},
+    },
+};
+use biplane_model::CommitId;
+
+use super::Service;
+use crate::{
+    bounds,
+    error::{Error, Result},
+};
+
+/// What spares are to be like.
+struct Wanted<'a> {
+    pool: &'a Pool,
+    tip: CommitId,
+    manner: Manner,
+    /// What a spare takes, in bytes.
+    bytes: u64,
+}
+
+impl Service {
+    /// Looks after what was put aside and after the spares, until nothing is left to do or it has taken long enough.
+    ///
+    /// # Errors
+    /// When git, the ledger or the system refuses. Nothing is lost by it; the next one goes on.
+    pub fn tend(&self) -> Result<()> {
+        supervise::be_quiet();
+        let until = Instant::now() + bounds::TEND_FOR;
+        for _ in 0..bounds::TEND_ROUNDS {
+            // Who holds it looks once more after it has let go.
+            let Some(lock) = self.tend_lock()? else { return Ok(()) };
+            let done = self.tend_once(until)?;
+            drop(lock);
+            if !done || Instant::now() > until {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what there is to do; whether there was anything.
+    fn tend_once(&self, until: Instant) -> Result<bool> {
+        if self.home().repository.is_none() || self.look(|view| Ok(view.counter("worktree")?))? == 0 {
+            return Ok(false);
+        }
+        let (pool, git) = (self.pool()?, self.home().git()?);
+        let mut done = false;
+        for scrap in self.pool_scraps()? {
+            worktrees::delete_aside(&scrap)?;
+            done = true;
+        }
+        let wanted = self.wanted(&pool, &git)?;
+        for aside in self.asides() {
+            self.reuse_or_delete(&aside, wanted.as_ref())?;
+            done = true;
+            if Instant::now() > until {
+                return Ok(done);
+            }
+        }
+        let mut size = self.settings().worktrees.pool.size;
+        if wanted.is_none() {
+            size = size.min(pool.spares().len());
+        }
+        for spare in pool.spares().into_iter().skip(size) {
+            pool.discard(spare.number)?;
+            done = true;
+        }
+        let Some(wanted) = wanted else { return Ok(done) };
+        while Instant::now() < until && self.improve(&wanted, size)? {
+            done = true;
+        }
+        Ok(done)
+    }
+
+    /// What spares are to be like; nothing when there are to be none.
+    fn wanted<'a>(&self, pool: &'a Pool, git: &Git) -> Result<Option<Wanted<'a>>> {
+        if self.settings().worktrees.pool.size == 0 {
+            return Ok(None);
+        }
+        let Ok(target) = self.target() else { return Ok(None) };
+        let Some(tip) = git.branch_tip(&target)? else { return Ok(None) };
+        let variable = |name: &str| self.variable(name).map(str::to_owned);
+        let manner = git.manner(&variable)?;
+        if let Some(why) = &manner.unfit {
+            self.note_without(Some(why));
+            for spare in pool.spares() {
+                pool.discard(spare.number)?;
+            }
+            return Ok(None);
+        }
+        let bytes = git.bytes_of(tip.as_str())?;
+        Ok(Some(Wanted { pool, tip, manner, bytes }))
+    }
+
+    fn reuse_or_delete(&self, aside: &camino::Utf8Path, wanted: Option<&Wanted<'_>>) -> Result<()> {
+        if let Some(wanted) = wanted
+            && wanted.pool.spares().len() < self.settings().worktrees.pool.size
+            && let Some(most) = self.room(wanted)?.filter(|most| *most >= wanted.bytes)
+        {
+            let keep = &self.settings().worktrees.pool.keep;
+            let (commit, manner, bytes) = (&wanted.tip, &wanted.manner, wanted.bytes);
+            let made = wanted.pool.recycle(aside, &Recycling { commit, manner, keep, bytes, most })?;
+            if let Some(Err(why)) = made {
+                self.explain(|| format!("`{}` was deleted: {why}", aside.file_name().unwrap_or_default()));
+            }
+            return Ok(());
+        }
+        Ok(worktrees::delete_aside(aside)?)
+    }
+
+    /// Does one thing to the spares; whether there was one.
+    fn improve(&self, wanted: &Wanted<'_>, size: usize) -> Result<bool> {
+        let spares = wanted.pool.spares();
+        let is_like = |card: &worktrees::pool::Card| card.is_of_this_boot() && card.is_in(&wanted.manner);
+        if let Some(unlike) = spares.iter().find(|spare| !is_like(&spare.card)) {
+            wanted.pool.discard(unlike.number)?;
+            return Ok(true);
+        }
+        let made = if let Some(stale) = spares.iter().find(|spare| spare.card.commit != wanted.tip) {
+            let bytes = stale.card.bytes.max(wanted.bytes);
+            wanted.pool.bring_along(stale, &wanted.tip, &wanted.manner, bytes)?
+        } else if spares.len() < size {
+            match self.room(wanted)? {
+                Some(most) if most >= wanted.bytes => {
+                    wanted.pool.make(&wanted.tip, &wanted.manner, wanted.bytes)?
+                }
+                _ => Err("the disk has no room for one, or `limits.disk` is reached".to_owned()),
+            }
+        } else {
+            return Ok(false);
+        };
+        self.note_without(made.as_ref().err().map(String::as_str));
+        // Another target meanwhile is seen in the next round.
+        Ok(made.is_ok())
+    }
+
+    /// How many bytes one more spare may take; none when the disk is too full for any.
+    fn room(&self, wanted: &Wanted<'_>) -> Result<Option<u64>> {
+        let dir = self.home().worktrees_dir();
+        let found =
+            rustix::fs::statvfs(dir.as_std_path()).map_err(|e| Error::io("looked at", &dir, e.into()))?;
+        let free = found.f_bavail.saturating_mul(found.f_frsize);
+        let left = free.saturating_sub(wanted.bytes);
+        if left < bounds::LITTLE_SPACE.max(wanted.bytes) {
+            return Ok(None);
+        }
+        let used: u64 = wanted.pool.spares().iter().map(|spare| spare.card.bytes).sum();
+        Ok(Some(self.settings().worktrees.disk_bytes.saturating_sub(used)))
+    }
+}

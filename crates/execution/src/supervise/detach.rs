@@ -1,0 +1,75 @@
+//! Processes that outlive the command that starts them: this very program, at work in the background.
+//!
+//! **Contract.** What is started here has a session of its own, no terminal, no open pipe of ours, and the lowest
+//! priority. It belongs to no run: it is only started outside of one, carries no run's mark, and stands in `/`. It is
+//! bounded by itself; nobody waits for it.
+
+use std::{
+    ffi::OsString,
+    process::{Child, Command, Stdio},
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Capture, EnvChanges, SuperviseError, capture, capture::HELPER};
+
+/// The program that is started in the background.
+static PROGRAM: OnceLock<Utf8PathBuf> = OnceLock::new();
+/// Those that were started and may have ended: a process of ours that runs for long collects them.
+static STARTED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+
+/// Lets this program be started in the background, from the file `program`. Without it nothing is: a test that calls
+/// the libraries is not the program.
+pub fn allow_background(program: Utf8PathBuf) {
+    let _ = PROGRAM.set(program);
+}
+
+/// The program that may be started in the background.
+pub fn background_program() -> Option<&'static Utf8Path> {
+    PROGRAM.get().map(Utf8PathBuf::as_path)
+}
+
+/// Starts the program with `args` in the background and returns at once. Nothing when it may not be.
+///
+/// # Errors
+/// When it can't be started.
+#[expect(clippy::disallowed_methods, reason = "this module starts processes")]
+pub fn detach(args: &[OsString], env: &EnvChanges) -> Result<(), SuperviseError> {
+    let Some(program) = background_program() else { return Ok(()) };
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Not to be taken for an orphan of a run.
+        .env(HELPER, "background");
+    for name in &env.remove {
+        command.env_remove(name);
+    }
+    command.envs(env.set.iter().map(|(name, value)| (name, value)));
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    started.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    let child = command
+        .spawn()
+        .map_err(|source| SuperviseError::Spawn { program: program.as_str().to_owned(), source })?;
+    started.push(child);
+    Ok(())
+}
+
+/// Makes this process a quiet one: a session of its own, so that no `^C` and no closed terminal reaches it, and the lowest
+/// priority for processor and disk, where the system has it.
+pub fn be_quiet() {
+    // Refused to who leads a group, such as a command that was typed: it stays where it is.
+    let _ = rustix::process::setsid();
+    let _ = rustix::process::nice(19);
+    if cfg!(target_os = "linux") {
+        let pid = std::process::id().to_string();
+        let mut idle = Capture::new("ionice", ["-c", "3", "-p", pid.as_str()]);
+        idle.timeout = std::time::Duration::from_secs(5);
+        // A system without it has a busier disk.
+        let _ = capture(&idle);
+    }
+}

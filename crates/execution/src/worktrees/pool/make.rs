@@ -1,0 +1,141 @@
+//! Making spares, and bringing them along.
+
+use biplane_failpoint as failpoint;
+use biplane_model::CommitId;
+use camino::Utf8Path;
+
+use super::{Card, Pool, Spare, io};
+use crate::git::{GitError, Manner, Staged};
+
+/// What a commit holds, as far as it matters for making it ahead of time.
+pub(super) struct Contents {
+    pub(super) entries: Vec<Staged>,
+    /// The manner of the repository, with what the commit's own attributes add.
+    pub(super) manner: Manner,
+}
+
+impl Pool {
+    /// Makes a spare of `commit`. `manner` is that of the repository; why it is unfit for this commit is the inner error.
+    ///
+    /// # Errors
+    /// When git or the system refuses; nothing but a scrap is left then.
+    pub fn make(
+        &self,
+        commit: &CommitId,
+        manner: &Manner,
+        bytes: u64,
+    ) -> Result<Result<u32, String>, GitError> {
+        let place = self.place_for_making()?;
+        failpoint::reach("spare begun before");
+        fs_err::create_dir(&place).map_err(io(&place, "created"))?;
+        failpoint::reach("spare begun after");
+        let made = self.fill(&place, commit, manner, bytes);
+        self.offer_or_delete(&place, made)
+    }
+
+    fn fill(
+        &self,
+        place: &Utf8Path,
+        commit: &CommitId,
+        manner: &Manner,
+        bytes: u64,
+    ) -> Result<Option<String>, GitError> {
+        let tree = place.join("tree");
+        fs_err::create_dir(&tree).map_err(io(&tree, "created"))?;
+        let contents = self.contents(place, commit, manner)?;
+        if let Some(why) = contents.manner.unfit {
+            return Ok(Some(why));
+        }
+        self.git(place).restore_to(commit.as_str())?;
+        super::settle(&place.join("index"))?;
+        Card::write(place, commit, bytes, manner)?;
+        Ok(None)
+    }
+
+    /// Brings a spare to another commit. Nothing when somebody takes it first.
+    ///
+    /// # Errors
+    /// When git or the system refuses; nothing but a scrap is left then.
+    pub fn bring_along(
+        &self,
+        spare: &Spare,
+        commit: &CommitId,
+        manner: &Manner,
+        bytes: u64,
+    ) -> Result<Result<u32, String>, GitError> {
+        let Some(place) = self.withdraw(&self.dir.join(spare.number.to_string()))? else {
+            return Ok(Ok(spare.number));
+        };
+        let advance = || {
+            let contents = self.contents(&place, commit, manner)?;
+            if let Some(why) = contents.manner.unfit {
+                return Ok(Some(why));
+            }
+            self.git(&place).advance(spare.card.commit.as_str(), commit.as_str())?;
+            super::settle(&place.join("index"))?;
+            Card::write(&place, commit, bytes, manner)?;
+            Ok(None)
+        };
+        let made = advance();
+        self.offer_or_delete(&place, made)
+    }
+
+    /// What `commit` holds, by an index of its own in `place`.
+    pub(super) fn contents(
+        &self,
+        place: &Utf8Path,
+        commit: &CommitId,
+        manner: &Manner,
+    ) -> Result<Contents, GitError> {
+        let probe = place.join("probe");
+        let git = self.git(place).with_index(&probe);
+        git.stage(commit.as_str())?;
+        let entries = git.staged()?;
+        fs_err::remove_file(&probe).map_err(io(&probe, "deleted"))?;
+        let mut manner = manner.clone();
+        if entries.iter().any(|entry| entry.mode == "160000") {
+            manner.unfit = Some("there are submodules".to_owned());
+        }
+        let named = |entry: &&Staged| entry.path.rsplit(|b| *b == b'/').next() == Some(b".gitattributes");
+        let ids: Vec<&str> = entries.iter().filter(named).map(|entry| entry.id.as_str()).collect();
+        manner.weigh_attributes(&git.texts(&ids)?);
+        Ok(Contents { entries, manner })
+    }
+
+    /// The last step: what is whole becomes a spare by one rename; what is not is deleted.
+    pub(super) fn offer_or_delete(
+        &self,
+        place: &Utf8Path,
+        made: Result<Option<String>, GitError>,
+    ) -> Result<Result<u32, String>, GitError> {
+        match made {
+            Ok(None) => self.offer(place).map(Ok),
+            Ok(Some(why)) => super::super::delete_aside(place).map(|()| Err(why)),
+            Err(error) => {
+                // What stays is a scrap, and told of.
+                let _ = super::super::delete_aside(place);
+                Err(error)
+            }
+        }
+    }
+
+    fn offer(&self, place: &Utf8Path) -> Result<u32, GitError> {
+        let mut last = None;
+        for number in 1..10_000 {
+            let path = self.dir.join(number.to_string());
+            if path.as_std_path().symlink_metadata().is_ok() {
+                continue;
+            }
+            failpoint::reach("spare offered before");
+            match std::fs::rename(place, &path) {
+                Ok(()) => {
+                    failpoint::reach("spare offered after");
+                    return Ok(number);
+                }
+                // Somebody else has put one there meanwhile.
+                Err(source) => last = Some(io(&path, "written")(source)),
+            }
+        }
+        Err(last.unwrap_or_else(|| io(&self.dir, "written")(std::io::ErrorKind::AlreadyExists.into())))
+    }
+}
