@@ -9,7 +9,7 @@ use biplane_control::{
 use biplane_execution::{
     git::{Git, INDEX_BY, ListedWorktree, WithIgnored},
     supervise::{self, identity},
-    worktrees::{self, Held, OwnershipFault, Place},
+    worktrees::{self, OwnershipFault, Place},
 };
 use biplane_model::{
     EventKind, NewEvent, OperationKind, ProcessIdentity, Run, RunKind, RunStatus, Submission,
@@ -124,7 +124,9 @@ impl Service {
         if let Some(alive) = strays.iter().find(|s| !s.gone) {
             return Err(Error::failed(format!("process {} ({}) does not end", alive.pid, alive.command)));
         }
-        let snapshot = if run.kind == RunKind::Agent { self.save_lost(run)? } else { None };
+        if run.kind == RunKind::Agent {
+            self.save_lost(run)?;
+        }
         self.change(|view, now| {
             let mut changes = Changes::default();
             let Some(mut run) = view.run(run.id)?.filter(|r| !r.status.is_over()) else {
@@ -134,10 +136,6 @@ impl Service {
             run.ended_at = Some(now);
             "its supervisor died".clone_into(&mut run.error);
             let worktree = record(view, run.worktree_id)?;
-            if let Some((name, commit)) = &snapshot {
-                let event = NewEvent::new(EventKind::WorktreeSnapshot).worktree(&worktree);
-                changes.events.push(event.with("ref", name.as_str()).with("commit", commit.as_str()));
-            }
             let mut event =
                 NewEvent::new(EventKind::WorktreeRunLost).run(&run).worktree(&worktree).error(&run.error);
             event = event.with("processes_ended", strays.len());
@@ -147,14 +145,12 @@ impl Service {
         })
     }
 
-    fn save_lost(&self, run: &Run) -> Result<Option<(String, String)>> {
+    fn save_lost(&self, run: &Run) -> Result<()> {
         let worktree = self.look(|view| record(view, run.worktree_id))?;
-        if !worktree.status.is_live() || worktree.git_entry.is_empty() {
-            return Ok(None);
+        if worktree.status.is_live() && worktrees::prove(&self.place(&worktree)?).is_ok() {
+            self.hold_uncommitted(&worktree, "its run was lost")?;
         }
-        let Ok(owned) = worktrees::prove(&self.place(&worktree)?) else { return Ok(None) };
-        let taken = worktrees::snapshot(&owned.place, &worktree.name, "its run was lost", Held::ByAnother)?;
-        Ok(taken.map(|s| (s.name, s.commit.to_string())))
+        Ok(())
     }
 
     fn recover_worktrees(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
@@ -188,9 +184,11 @@ impl Service {
         let git = self.home().git()?;
         let path = self.home().absolute(&worktree.path);
         let common_dir = self.home().repository()?.common_dir.clone();
+        // One that is being restored may have another branch checked out already, or none.
+        let is_ours = !worktree.git_entry.is_empty() && worktrees::prove(&self.place(worktree)?).is_ok();
         // It had not come so far, and what is there now is somebody else's.
         let is_other = |w: &ListedWorktree| w.path == path && w.branch.as_ref() != Some(&worktree.branch);
-        if git.worktrees()?.iter().any(is_other) {
+        if !is_ours && git.worktrees()?.iter().any(is_other) {
             return self.not_created(worktree.id, &Error::failed("it was interrupted"));
         }
         // Without git's entry there is only an empty directory, or none, to take back.

@@ -7,7 +7,9 @@ mod land;
 mod log;
 mod place;
 mod remove;
+mod restore;
 mod run;
+mod snapshot;
 mod submit;
 mod tail;
 mod worktree;
@@ -26,13 +28,16 @@ pub use land::{BounceKind, GateReport, Landing};
 pub use log::EventQuery;
 pub use place::{CreateWorktree, Start};
 pub use remove::{Closing, Removal, RemoveRequest};
+pub use restore::{Restoration, RestoreRequest};
 pub use run::{RunReport, RunRequest};
+pub use snapshot::{ListedSnapshot, Pruned};
 pub use submit::{MergeRequest, Submitted};
 pub use worktree::{Diff, WorktreeStatusReport};
 
 pub(crate) use {
     place::record,
     run::{Job, marker},
+    snapshot::taken_event,
     submit::{PINS, pin_name, refuse_other_branch},
 };
 

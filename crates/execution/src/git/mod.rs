@@ -11,6 +11,8 @@ mod create;
 mod discover;
 mod durable;
 mod list;
+mod plain;
+mod quote;
 mod refs;
 mod status;
 mod tree;
@@ -26,9 +28,11 @@ use crate::supervise::{self, Capture, Captured, SuperviseError};
 pub use candidate::{Candidate, ConflictedFile, MergeOutcome};
 pub use discover::Repository;
 pub use list::ListedWorktree;
+pub use plain::Plain;
+pub use quote::{quote, unquote};
 pub use refs::RefUpdate;
 pub use status::{Change, CheckoutState, WithIgnored};
-pub use tree::{BroughtAlong, INDEX_BY};
+pub use tree::{BroughtAlong, IN_PROGRESS, INDEX_BY};
 pub use version::{GitVersion, MINIMUM_GIT};
 
 /// The longest a single git command may take.
@@ -147,6 +151,8 @@ pub struct Git {
     common_dir: Utf8PathBuf,
     work_tree: Option<Utf8PathBuf>,
     index: Option<Utf8PathBuf>,
+    /// Variables that every call gets.
+    env: Vec<(String, String)>,
 }
 
 impl Git {
@@ -157,6 +163,7 @@ impl Git {
             common_dir: common_dir.to_owned(),
             work_tree: None,
             index: None,
+            env: Vec::new(),
         }
     }
 
@@ -167,6 +174,7 @@ impl Git {
             common_dir: common_dir.to_owned(),
             work_tree: Some(work_tree.to_owned()),
             index: None,
+            env: Vec::new(),
         }
     }
 
@@ -211,6 +219,7 @@ impl Git {
         if let Some(index) = &self.index {
             env.push(("GIT_INDEX_FILE".into(), index.as_str().into()));
         }
+        env.extend(self.env.iter().map(|(name, value)| (name.into(), value.into())));
         env
     }
 }
