@@ -82,6 +82,8 @@ pub const SNAPSHOT_BYTES: u64 = 1 << 30;
 pub const SNAPSHOT_AGE: Duration = Duration::from_secs(90 * 86_400);
 /// How many snapshots of one name are kept unless told otherwise.
 pub const SNAPSHOT_COUNT: usize = 50;
+/// The most snapshots of one name that are pruned at once.
+pub const SNAPSHOTS_PRUNED: usize = 1000;
 /// How many spare worktrees are kept ready unless told otherwise.
 pub const POOL_SIZE: usize = 2;
 /// The most spare worktrees.

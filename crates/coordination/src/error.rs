@@ -4,7 +4,7 @@ use biplane_control::{BoardError, LedgerError};
 use biplane_execution::{
     git::GitError,
     supervise::SuperviseError,
-    worktrees::{OwnershipFault, SnapshotError},
+    worktrees::{OwnershipFault, RestoreError, SnapshotError},
 };
 use biplane_model::TaskStatus;
 
@@ -218,7 +218,33 @@ impl From<SnapshotError> for Error {
             return inner.into();
         }
         let message = format!("a snapshot can't be taken: {error}");
-        Self::caused(ErrorKind::Refused, message, error).hint("save or move what is named, then try again")
+        let hint = match &error {
+            SnapshotError::TooLarge { .. } => {
+                "delete what nobody needs, or raise `max_size` or add a name to `leave_out` in `[snapshots]` of `biplane.toml`"
+            }
+            SnapshotError::TooMany { .. } => {
+                "delete what nobody needs, or add a name to `leave_out` in `[snapshots]` of `biplane.toml`"
+            }
+            SnapshotError::NestedRepository(_) => {
+                "push or copy its work, then delete it or move it out of the worktree"
+            }
+            _ => "save or move what is named, then try again",
+        };
+        Self::caused(ErrorKind::Refused, message, error).hint(hint)
+    }
+}
+
+impl From<RestoreError> for Error {
+    fn from(error: RestoreError) -> Self {
+        if let RestoreError::Git(inner) = error {
+            return inner.into();
+        }
+        let kind = match &error {
+            RestoreError::Malformed(_) => ErrorKind::Refused,
+            _ => ErrorKind::Failed,
+        };
+        let message = error.to_string();
+        Self::caused(kind, message, error)
     }
 }
 

@@ -36,6 +36,7 @@ pub use import::{Generation, ImportMode, ImportReport, ImportRequest};
 pub use recovery::{Mode, Recovery};
 pub use service::{
     Access, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished, GateReport,
-    InitReport, Landing, ListedTask, MergeRequest, Notice, Outside, Removal, RemoveRequest, RunReport,
-    RunRequest, Service, Start, Submitted, TaskChange, WorktreeStatusReport,
+    InitReport, Landing, ListedSnapshot, ListedTask, MergeRequest, Notice, Outside, Pruned, Removal,
+    RemoveRequest, Restoration, RestoreRequest, RunReport, RunRequest, Service, Start, Submitted, TaskChange,
+    WorktreeStatusReport,
 };

@@ -270,6 +270,10 @@ pub(crate) enum WorktreeCommand {
     },
     /// Remove a worktree and its branch. Refused while it has work that the target lacks.
     Remove(WorktreeRemoveArgs),
+    /// Make a removed worktree again as a snapshot holds it: commits, index, files, modes.
+    Restore(WorktreeRestoreArgs),
+    /// List the snapshots, or delete those that nobody needs any more.
+    Snapshots(WorktreeSnapshotsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -323,6 +327,36 @@ pub(crate) struct WorktreeRemoveArgs {
     pub(crate) reason: String,
     /// Say what would be done, and do nothing.
     #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorktreeRestoreArgs {
+    /// The name of the worktree that a snapshot was taken of.
+    pub(crate) name: WorktreeName,
+    /// The snapshot's number; the newest one unless given.
+    #[arg(long, value_name = "N")]
+    pub(crate) snapshot: Option<u64>,
+    /// Another name for the restored worktree.
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) new_name: Option<WorktreeName>,
+    /// Replace the worktree of that name; a snapshot holds it first.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorktreeSnapshotsArgs {
+    /// Only those of this worktree, which may be gone.
+    pub(crate) name: Option<WorktreeName>,
+    /// Delete those that are older, or more, than `[snapshots]` in the settings keeps; never the last of unlanded work.
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Say which would be deleted, and delete none.
+    #[arg(long, requires = "prune")]
     pub(crate) dry_run: bool,
 }
 

@@ -242,8 +242,11 @@ impl Shared<'_> {
                 task.status
             }
         };
-        if status == TaskStatus::Failed {
-            self.clear_failed(task);
+        match status {
+            TaskStatus::Failed => self.clear_failed(task),
+            // Its worktree stays for a person, who may not be the only one at it.
+            TaskStatus::Blocked => self.service.hold_work_of(&task.id, "its attempt came to nothing"),
+            _ => {}
         }
         self.tell(&Progress::Gone { task: task.id.clone(), status, reason, run });
     }
@@ -257,6 +260,7 @@ impl Shared<'_> {
                 return Ok(());
             };
             if self.service.has_work(&worktree)? {
+                self.service.hold_work_of(&task.id, "its agent failed");
                 return self.service.worktree_keep(&worktree.name, "its task failed").map(|_| ());
             }
             self.remove(&worktree.name, "its task failed with nothing to show")

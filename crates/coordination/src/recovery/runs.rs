@@ -1,10 +1,7 @@
 //! Runs whose supervisor died.
 
 use biplane_control::{Changes, RunFilter};
-use biplane_execution::{
-    supervise,
-    worktrees::{self, Held},
-};
+use biplane_execution::{supervise, worktrees};
 use biplane_model::{EventKind, NewEvent, Run, RunKind, RunStatus};
 
 use super::{Mode, Recovery, is_dead};
@@ -37,7 +34,9 @@ impl Service {
         if let Some(alive) = strays.iter().find(|s| !s.gone) {
             return Err(Error::failed(format!("process {} ({}) does not end", alive.pid, alive.command)));
         }
-        let snapshot = if run.kind == RunKind::Agent { self.save_lost(run)? } else { None };
+        if run.kind == RunKind::Agent {
+            self.save_lost(run)?;
+        }
         self.change(|view, now| {
             let mut changes = Changes::default();
             let Some(mut run) = view.run(run.id)?.filter(|r| !r.status.is_over()) else {
@@ -47,10 +46,6 @@ impl Service {
             run.ended_at = Some(now);
             "its supervisor died".clone_into(&mut run.error);
             let worktree = record(view, run.worktree_id)?;
-            if let Some((name, commit)) = &snapshot {
-                let event = NewEvent::new(EventKind::WorktreeSnapshot).worktree(&worktree);
-                changes.events.push(event.with("ref", name.as_str()).with("commit", commit.as_str()));
-            }
             let mut event =
                 NewEvent::new(EventKind::WorktreeRunLost).run(&run).worktree(&worktree).error(&run.error);
             event = event.with("processes_ended", strays.len());
@@ -60,13 +55,11 @@ impl Service {
         })
     }
 
-    fn save_lost(&self, run: &Run) -> Result<Option<(String, String)>> {
+    fn save_lost(&self, run: &Run) -> Result<()> {
         let worktree = self.look(|view| record(view, run.worktree_id))?;
-        if !worktree.status.is_live() || worktree.git_entry.is_empty() {
-            return Ok(None);
+        if worktree.status.is_live() && worktrees::prove(&self.place(&worktree)?).is_ok() {
+            self.hold_uncommitted(&worktree, "its run was lost")?;
         }
-        let Ok(owned) = worktrees::prove(&self.place(&worktree)?) else { return Ok(None) };
-        let taken = worktrees::snapshot(&owned.place, &worktree.name, "its run was lost", Held::ByAnother)?;
-        Ok(taken.map(|s| (s.name, s.commit.to_string())))
+        Ok(())
     }
 }

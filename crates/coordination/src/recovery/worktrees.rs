@@ -81,9 +81,11 @@ impl Service {
         let git = self.home().git()?;
         let path = self.home().absolute(&worktree.path);
         let common_dir = self.home().repository()?.common_dir.clone();
+        // One that is being restored may have another branch checked out already, or none.
+        let is_ours = !worktree.git_entry.is_empty() && worktrees::prove(&self.place(worktree)?).is_ok();
         // It had not come so far, and what is there now is somebody else's.
         let is_other = |w: &ListedWorktree| w.path == path && w.branch.as_ref() != Some(&worktree.branch);
-        if git.worktrees()?.iter().any(is_other) {
+        if !is_ours && git.worktrees()?.iter().any(is_other) {
             return self.not_created(worktree.id, &Error::failed("it was interrupted"));
         }
         // Without git's entry there is only an empty directory, or none, to take back.

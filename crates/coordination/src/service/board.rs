@@ -157,6 +157,9 @@ impl Service {
             let (changes, _, unblocked) = board::update(view, id, update, guard, now)?;
             Ok((changes, unblocked))
         })?;
+        if update.status == Some(TaskStatus::Cancelled) {
+            self.hold_work_of(id, "its task was cancelled");
+        }
         Ok(Finished { task: self.task_view(id)?, unblocked })
     }
 
@@ -181,6 +184,9 @@ impl Service {
             };
             Ok((changes, Vec::new()))
         })?;
+        if matches!(change, TaskChange::Cancel { .. }) {
+            self.hold_work_of(id, "its task was cancelled");
+        }
         Ok(Finished { task: self.task_view(id)?, unblocked })
     }
 

@@ -9,7 +9,9 @@ mod log;
 mod place;
 mod pool;
 mod remove;
+mod restore;
 mod run;
+mod snapshot;
 mod submit;
 mod tail;
 mod tend;
@@ -29,7 +31,9 @@ pub use land::{BounceKind, GateReport, Landing};
 pub use log::EventQuery;
 pub use place::{CreateWorktree, Start};
 pub use remove::{Closing, Removal, RemoveRequest};
+pub use restore::{Restoration, RestoreRequest};
 pub use run::{RunReport, RunRequest};
+pub use snapshot::{ListedSnapshot, Pruned};
 pub use submit::{MergeRequest, Submitted};
 pub use worktree::{Diff, WorktreeStatusReport};
 
@@ -37,6 +41,7 @@ pub(crate) use {
     place::record,
     pool::Happened,
     run::{Job, marker},
+    snapshot::taken_event,
     submit::{PINS, pin_name, refuse_other_branch},
 };
 

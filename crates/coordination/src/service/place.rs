@@ -77,7 +77,12 @@ impl Service {
         Ok(Git::require_version(&self.home().state_dir().join("git-program"))?)
     }
 
-    fn intend_create(&self, wish: &CreateWorktree, base_ref: &str, base: &CommitId) -> Result<Worktree> {
+    pub(super) fn intend_create(
+        &self,
+        wish: &CreateWorktree,
+        base_ref: &str,
+        base: &CommitId,
+    ) -> Result<Worktree> {
         let path = self.home().worktrees_dir().join(wish.name.as_str());
         let recorded = self.home().recorded(&path);
         if path.as_std_path().symlink_metadata().is_ok() && self.live(&wish.name)?.is_none() {
@@ -158,7 +163,8 @@ impl Service {
     pub(crate) fn unmake(&self, git: &Git, place: &Place, worktree: &Worktree) -> Result<()> {
         let _held = locks::git(self.home(), "taking back a worktree", None)?;
         worktrees::remove_scratch(git, place)?;
-        Ok(worktrees::undo_add(git, &place.path, Some((&worktree.branch, &worktree.base)))?)
+        worktrees::undo_add(git, &place.path, Some((&worktree.branch, &worktree.base)))?;
+        self.drop_restored_branch(git, worktree)
     }
 
     fn created(&self, wish: &CreateWorktree, id: WorktreeId, place: &Place) -> Result<()> {
@@ -262,7 +268,7 @@ fn refuse_taken_name(view: &dyn View, name: &WorktreeName) -> Result<()> {
     Err(Error::new(ErrorKind::Conflict, message).hint("choose another name, or remove that one"))
 }
 
-fn branch_taken(fault: BranchFault) -> Error {
+pub(super) fn branch_taken(fault: BranchFault) -> Error {
     Error::new(ErrorKind::Conflict, fault.to_string())
         .hint("choose another name, or delete or rename the branch")
 }

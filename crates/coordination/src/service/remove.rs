@@ -11,7 +11,7 @@ use biplane_model::{
 };
 use camino::Utf8PathBuf;
 
-use super::{Service, place::record};
+use super::{Service, place::record, taken_event};
 use crate::{
     error::{Error, ErrorKind, Result},
     locks,
@@ -88,6 +88,7 @@ impl Service {
                 let unblocked = self.removed(request, worktree.id, snapshot.as_ref())?;
                 self.clear_away(&aside)?;
                 self.unpin_over(worktree.id)?;
+                self.prune_after(&worktree.name);
                 let snapshot = snapshot.map(|s| s.name);
                 let worktree = self.worktree_view(worktree.id)?;
                 Ok(Removal { worktree, snapshot, branch_left, unblocked, would: Vec::new() })
@@ -170,11 +171,8 @@ impl Service {
         let is_held = standing.state.head.as_ref().map_or(Ok(true), |head| self.is_held(worktree, head))?;
         let held = if is_held { Held::ByAnother } else { Held::ByNothing };
         let why = if request.reason.is_empty() { "removed" } else { &request.reason };
-        let snapshot = worktrees::snapshot(place, &worktree.name, why, held)?;
+        let snapshot = self.hold(worktree, place, why, held)?;
         let git = self.home().git()?;
-        if let Some(snapshot) = &snapshot {
-            git.make_durable(&worktree.base, &snapshot.commit, crate::files::time_of(worktree.created_at.0))?;
-        }
         let owned = worktrees::prove(place)?;
         let aside = self.aside(worktree);
         worktrees::move_aside(&owned, &aside)?;
@@ -233,11 +231,8 @@ impl Service {
         self.change(|view, now| {
             let mut worktree = record(view, id)?;
             let mut changes = Changes::default();
-            if let Some(snapshot) = snapshot {
-                let event = NewEvent::new(EventKind::WorktreeSnapshot).worktree(&worktree);
-                let event =
-                    event.with("ref", snapshot.name.as_str()).with("commit", snapshot.commit.as_str());
-                changes.events.push(event);
+            if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.is_new) {
+                changes.events.push(taken_event(&worktree, snapshot));
             }
             worktree.status =
                 worktree.status.to(WorktreeStatus::Removed, format_args!("worktree `{}`", worktree.name))?;

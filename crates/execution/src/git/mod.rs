@@ -12,7 +12,9 @@ mod discover;
 mod durable;
 mod list;
 mod manner;
+mod plain;
 mod quick;
+mod quote;
 mod refs;
 mod remote;
 mod staged;
@@ -32,11 +34,13 @@ pub use candidate::{Candidate, ConflictedFile, MergeOutcome};
 pub use discover::Repository;
 pub use list::ListedWorktree;
 pub use manner::{Manner, Variable};
+pub use plain::Plain;
+pub use quote::{quote, unquote};
 pub use refs::RefUpdate;
 pub use remote::{Behind, Remote};
 pub use staged::{Staged, workers};
 pub use status::{Change, CheckoutState, WithIgnored};
-pub use tree::{BroughtAlong, INDEX_BY};
+pub use tree::{BroughtAlong, IN_PROGRESS, INDEX_BY};
 pub use version::{GitVersion, MINIMUM_GIT};
 
 /// The longest a single git command may take.
@@ -155,6 +159,8 @@ pub struct Git {
     common_dir: Utf8PathBuf,
     work_tree: Option<Utf8PathBuf>,
     index: Option<Utf8PathBuf>,
+    /// Variables that every call gets.
+    env: Vec<(String, String)>,
 }
 
 impl Git {
@@ -165,6 +171,7 @@ impl Git {
             common_dir: common_dir.to_owned(),
             work_tree: None,
             index: None,
+            env: Vec::new(),
         }
     }
 
@@ -175,6 +182,7 @@ impl Git {
             common_dir: common_dir.to_owned(),
             work_tree: Some(work_tree.to_owned()),
             index: None,
+            env: Vec::new(),
         }
     }
 
@@ -220,6 +228,7 @@ impl Git {
         if let Some(index) = &self.index {
             env.push(("GIT_INDEX_FILE".into(), index.as_str().into()));
         }
+        env.extend(self.env.iter().map(|(name, value)| (name.into(), value.into())));
         env
     }
 }

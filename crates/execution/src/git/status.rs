@@ -63,26 +63,6 @@ impl Git {
         };
         parse(&bytes)
     }
-
-    /// A path at which another repository lies inside the checkout: a submodule that was filled, a repository that was
-    /// added as if it were one, or what git keeps of a submodule that was taken out again.
-    ///
-    /// # Errors
-    /// When git can't tell.
-    pub fn repository_inside(&self) -> Result<Option<String>, GitError> {
-        let bytes = self.call(["ls-files", "--stage", "-z"]).bytes()?;
-        let top = self.work_tree().unwrap_or(self.git_dir());
-        let links = bytes.split(|b| *b == 0).filter(|entry| entry.starts_with(b"160000 "));
-        for entry in links.map(String::from_utf8_lossy) {
-            let Some((_, path)) = entry.split_once('\t') else { continue };
-            if top.join(path).join(".git").as_std_path().symlink_metadata().is_ok() {
-                return Ok(Some(path.to_owned()));
-            }
-        }
-        let modules = self.git_dir().join("modules");
-        let kept = self.git_dir() != self.common_dir() && modules.as_std_path().symlink_metadata().is_ok();
-        Ok(kept.then(|| modules.into_string()))
-    }
 }
 
 /// Whether ignored files are looked for, which costs a walk through build output that is not ignored by its directory.

@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Git, GitError, WithIgnored};
 
 /// Files in a checkout's git directory that say somebody is in the middle of something.
-const IN_PROGRESS: &[&str] = &[
+pub const IN_PROGRESS: &[&str] = &[
     "MERGE_HEAD",
     "CHERRY_PICK_HEAD",
     "REVERT_HEAD",
@@ -140,21 +140,11 @@ impl Git {
         self.call(["add", "--all", "--sparse", "--", "."]).bytes().map(|_| ())
     }
 
-    /// The tree of the index, unless paths are in conflict in it.
-    ///
-    /// # Errors
-    /// When git can't be asked.
-    pub fn tree_of_index(&self) -> Result<Option<String>, GitError> {
-        let (_guard, copy) = self.index_copy()?;
-        let output = self.with_index(&copy).call(["write-tree"]).output()?;
-        Ok((output.code == Some(0)).then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned()))
-    }
-
     /// Tracked paths whose changes git was told not to look for (`update-index --assume-unchanged` and `--skip-worktree`).
     ///
     /// # Errors
     /// When git can't tell.
-    pub(super) fn hidden(&self) -> Result<Vec<u8>, GitError> {
+    fn hidden(&self) -> Result<Vec<u8>, GitError> {
         let listed = self.call(["ls-files", "-v", "-z"]).bytes()?;
         let top = self.work_tree().unwrap_or(self.git_dir());
         // A path that a sparse checkout leaves out is not there, and not deleted.
@@ -182,25 +172,24 @@ impl Git {
 
     /// As [`Git::state`], with the changes that git was told not to look for.
     pub(super) fn unhidden_status(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
-        let hidden = self.hidden()?;
+        self.status_despite(&self.hidden()?, args)
+    }
+
+    /// The status with changes in the `hidden` paths, each with a NUL behind it.
+    pub(crate) fn status_despite(&self, hidden: &[u8], args: &[&str]) -> Result<Vec<u8>, GitError> {
         if hidden.is_empty() {
             return self.call(args).bytes();
         }
         let (_guard, copy) = self.index_copy()?;
         let git = self.with_index(&copy);
-        git.unhide(&hidden)?;
+        git.unhide(hidden)?;
         git.call(args).bytes()
     }
 
     fn index_copy(&self) -> Result<(tempfile::TempDir, Utf8PathBuf), GitError> {
         let io = |path: &Utf8Path, source| GitError::Io { path: path.to_owned(), action: "copied", source };
-        let place = self.common_dir.join("biplane");
-        failpoint::around("state directory made", || fs_err::create_dir_all(&place))
-            .map_err(|e| io(&place, e))?;
-        let prefix = format!("{INDEX_BY}{}-", std::process::id());
-        let dir = tempfile::Builder::new().prefix(&prefix).tempdir_in(&place).map_err(|e| io(&place, e))?;
-        let copy =
-            Utf8PathBuf::try_from(dir.path().join("index")).map_err(|e| GitError::NotUtf8(e.to_string()))?;
+        let (dir, path) = self.own_dir()?;
+        let copy = path.join("index");
         let index = self.git_dir.join("index");
         match failpoint::around("index copied", || fs_err::copy(&index, &copy)) {
             Ok(_) => {
@@ -213,6 +202,24 @@ impl Git {
             Err(e) => return Err(io(&index, e)),
         }
         Ok((dir, copy))
+    }
+
+    /// The checkout's index, byte by byte and whole, though git may have split it in two. `None` when there is none.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn index_bytes(&self) -> Result<Option<Vec<u8>>, GitError> {
+        let (_guard, copy) = self.index_copy()?;
+        let is_part = |name: &str| name.starts_with("sharedindex.");
+        let mut entries = self.git_dir.read_dir_utf8().into_iter().flatten().flatten();
+        if entries.any(|entry| is_part(entry.file_name())) {
+            self.with_index(&copy).call(["update-index", "--no-split-index"]).bytes()?;
+        }
+        match fs_err::read(&copy) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(GitError::Io { path: copy, action: "read", source }),
+        }
     }
 
     /// Commits everything in the checkout to its branch, hooks off. `None` when there is nothing to commit.

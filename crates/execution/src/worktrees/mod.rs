@@ -11,6 +11,7 @@ mod astray;
 mod owned;
 pub mod pool;
 mod remove;
+mod restore;
 mod snapshot;
 mod standing;
 
@@ -20,7 +21,8 @@ pub use add::{AddSpec, Added, BranchFault, add, check_branch, is_registered, und
 pub use astray::{Astray, astray, named_by_entry, relink};
 pub use owned::{Owned, OwnershipFault, linked_checkout, place_at, prove};
 pub use remove::{ASIDE_BY, delete_aside, delete_entry, move_aside, remove_scratch};
-pub use snapshot::{Held, SNAPSHOT_REFS, Snapshot, SnapshotError, snapshot};
+pub use restore::{Contents, RestoreError, contents, put_back, put_back_head};
+pub use snapshot::{Held, Note, Rules, SNAPSHOT_REFS, Snapshot, SnapshotError, SnapshotRequest, snapshot};
 pub use standing::{Standing, Unlanded, standing};
 
 use crate::git::Git;

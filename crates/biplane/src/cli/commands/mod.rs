@@ -5,6 +5,7 @@ mod events;
 mod merge;
 mod run;
 mod setup;
+mod snapshot;
 mod task;
 mod up;
 mod worktree;

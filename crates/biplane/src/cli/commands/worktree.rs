@@ -41,6 +41,8 @@ pub(super) fn run(app: &App, command: WorktreeCommand) -> anyhow::Result<ExitCod
                 .value(&worktree, || format!("kept worktree {name} for review at {}", worktree.path))?;
         }
         WorktreeCommand::Remove(args) => remove(app, args)?,
+        WorktreeCommand::Restore(args) => super::snapshot::restore(app, args)?,
+        WorktreeCommand::Snapshots(args) => super::snapshot::snapshots(app, &args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

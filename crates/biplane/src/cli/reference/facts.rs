@@ -10,12 +10,10 @@ use super::{code, shapes, table};
 use crate::cli::exit;
 
 /// Kinds of events that are known and that nothing writes yet.
-const UNWRITTEN: [EventKind; 7] = [
+const UNWRITTEN: [EventKind; 5] = [
     EventKind::WorktreeCloseoutKeep,
     EventKind::WorktreeCloseoutRemove,
-    EventKind::WorktreeRestore,
     EventKind::WorktreeAdopt,
-    EventKind::SnapshotPruned,
     EventKind::SetupApproved,
     EventKind::LedgerRebuilt,
 ];

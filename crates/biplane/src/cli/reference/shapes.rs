@@ -29,6 +29,17 @@ const ANSWERS: &[(&str, &str)] = &[
          `would` (sentences of a dry run)",
     ),
     (
+        "worktree restore",
+        "`worktree` (a [WorktreeView](#worktreeview); null after a dry run), `snapshot` (a ref), `commit`, `replaced` (the \
+         snapshot of the worktree that was replaced, or null), `would` (sentences of a dry run)",
+    ),
+    (
+        "worktree snapshots",
+        "an array: `name`, `number`, `ref`, `commit`, `taken_at`, `why`, `branch`, `head` (or null), `files` and `bytes` \
+         (uncommitted and ignored ones; null for older snapshots), `landed` (whether the target has everything); with \
+         `--prune`: `pruned` (refs), `kept` (refs that are past their time and hold the last of unlanded work), `dry_run`",
+    ),
+    (
         "run",
         "a [RunView](#runview) with `log` (a path) and `left_behind` (processes that were stopped); the command's output is in the log",
     ),
