@@ -19,6 +19,7 @@ mod merge_gate;
 mod places;
 mod remove;
 mod remove_hostile;
+mod restore;
 mod run;
 mod stop;
 mod surroundings;
