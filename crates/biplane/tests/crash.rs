@@ -150,7 +150,7 @@ fn the_copy_of_an_index_that_a_killed_process_had_made_is_deleted() {
     place.work("x");
     let checkout = place.repo.at(place.repo.path().join(".worktrees/x"));
     checkout.write("late.txt", "late\n");
-    place.kill_at("add --all -- .", &["wt", "remove", "x", "--force"]);
+    place.kill_at("fast-import", &["wt", "remove", "x", "--force"]);
     place.go();
     place.biplane(&["doctor", "--fix"]).run().success();
     let entries = std::fs::read_dir(place.repo.path().join(".git/biplane")).expect("it is there");

@@ -23,6 +23,7 @@ mod pool;
 mod remove;
 mod remove_hostile;
 mod repositories;
+mod restore;
 mod run;
 mod stop;
 mod surroundings;

@@ -76,9 +76,8 @@ impl Service {
         let name = request.new_name.clone().unwrap_or_else(|| request.name.clone());
         let live = self.live(&name)?;
         if live.is_some() && !request.force {
-            return Err(Error::new(ErrorKind::Conflict, format!("worktree `{name}` is there")).hint(
-                format!("`--as NAME` restores beside it; `--force` replaces it, with a snapshot of it first"),
-            ));
+            return Err(Error::new(ErrorKind::Conflict, format!("worktree `{name}` is there"))
+                .hint("`--as NAME` restores beside it; `--force` replaces it, with a snapshot of it first"));
         }
         let replaces = live.as_ref();
         self.refuse_other_checkout(&git, &name, &chosen, replaces)?;

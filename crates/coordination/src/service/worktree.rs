@@ -85,7 +85,7 @@ impl Service {
         let worktree = self.need(name)?;
         let place = worktrees::prove(&self.place(&worktree)?)?.place;
         let git = place.git();
-        let tree = git.tree_of_files(&[])?;
+        let tree = git.tree_of_files()?;
         let base = worktree.base;
         let diff = |form: &[&str]| {
             git.call(["diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--no-renames"])

@@ -115,22 +115,16 @@ impl Git {
         self.call(["diff-index", "--cached", "--quiet", "--ignore-submodules=all", commit.as_str()]).ask()
     }
 
-    /// The tree of everything that lies in the checkout: tracked, untracked, and those ignored paths that are named in
-    /// `ignored`. Neither the checkout nor its index is touched.
+    /// The tree of what lies in the checkout, tracked and untracked, as a commit of it all would have it. Neither the
+    /// checkout nor its index is touched.
     ///
     /// # Errors
     /// When git can't; [`GitError::Io`] when there is no room for a copy of the index.
-    pub fn tree_of_files(&self, ignored: &[String]) -> Result<String, GitError> {
+    pub fn tree_of_files(&self) -> Result<String, GitError> {
         let (_guard, copy) = self.index_copy()?;
         let git = self.with_index(&copy);
         git.unhide(&git.hidden()?)?;
         git.add_all()?;
-        if !ignored.is_empty() {
-            let list = ignored.join("\0");
-            git.call(["add", "--force", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul"])
-                .stdin(list)
-                .bytes()?;
-        }
         git.call(["write-tree"]).text()
     }
 

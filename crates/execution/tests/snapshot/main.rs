@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 mod lab;
+mod random;
 mod refused;
 mod states;

@@ -8,25 +8,23 @@
 //! **Deliberately absent:** mtimes, owners, extended attributes, hard links; reflogs and stashes.
 
 mod files;
+mod known;
 mod look;
 mod note;
+mod number;
 mod state;
 mod write;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ffi::OsStr,
-    os::unix::ffi::OsStrExt,
-    path::PathBuf,
-};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use biplane_model::{CommitId, WorktreeName};
 use camino::Utf8Path;
 
 use super::Place;
-use crate::git::{Git, GitError, IN_PROGRESS, Plain, RefUpdate};
+use crate::git::{Git, GitError, IN_PROGRESS, Plain};
 use files::{Files, Kind, is_left_out, walk};
 pub(super) use files::{USUAL_DIR, usual_file};
+use known::Known;
 use look::Look;
 pub use note::Note;
 pub(super) use state::KEPT;
@@ -40,9 +38,6 @@ pub(super) const NOTE: &str = "biplane-snapshot";
 pub(super) const INDEX: &str = "index";
 pub(super) const STATE: &str = "state";
 const TREES: &str = "trees";
-
-/// How often another number is tried when somebody takes a snapshot of the same name at the same moment.
-const NUMBER_TRIES: u32 = 16;
 
 /// What a snapshot takes in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +144,7 @@ pub fn snapshot(request: &SnapshotRequest<'_>) -> Result<Option<Snapshot>, Snaps
     let commit = write(request, (&git, &plain), &look, &files)?;
     let skipped = files.skipped.iter().map(|(kind, path)| format!("{kind} `{}`", shown(path))).collect();
     let parents = if look.head.is_some() { 3 } else { 2 };
-    let (name, commit, is_new) = name_it(&git, request.name, commit, parents)?;
+    let (name, commit, is_new) = number::name_it(&git, request.name, commit, parents)?;
     Ok(Some(Snapshot { name, commit, is_new, skipped }))
 }
 
@@ -283,136 +278,6 @@ fn keep_undo(git: &Git, meta: &mut Tree) -> Result<(), GitError> {
 
 fn mode_word(mode: &str) -> Option<&'static str> {
     ["100644", "100755", "120000", "160000"].into_iter().find(|word| *word == mode)
-}
-
-/// What the repository holds already.
-#[derive(Default)]
-struct Known {
-    /// The lengths of the index's objects.
-    lengths: BTreeMap<String, u64>,
-    /// Paths whose bytes need not be those of their object.
-    converted: BTreeSet<Vec<u8>>,
-    commits: Vec<String>,
-    trees: Vec<String>,
-}
-
-impl Known {
-    fn of(git: &Git, look: &Look, files: &Files, named: BTreeSet<String>) -> Result<Self, GitError> {
-        let mut known = Self::default();
-        let unchanged =
-            |file: &&files::File| matches!(file.kind, Kind::Regular(_)) && !look.changed.contains(&file.path);
-        let ids: BTreeSet<&str> = files
-            .files
-            .iter()
-            .filter(unchanged)
-            .filter_map(|f| Some(staged(look, &f.path)?.id.as_str()))
-            .collect();
-        let list: String =
-            ids.into_iter().chain(named.iter().map(String::as_str)).map(|id| format!("{id}\n")).collect();
-        if !list.is_empty() {
-            let text = git.call(["cat-file", "--batch-check"]).stdin(list).text()?;
-            for line in text.lines() {
-                match line.split(' ').collect::<Vec<_>>()[..] {
-                    [id, "blob", length] => {
-                        known.lengths.extend(length.parse().ok().map(|length| (id.to_owned(), length)));
-                    }
-                    [id, "commit", _] => known.commits.push(id.to_owned()),
-                    [id, "tree", _] => known.trees.push(id.to_owned()),
-                    _ => {}
-                }
-            }
-        }
-        let attributes = git.common_dir().join("info/attributes");
-        if look.converts || attributes.as_std_path().symlink_metadata().is_ok() {
-            known.find_converted(git, look)?;
-        }
-        Ok(known)
-    }
-
-    /// Line ends and keywords are seen by the length; filters and encodings may keep it.
-    fn find_converted(&mut self, git: &Git, look: &Look) -> Result<(), GitError> {
-        let list: Vec<u8> = look.index.keys().flat_map(|path| [path, &b"\0"[..]].concat()).collect();
-        let bytes = git.call(["check-attr", "--stdin", "-z", "--all"]).stdin(list).bytes()?;
-        let fields: Vec<&[u8]> = bytes.split(|b| *b == 0).collect();
-        for attribute in fields.chunks_exact(3) {
-            if matches!(attribute[1], b"filter" | b"working-tree-encoding") {
-                self.converted.insert(attribute[0].to_vec());
-            }
-        }
-        Ok(())
-    }
-
-    /// The object that has the file's bytes already, if the index names one.
-    fn as_held<'a>(&self, look: &'a Look, file: &files::File) -> Option<&'a str> {
-        let entry = staged(look, &file.path)?;
-        if look.changed.contains(&file.path) {
-            return None;
-        }
-        let same = match file.kind {
-            Kind::Link => entry.mode == "120000",
-            Kind::Regular(length) => {
-                entry.mode.starts_with("100")
-                    && !self.converted.contains(&file.path)
-                    && self.lengths.get(&entry.id) == Some(&length)
-            }
-        };
-        same.then_some(entry.id.as_str())
-    }
-}
-
-fn staged<'a>(look: &'a Look, path: &[u8]) -> Option<&'a look::Entry> {
-    look.index.get(path)?.iter().find(|entry| entry.stage == 0)
-}
-
-/// Gives the snapshot its ref, unless the newest one of that name holds the same.
-fn name_it(
-    git: &Git,
-    name: &WorktreeName,
-    commit: CommitId,
-    parents: usize,
-) -> Result<(String, CommitId, bool), SnapshotError> {
-    let prefix = format!("{SNAPSHOT_REFS}{name}/");
-    for _ in 0..NUMBER_TRIES {
-        let taken = git.refs_below(&prefix)?;
-        let numbered = taken
-            .iter()
-            .filter_map(|(full, at)| Some((full.strip_prefix(&prefix)?.parse::<u64>().ok()?, at)));
-        let last = numbered.max_by_key(|(number, _)| *number);
-        if let Some((number, at)) = last
-            && is_same(git, at, &commit, parents)?
-        {
-            return Ok((format!("{prefix}{number}"), at.clone(), false));
-        }
-        let full = format!("{prefix}{}", last.map_or(0, |(number, _)| number) + 1);
-        let update = RefUpdate { name: &full, old: None, new: Some(&commit), why: "biplane: snapshot" };
-        match git.update_ref(&update) {
-            Ok(()) => return Ok((full, commit, true)),
-            Err(GitError::RefMoved { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(GitError::RefMoved { name: prefix }.into())
-}
-
-/// Whether two snapshots hold the same: files, head, index, and what trees can't hold.
-fn is_same(git: &Git, a: &CommitId, b: &CommitId, parents: usize) -> Result<bool, GitError> {
-    let parts = |commit: &CommitId| {
-        let mut parts = vec![format!("{commit}^{{tree}}")];
-        if parents == 3 {
-            parts.push(format!("{commit}^1"));
-        }
-        parts.extend([parents - 1, parents].map(|n| format!("{commit}^{n}^{{tree}}")));
-        parts
-    };
-    let output = git.call(["rev-parse"]).args(parts(a)).args(parts(b)).output()?;
-    // An older snapshot may have fewer parts.
-    if output.code != Some(0) {
-        return Ok(false);
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let ids: Vec<&str> = text.lines().collect();
-    let (one, other) = ids.split_at(ids.len() / 2);
-    Ok(one.len() == parts(a).len() && one == other)
 }
 
 /// A path below `top`, whatever its bytes.
