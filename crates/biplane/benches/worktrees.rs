@@ -30,12 +30,15 @@ const AT_ONCE: usize = 64;
 /// The largest repository in which so many are made at once, in files: they have to fit on the disk.
 const MOST_AT_ONCE: usize = 20_000;
 
+/// What is measured with one repository.
+type Row = fn(&Bench);
+
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let sizes: Vec<usize> = wanted.iter().filter_map(|w| w.parse().ok()).collect();
     let sizes = if sizes.is_empty() { vec![1_000, 20_000, 100_000] } else { sizes };
     let names: Vec<&String> = wanted.iter().filter(|w| w.parse::<usize>().is_err()).collect();
-    let rows: [(&str, fn(&Bench)); 5] =
+    let rows: [(&str, Row); 5] =
         [("warm", warm), ("cold", cold), ("remove", remove), ("worktrunk", worktrunk), ("64", at_once)];
     println!("{:<34} {:>12} {:>12} {:>8}", "", "biplane", "other", "ratio");
     for files in sizes {
