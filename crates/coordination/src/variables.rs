@@ -91,7 +91,7 @@ pub const ALL: &[Variable] = &[
     Variable {
         name: "BIPLANE_HELPER",
         read: "processes that carry it are never taken for a run's",
-        set: "the git commands that biplane runs for itself",
+        set: "the git commands that biplane runs for itself, and biplane in the background",
     },
     Variable {
         name: BACKGROUND,

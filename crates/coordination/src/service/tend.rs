@@ -38,12 +38,13 @@ impl Service {
     pub fn tend(&self) -> Result<()> {
         supervise::be_quiet();
         let until = Instant::now() + bounds::TEND_FOR;
+        let mut idle = 0;
         for _ in 0..bounds::TEND_ROUNDS {
-            // Who holds it looks once more after it has let go.
             let Some(lock) = self.tend_lock()? else { return Ok(()) };
-            let done = self.tend_once(until)?;
+            idle = if self.tend_once(until)? { 0 } else { idle + 1 };
             drop(lock);
-            if !done || Instant::now() > until {
+            // Who found the lock held has left it to us: so we look once more after we have let go of it.
+            if idle > 1 || Instant::now() > until || (idle == 1 && self.asides().is_empty()) {
                 break;
             }
         }
@@ -58,13 +59,12 @@ impl Service {
         let (pool, git) = (self.pool()?, self.home().git()?);
         let mut done = false;
         for scrap in self.pool_scraps()? {
-            worktrees::delete_aside(&scrap)?;
-            done = true;
+            // What can't be deleted must not keep the rest from being done.
+            done |= worktrees::delete_aside(&scrap).is_ok();
         }
         let wanted = self.wanted(&pool, &git)?;
         for aside in self.asides() {
-            self.reuse_or_delete(&aside, wanted.as_ref())?;
-            done = true;
+            done |= self.reuse_or_delete(&aside, wanted.as_ref()).is_ok();
             if Instant::now() > until {
                 return Ok(done);
             }

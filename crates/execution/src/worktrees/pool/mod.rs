@@ -1,6 +1,7 @@
 //! Spare worktrees: files and an index that are ready before anybody asks for them.
 //!
-//! **Contract.** A spare is `<worktrees dir>/.pool/<n>/`: `tree/` (the files), `index`, and `spare.json` (what they are).
+//! **Contract.** A spare is `<worktrees dir>/.pool/<n>/` (with the repository's number behind `.pool` where that is not beside
+//! it): `tree/` (the files), `index`, and `spare.json` (what they are).
 //! Git knows nothing of it: no entry, no branch, no `.git` file. It is made in `.pool/.making-<pid>-<n>` and appears by one
 //! rename when it is whole; it is taken by one rename to `.pool/.taken-<worktree>`, so that one process gets it. Whatever
 //! begins with a dot in the pool is a scrap as soon as who made it is gone: nobody has worked in it.
@@ -88,7 +89,14 @@ pub enum Scrap {
 impl Pool {
     /// The pool beside the worktrees in `worktrees_dir`.
     pub fn beside(worktrees_dir: &Utf8Path, common_dir: &Utf8Path) -> Self {
-        Self { dir: worktrees_dir.join(".pool"), common_dir: common_dir.to_owned() }
+        // Elsewhere several repositories may have their worktrees in one directory.
+        let name = match common_dir.metadata() {
+            Ok(meta) if worktrees_dir.parent() != common_dir.parent() => {
+                format!(".pool-{:x}-{:x}", meta.dev(), meta.ino())
+            }
+            _ => ".pool".to_owned(),
+        };
+        Self { dir: worktrees_dir.join(name), common_dir: common_dir.to_owned() }
     }
 
     /// Its directory.

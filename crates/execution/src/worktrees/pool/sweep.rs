@@ -13,7 +13,7 @@ use std::{
 };
 
 use camino::Utf8Path;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RawMode, Stat};
 
 use crate::git::Staged;
 
@@ -53,11 +53,9 @@ pub(super) struct Sweep<'a> {
     wanted: &'a Wanted<'a>,
     trash: OwnedFd,
     thrown: u64,
-    /// A new directory's mode, and from it what a new file's may not have.
-    dir_mode: u32,
-    uid: u32,
-    device: u64,
-    now: i64,
+    /// A new directory beside it: whose it is, where, and which mode it has. A new file's is part of that.
+    fresh: Stat,
+    now: u64,
     swept: Swept,
 }
 
@@ -68,18 +66,15 @@ impl<'a> Sweep<'a> {
     /// When the system refuses, or something is mounted there: the directory is of no use then.
     pub(super) fn go(tree: &Utf8Path, trash: &Utf8Path, wanted: &'a Wanted<'a>) -> io::Result<Swept> {
         std::fs::create_dir(trash)?;
-        let fresh = open_dir(rustix::fs::CWD, &name(trash.as_str().as_bytes())?)?;
-        let own = rustix::fs::fstat(&fresh)?;
+        let trash = open_dir(rustix::fs::CWD, &name(trash.as_str().as_bytes())?)?;
+        let fresh = rustix::fs::fstat(&trash)?;
+        let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
         let mut sweep = Self {
             wanted,
-            trash: fresh,
+            trash,
             thrown: 0,
-            dir_mode: own.st_mode & 0o7777,
-            uid: own.st_uid,
-            device: own.st_dev,
-            now: std::time::SystemTime::now()
-                .duration_since(std::time::SystemTime::UNIX_EPOCH)
-                .map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX)),
+            fresh,
+            now: now.map_or(0, |d| d.as_secs()),
             swept: Swept::default(),
         };
         let tree_name = name(tree.as_str().as_bytes())?;
@@ -92,7 +87,7 @@ impl<'a> Sweep<'a> {
         for entry in names_in(dir)? {
             let stat = rustix::fs::statat(dir, &entry, AtFlags::SYMLINK_NOFOLLOW)?;
             let below = join(path, entry.as_bytes());
-            if stat.st_dev != self.device {
+            if stat.st_dev != self.fresh.st_dev {
                 return Err(io::Error::other("another file system is mounted in it"));
             }
             match self.verdict(&entry, &below, &stat) {
@@ -111,11 +106,11 @@ impl<'a> Sweep<'a> {
 
     fn verdict(&self, entry: &CString, path: &[u8], stat: &Stat) -> Verdict {
         let name = entry.as_bytes();
-        if stat.st_uid != self.uid || name.eq_ignore_ascii_case(b".git") {
+        if stat.st_uid != self.fresh.st_uid || name.eq_ignore_ascii_case(b".git") {
             return Verdict::Away;
         }
         let wanted = self.wanted.files.get(path).copied();
-        let mode = stat.st_mode & 0o7777;
+        let (mode, fresh) = (stat.st_mode & 0o7777, self.fresh.st_mode & 0o777);
         match (FileType::from_raw_mode(stat.st_mode), wanted) {
             (FileType::Directory, None) if self.wanted.dirs.contains(path) => Verdict::Enter,
             (FileType::Directory, None) if self.wanted.keep.iter().any(|kept| kept.as_bytes() == name) => {
@@ -123,11 +118,13 @@ impl<'a> Sweep<'a> {
             }
             (FileType::Symlink, Some("120000")) if stat.st_nlink == 1 => Verdict::Link,
             // A time to come would have git look into the file for ever.
-            (FileType::RegularFile, Some(_)) if stat.st_nlink != 1 || stat.st_mtime as i64 > self.now => {
+            (FileType::RegularFile, Some(_))
+                if stat.st_nlink != 1 || u64::try_from(stat.st_mtime).is_ok_and(|at| at > self.now) =>
+            {
                 Verdict::Away
             }
-            (FileType::RegularFile, Some("100644")) if mode == self.dir_mode & 0o666 => Verdict::File,
-            (FileType::RegularFile, Some("100755")) if mode == self.dir_mode & 0o777 => Verdict::File,
+            (FileType::RegularFile, Some("100644")) if mode == fresh & 0o666 => Verdict::File,
+            (FileType::RegularFile, Some("100755")) if mode == fresh => Verdict::File,
             _ => Verdict::Away,
         }
     }
@@ -135,18 +132,19 @@ impl<'a> Sweep<'a> {
     /// Opens a directory of ours and gives it the mode of a new one.
     fn enter(&self, dir: BorrowedFd<'_>, entry: &CString) -> io::Result<OwnedFd> {
         let stat = rustix::fs::statat(dir, entry, AtFlags::SYMLINK_NOFOLLOW)?;
-        if stat.st_uid != self.uid {
+        if stat.st_uid != self.fresh.st_uid {
             return Err(io::Error::from(io::ErrorKind::PermissionDenied));
         }
-        if stat.st_mode & 0o7777 != self.dir_mode {
-            set_mode(dir, entry, self.dir_mode)?;
+        let mode = self.fresh.st_mode & 0o7777;
+        if stat.st_mode & 0o7777 != mode {
+            set_mode(dir, entry, mode)?;
         }
         open_dir(dir, entry)
     }
 
     /// Moves something to where it is deleted later.
     fn throw(&mut self, dir: BorrowedFd<'_>, entry: &CString, stat: &Stat) -> io::Result<()> {
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory && stat.st_uid == self.uid {
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory && stat.st_uid == self.fresh.st_uid {
             // A directory that may not be written to can't change its parent, nor be emptied.
             set_mode(dir, entry, 0o700)?;
         }
@@ -221,7 +219,7 @@ fn open_dir(dir: BorrowedFd<'_>, entry: &CString) -> io::Result<OwnedFd> {
 
 /// Sets the mode of a directory itself, never of what a link names.
 #[cfg(target_os = "linux")]
-fn set_mode(dir: BorrowedFd<'_>, entry: &CString, mode: u32) -> io::Result<()> {
+fn set_mode(dir: BorrowedFd<'_>, entry: &CString, mode: RawMode) -> io::Result<()> {
     use std::os::fd::AsRawFd;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let handle = rustix::fs::openat(dir, entry, flags, Mode::empty())?;
@@ -231,8 +229,8 @@ fn set_mode(dir: BorrowedFd<'_>, entry: &CString, mode: u32) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn set_mode(dir: BorrowedFd<'_>, entry: &CString, mode: u32) -> io::Result<()> {
-    let mode = Mode::from_raw_mode(mode as rustix::fs::RawMode);
+fn set_mode(dir: BorrowedFd<'_>, entry: &CString, mode: RawMode) -> io::Result<()> {
+    let mode = Mode::from_raw_mode(mode);
     Ok(rustix::fs::chmodat(dir, entry, mode, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
