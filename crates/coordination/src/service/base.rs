@@ -14,7 +14,8 @@ impl Service {
     /// When it has to do with no remote, or git can't fetch it: the network is down, or a password is asked for.
     pub fn fetch_base(&self, base: Option<&str>) -> Result<()> {
         self.require_git()?;
-        let git = self.home().git()?;
+        // From the main checkout: that is what a remote's relative path is relative to.
+        let git = self.home().repository()?.main_checkout().map_or_else(|| self.home().git(), Ok)?;
         let name = base.unwrap_or("HEAD");
         let Some(remote) = git.remote_of(name)? else {
             let shown = sanitize_line(name);
