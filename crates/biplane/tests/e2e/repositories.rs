@@ -49,7 +49,7 @@ fn a_sparse_checkout_is_inherited_and_what_it_leaves_out_stays() {
         assert_eq!(lab.repo.git(&["status", "--porcelain"]), "", "{cone:?}");
         // The same in a snapshot, and in a diff.
         let tree = lab.create("w");
-        assert_eq!(names(tree.path()).contains(&"c".to_owned()), false);
+        assert!(!names(tree.path()).contains(&"c".to_owned()));
         tree.write("c/new", "new\n");
         assert_eq!(lab.ok(&["wt", "diff", "w", "--stat"]), "+1 -0  c/new\n");
         lab.ok(&["wt", "remove", "w", "--force"]);
@@ -295,6 +295,8 @@ fn submodules_are_empty_at_first_and_land_when_they_are_declared() {
         "{said}"
     );
     assert_eq!(lab.repo.git(&["rev-parse", "main:lib"]), moved);
+    // Its remote has all of it, so nothing is lost with it.
+    lab.ok(&["wt", "remove", "w"]);
     // A submodule that is behind is no work that would keep the main checkout from being brought along.
     assert_eq!(lab.repo.git(&["status", "--porcelain"]), " M lib");
     lab.work("x", "x.txt", "x\n");
@@ -314,6 +316,76 @@ fn submodules_are_empty_at_first_and_land_when_they_are_declared() {
     let said = lab.fails(3, &["merge", "z", "--no-gate"]).stderr;
     assert!(said.contains("`stray` is a nested repository, whose files would not land"), "{said}");
     lab.is_sound();
+}
+
+#[test]
+fn work_in_a_submodule_is_seen_and_not_removed() {
+    let lab = Lab::new();
+    let library = lab.env.repo("library");
+    lab.repo.git(&["config", "--file", "../home/.gitconfig", "protocol.file.allow", "always"]);
+    lab.repo.git(&["submodule", "--quiet", "add", library.path().as_str(), "lib"]);
+    lab.repo.commit("submodule");
+    let tree = lab.create("w");
+    tree.git(&["submodule", "--quiet", "update", "--init"]);
+    let module = tree.at("lib");
+    let is_kept = || {
+        let said = lab.fails(3, &["wt", "remove", "w", "--force"]).stderr;
+        assert!(said.contains("is a repository inside the worktree"), "{said}");
+        assert!(module.path().join("README.md").is_file());
+    };
+    assert_eq!(lab.json(&["wt", "status", "w"])["clean"], true);
+    module.write("README.md", "changed\n");
+    assert_eq!(lab.json(&["wt", "status", "w"])["changed"][0]["path"], "lib");
+    is_kept();
+    module.git(&["checkout", "-q", "--", "."]);
+    module.write("untracked", "u\n");
+    assert_eq!(lab.json(&["wt", "status", "w"])["clean"], false);
+    is_kept();
+    module.commit("a commit that nobody has");
+    assert_eq!(lab.json(&["wt", "status", "w"])["clean"], false);
+    is_kept();
+    // On a branch that is not checked out, and when the submodule is taken out of the worktree.
+    module.git(&["branch", "mine"]);
+    module.git(&["checkout", "-q", "--detach", "origin/main"]);
+    is_kept();
+    tree.git(&["submodule", "--quiet", "deinit", "--all"]);
+    let said = lab.fails(3, &["wt", "remove", "w"]).stderr;
+    assert!(said.contains("modules/lib` is a repository inside the worktree"), "{said}");
+    let kept = lab.root().join(".git/worktrees/w/modules/lib");
+    lab.env.program("git").args(["--git-dir", kept.as_str(), "branch", "-q", "-D", "mine"]).run().success();
+    lab.ok(&["wt", "remove", "w"]);
+    lab.is_sound();
+}
+
+#[test]
+fn settings_of_a_repository_inside_a_worktree_run_nothing() {
+    let lab = Lab::new();
+    let tree = lab.create("w");
+    let inside = tree.at("inside");
+    std::fs::create_dir(inside.path()).unwrap();
+    inside.git(&["init", "-q"]);
+    inside.write("file", "a\n");
+    inside.write(".gitattributes", "* filter=evil\n");
+    inside.commit("inside");
+    tree.git(&["-c", "advice.addEmbeddedRepo=false", "add", "inside"]);
+    tree.git(&["commit", "-q", "-m", "inside"]);
+    let ran = lab.env.home().join("ran");
+    inside.git(&["config", "filter.evil.clean", &format!("touch {ran}; cat")]);
+    inside.write("file", "b\n");
+    let said = lab.ok(&["wt", "status", "w"]);
+    assert!(said.ends_with(".M inside\n"), "what can't be looked at is not clean: {said}");
+    lab.ok(&["wt", "diff", "w"]);
+    lab.fails(3, &["merge", "w", "--no-gate"]);
+    lab.fails(3, &["wt", "remove", "w", "--force"]);
+    lab.ok(&["run", "w", "--", "true"]);
+    lab.ok(&["task", "create", "one"]);
+    lab.ok(&["wt", "bind", "w", "--task", "1", "--no-start"]);
+    let _ = lab.call(&["up", "--gate", "true", "--", "sh", "-c", "echo c > c"]).run();
+    let _ = lab.call(&["doctor"]).run();
+    assert!(!ran.exists(), "a program of the agent's was run outside of its run");
+    // The test can fail: git itself runs it.
+    tree.git(&["status"]);
+    assert!(ran.exists());
 }
 
 #[test]

@@ -56,32 +56,19 @@ impl Git {
             WithIgnored::No => "--ignored=no",
         };
         let status = ["status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--untracked-files=all"];
-        let args = [&status[..], &[ignored, "--ignore-submodules=none"]].concat();
+        let args = [&status[..], &[ignored, "--ignore-submodules=dirty"]].concat();
         let bytes = match with_ignored {
             WithIgnored::Yes => self.unhidden_status(&args)?,
             WithIgnored::No => self.call(&args).bytes()?,
         };
-        parse(&bytes)
-    }
-
-    /// A path at which another repository lies inside the checkout: a submodule that was filled, a repository that was
-    /// added as if it were one, or what git keeps of a submodule that was taken out again.
-    ///
-    /// # Errors
-    /// When git can't tell.
-    pub fn repository_inside(&self) -> Result<Option<String>, GitError> {
-        let bytes = self.call(["ls-files", "--stage", "-z"]).bytes()?;
-        let top = self.work_tree().unwrap_or(self.git_dir());
-        let links = bytes.split(|b| *b == 0).filter(|entry| entry.starts_with(b"160000 "));
-        for entry in links.map(String::from_utf8_lossy) {
-            let Some((_, path)) = entry.split_once('\t') else { continue };
-            if top.join(path).join(".git").as_std_path().symlink_metadata().is_ok() {
-                return Ok(Some(path.to_owned()));
+        let mut state = parse(&bytes)?;
+        // Git itself would look into submodules by settings that are not ours.
+        for path in self.dirty_submodules(&self.filled_gitlinks()?)? {
+            if !state.changed.iter().any(|change| change.path == path) {
+                state.changed.push(Change { letters: ".M".to_owned(), path, submodule: true });
             }
         }
-        let modules = self.git_dir().join("modules");
-        let kept = self.git_dir() != self.common_dir() && modules.as_std_path().symlink_metadata().is_ok();
-        Ok(kept.then(|| modules.into_string()))
+        Ok(state)
     }
 }
 
