@@ -56,6 +56,7 @@ fn a_base_that_is_behind_is_told_of_and_blocks_nothing() {
     lab.ok(&["task", "create", "one"]);
     let said = lab.call(&["up", "--", "sh", "-c", "echo a > a"]).run().success().stderr;
     assert!(said.starts_with(behind), "{said}");
+    assert_eq!(said.matches("behind").count(), 1, "it is said once: {said}");
     // Ahead and behind at once.
     let said = lab.call(&["wt", "create", "e"]).run().success().stderr;
     assert_eq!(said, behind);
