@@ -73,7 +73,7 @@ fn the_tests_that_the_documents_name_exist() {
         }
     }
     let mut named = 0;
-    for document in ["docs/promises.md", "ARCHITECTURE.md"].map(document) {
+    for document in ["docs/promises.md", "docs/repositories.md", "ARCHITECTURE.md"].map(document) {
         // In these documents the text of a link is not code; a name of three words or more is a test's.
         for name in document.split('`').skip(1).step_by(2) {
             let is_name =

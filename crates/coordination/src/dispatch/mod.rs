@@ -106,7 +106,7 @@ impl Service {
         self.require_git()?;
         self.home().git()?.commit_of("HEAD")?;
         let target = self.target()?;
-        self.say_behind(&self.home().git()?, &format!("refs/heads/{target}"));
+        self.say_behind(Some(&format!("refs/heads/{target}")));
         let (name, agent) = self.agent_for(request)?;
         let parallel = request.parallel.unwrap_or(self.settings().parallel);
         if !(1..=bounds::MOST_AGENTS).contains(&parallel) {

@@ -1,7 +1,7 @@
 //! What a worktree starts at: fetching it on request, and what there is to know of it.
 
-use biplane_execution::git::{Git, GitError};
-use biplane_model::{WorktreeName, sanitize_line};
+use biplane_execution::git::GitError;
+use biplane_model::{sanitize_line, view::WorktreeView};
 use camino::Utf8Path;
 
 use super::Service;
@@ -14,7 +14,8 @@ impl Service {
     /// When it has to do with no remote, or git can't fetch it: the network is down, or a password is asked for.
     pub fn fetch_base(&self, base: Option<&str>) -> Result<()> {
         self.require_git()?;
-        let git = self.home().git()?;
+        // From the main checkout: that is what a remote's relative path is relative to.
+        let git = self.home().repository()?.main_checkout().map_or_else(|| self.home().git(), Ok)?;
         let name = base.unwrap_or("HEAD");
         let Some(remote) = git.remote_of(name)? else {
             let shown = sanitize_line(name);
@@ -26,9 +27,11 @@ impl Service {
         })
     }
 
-    /// Says when a base lacks commits that the branch it follows has. What can't be told is not worth a word.
-    pub(crate) fn say_behind(&self, git: &Git, base: &str) {
-        if let Ok(Some(behind)) = git.behind(base) {
+    /// Says when a base lacks commits that the branch it follows has, as far as was fetched. What can't be told is not worth
+    /// a word.
+    pub fn say_behind(&self, base: Option<&str>) {
+        let Ok(git) = self.home().git() else { return };
+        if let Ok(Some(behind)) = git.behind(base.unwrap_or("HEAD")) {
             let (branch, upstream) = (sanitize_line(&behind.branch), sanitize_line(&behind.upstream));
             let commits = match behind.commits {
                 1 => "1 commit".to_owned(),
@@ -39,7 +42,8 @@ impl Service {
     }
 
     /// Says when submodules are empty in a new worktree.
-    pub(crate) fn say_submodules(&self, name: &WorktreeName, top: &Utf8Path) {
+    pub fn say_submodules(&self, made: &WorktreeView) {
+        let (name, top) = (&made.name, Utf8Path::new(&made.path));
         if top.join(".gitmodules").as_std_path().symlink_metadata().is_ok() {
             self.say(format!(
                 "its submodules are empty; `biplane run {name} -- git submodule update --init` fills them"

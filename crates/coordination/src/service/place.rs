@@ -60,8 +60,6 @@ impl Service {
                     self.not_created(worktree.id, &error)?;
                     return Err(error);
                 }
-                self.say_behind(&git, &base_ref);
-                self.say_submodules(&wish.name, &place.path);
                 self.tend_later(Happened::Worktrees);
                 self.worktree_view(worktree.id)
             }

@@ -56,12 +56,19 @@ impl Git {
             WithIgnored::No => "--ignored=no",
         };
         let status = ["status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--untracked-files=all"];
-        let args = [&status[..], &[ignored, "--ignore-submodules=none"]].concat();
+        let args = [&status[..], &[ignored, "--ignore-submodules=dirty"]].concat();
         let bytes = match with_ignored {
             WithIgnored::Yes => self.unhidden_status(&args)?,
             WithIgnored::No => self.call(&args).bytes()?,
         };
-        parse(&bytes)
+        let mut state = parse(&bytes)?;
+        // Git itself would look into submodules by settings that are not ours.
+        for path in self.dirty_submodules(&self.filled_gitlinks()?)? {
+            if !state.changed.iter().any(|change| change.path == path) {
+                state.changed.push(Change { letters: ".M".to_owned(), path, submodule: true });
+            }
+        }
+        Ok(state)
     }
 }
 

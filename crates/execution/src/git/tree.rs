@@ -131,7 +131,10 @@ impl Git {
     /// Takes everything that lies in the checkout into the index; new files outside of a sparse checkout too. What a sparse
     /// checkout leaves out stays in the index as it is.
     fn add_all(&self) -> Result<(), GitError> {
-        self.call(["add", "--all", "--sparse", "--", "."]).bytes().map(|_| ())
+        let submodules = self.add_submodules()?;
+        let added = self.call(["add", "--all", "--sparse", "--", "."]).bytes();
+        self.mark_submodules(&submodules, "--no-assume-unchanged")?;
+        added.map(|_| ())
     }
 
     /// Tracked paths whose changes git was told not to look for (`update-index --assume-unchanged` and `--skip-worktree`).

@@ -64,6 +64,8 @@ fn create(app: &App, args: WorktreeCreateArgs) -> anyhow::Result<()> {
         service.fetch_base(wish.base.as_deref())?;
     }
     let worktree = service.worktree_create(&wish)?;
+    service.say_behind(wish.base.as_deref());
+    service.say_submodules(&worktree);
     app.printer.value(&worktree, || {
         let task = worktree.task_id.as_ref().map(|id| format!(", bound to task {id}")).unwrap_or_default();
         format!(
