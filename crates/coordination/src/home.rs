@@ -166,6 +166,19 @@ impl Home {
         Ok((["/.tasks/", "/.worktrees/", "/.team/"].into_iter().filter(|e| !is_there(e)).collect(), text))
     }
 
+    /// Adds an entry to the exclude file, unless it is there already.
+    ///
+    /// # Errors
+    /// When the exclude file can't be read or written.
+    pub(crate) fn exclude(&self, entry: &str) -> Result<()> {
+        let (_, text) = self.unexcluded()?;
+        let Some(path) = self.exclude_path().filter(|_| !text.lines().any(|line| line == entry)) else {
+            return Ok(());
+        };
+        let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        crate::files::replace_durably(&path, format!("{text}{gap}# biplane: set-up\n{entry}\n").as_bytes())
+    }
+
     fn exclude_path(&self) -> Option<Utf8PathBuf> {
         self.repository.as_ref().map(|r| r.common_dir.join("info").join("exclude"))
     }

@@ -1,13 +1,16 @@
 //! The verbs. One file for each family of them.
 
+mod approve;
 mod board;
 mod evidence;
 mod init;
 mod land;
 mod log;
 mod place;
+mod ports;
 mod remove;
 mod run;
+mod setup;
 mod submit;
 mod tail;
 mod worktree;
@@ -20,6 +23,7 @@ use biplane_control::{
 use biplane_execution::supervise::identity;
 use biplane_model::{Actor, ProcessIdentity, RunKind, Seq, TaskId, Timestamp};
 
+pub use approve::SetupText;
 pub use board::{ClaimRequest, Finished, ListedTask, TaskChange};
 pub use init::InitReport;
 pub use land::{BounceKind, GateReport, Landing};
@@ -27,6 +31,7 @@ pub use log::EventQuery;
 pub use place::{CreateWorktree, Start};
 pub use remove::{Closing, Removal, RemoveRequest};
 pub use run::{RunReport, RunRequest};
+pub use setup::{SetupEnd, SetupFailure, SetupReport, SetupState};
 pub use submit::{MergeRequest, Submitted};
 pub use worktree::{Diff, WorktreeStatusReport};
 

@@ -9,6 +9,7 @@
 mod add;
 mod astray;
 mod owned;
+pub mod ready;
 mod remove;
 mod snapshot;
 mod standing;

@@ -82,7 +82,9 @@ pub fn snapshot(
         return Err(SnapshotError::NestedRepository(biplane_model::sanitize_line(&inside)));
     }
     let state = git.state(WithIgnored::Yes)?;
-    let ignored = worth_keeping(&state);
+    let mut ignored = worth_keeping(&state);
+    // What the set-up brought and nobody has changed is not lost with the worktree.
+    ignored.retain(|path| !super::ready::is_in_main_too(place, path));
     check_loose(&place.path, &state, &ignored)?;
     if state.is_clean() && ignored.is_empty() && held == Held::ByAnother {
         return Ok(None);

@@ -10,13 +10,12 @@ use super::{code, shapes, table};
 use crate::cli::exit;
 
 /// Kinds of events that are known and that nothing writes yet.
-const UNWRITTEN: [EventKind; 7] = [
+const UNWRITTEN: [EventKind; 6] = [
     EventKind::WorktreeCloseoutKeep,
     EventKind::WorktreeCloseoutRemove,
     EventKind::WorktreeRestore,
     EventKind::WorktreeAdopt,
     EventKind::SnapshotPruned,
-    EventKind::SetupApproved,
     EventKind::LedgerRebuilt,
 ];
 
