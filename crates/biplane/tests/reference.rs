@@ -141,7 +141,7 @@ fn answers_have_the_documented_fields() {
     check(&["wt", "create", "x", "--task", "1"], "WorktreeView", &[]);
     repo.at(".worktrees/x").write("b.txt", "b\n");
     repo.at(".worktrees/x").commit("b");
-    let status = ["commits", "unlanded", "head", "clean", "changed", "untracked"];
+    let status = ["commits", "unlanded", "head", "clean", "changed", "untracked", "setup"];
     check(&["wt", "status", "x"], "WorktreeView", &status);
     check(&["wt", "diff", "x"], "", &["base", "files", "patch"]);
     check(&["wt", "list"], "WorktreeView", &[]);

@@ -70,6 +70,24 @@ pub const ANCESTORS_COMPARED: usize = 50;
 pub const PIN_GRACE_S: u64 = 10;
 /// How long a command of the set-up may take unless told otherwise.
 pub const SETUP_TIMEOUT: Duration = Duration::from_secs(600);
+/// The most ignored files that a new worktree gets copies of.
+pub const COPY_FILES: u64 = 10_000;
+/// Their most bytes.
+pub const COPY_BYTES: u64 = 1 << 30;
+/// The most files, links and directories in a directory that is cloned.
+pub const CLONE_FILES: u64 = 2_000_000;
+/// Its most bytes.
+pub const CLONE_BYTES: u64 = 50 << 30;
+/// The most bytes of `.worktreeinclude`.
+pub const INCLUDE_BYTES: u64 = 64 << 10;
+/// The most bytes of the file with approvals.
+pub const APPROVALS_BYTES: u64 = 1 << 20;
+/// The most bytes of a file that says who has a port, or which set-up is done.
+pub const HOLDER_BYTES: u64 = 16 << 10;
+/// How long is waited for another process that brings files into the same worktree.
+pub const SETUP_LOCK_WAIT: Duration = Duration::from_secs(600);
+/// How long is waited for another process that leases ports.
+pub const PORTS_LOCK_WAIT: Duration = Duration::from_secs(60);
 /// The range of ports that worktrees lease from unless told otherwise.
 pub const FIRST_PORT: u16 = 20_000;
 /// Its last port.

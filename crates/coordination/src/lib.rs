@@ -6,6 +6,7 @@
 //!
 //! **Deliberately absent:** terminal, arguments, colours, reading the process's environment or current directory.
 
+mod approvals;
 pub mod bounds;
 pub mod demo;
 pub mod dispatch;
@@ -37,6 +38,6 @@ pub use recovery::{Mode, Recovery};
 pub use service::{
     Access, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished, GateReport,
     InitReport, Landing, ListedSnapshot, ListedTask, MergeRequest, Notice, Outside, Pruned, Removal,
-    RemoveRequest, Restoration, RestoreRequest, RunReport, RunRequest, Service, Start, Submitted, TaskChange,
-    WorktreeStatusReport,
+    RemoveRequest, Restoration, RestoreRequest, RunReport, RunRequest, Service, SetupEnd, SetupFailure,
+    SetupReport, SetupState, SetupText, Start, Submitted, TaskChange, WorktreeStatusReport,
 };

@@ -23,6 +23,8 @@ pub const PROMPT_FILE: &str = "BIPLANE_PROMPT_FILE";
 /// Which attempt at its task an agent makes.
 pub const ATTEMPT: &str = "BIPLANE_ATTEMPT";
 
+/// What the names of all variables of ours begin with.
+pub const PREFIX: &str = "BIPLANE_";
 /// The first port of a worktree; `_1`, `_2`, … behind it are the others.
 pub const PORT: &str = "BIPLANE_PORT";
 /// Whether anything may be started in the background.
@@ -82,7 +84,11 @@ pub const ALL: &[Variable] = &[
         read: "",
         set: "runs of an agent: 1 for the first attempt at the task, then 2, 3, …",
     },
-    Variable { name: PORT, read: "", set: "every run in a worktree that leases ports: the first of them" },
+    Variable {
+        name: PORT,
+        read: "",
+        set: "every run in a worktree that leases ports, and the gate, which has ports of its own: the first of them",
+    },
     Variable {
         name: "BIPLANE_PORT_1",
         read: "",
@@ -99,6 +105,12 @@ pub const ALL: &[Variable] = &[
                worktrees are made",
         set: "",
     },
+    Variable {
+        name: "XDG_STATE_HOME",
+        read: "where the leases of ports of all repositories are kept, in `biplane/ports`; without it `.local/state` in `HOME`",
+        set: "",
+    },
+    Variable { name: "HOME", read: "see `XDG_STATE_HOME`", set: "" },
     Variable {
         name: "SHELL",
         read: "the shell that `biplane worktree enter` opens; `/bin/sh` without it",

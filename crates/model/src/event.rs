@@ -136,7 +136,7 @@ event_kinds! {
     SubmissionWithdrawn = "submission.withdrawn",
     /// Snapshots that nobody needs any more were deleted; `refs` names them.
     SnapshotPruned = "snapshot.pruned",
-    /// A person has approved the repository's set-up commands; `hash` says which text.
+    /// A person has approved the repository's set-up commands; `hash` says which text. Or took that back; `revoked` names the hashes.
     SetupApproved = "setup.approved",
     /// The ledger was lost, and was made anew from views and git.
     LedgerRebuilt = "ledger.rebuilt",

@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Worktrees: where it is done.
     #[command(subcommand, visible_alias = "wt")]
     Worktree(WorktreeCommand),
+    /// The commands that make new worktrees ready to build, and whether they may be run.
+    #[command(subcommand)]
+    Setup(SetupCommand),
     /// Run a command in a worktree, as if one stood there.
     Run(RunArgs),
     /// Give ready tasks to agents until none is left.
@@ -255,6 +258,11 @@ pub(crate) enum WorktreeCommand {
         /// The worktree.
         name: WorktreeName,
     },
+    /// Make a worktree ready to build: bring ignored files, run the approved set-up commands. May be done again.
+    Setup {
+        /// The worktree.
+        name: WorktreeName,
+    },
     /// Open a shell in a worktree.
     Enter {
         /// The worktree.
@@ -295,6 +303,23 @@ pub(crate) struct WorktreeCreateArgs {
     /// The owner the task gets when it has none.
     #[arg(long, value_name = "AGENT", requires = "task")]
     pub(crate) owner: Option<AgentName>,
+    /// Bring no ignored files into it and run no set-up commands.
+    #[arg(long)]
+    pub(crate) no_setup: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SetupCommand {
+    /// Show the set-up commands and whether they are approved.
+    Show,
+    /// Approve exactly the set-up commands that there are now. For a person: refused inside a run.
+    Approve {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Take every approval back.
+    Revoke,
 }
 
 #[derive(Debug, Args)]
@@ -401,6 +426,9 @@ pub(crate) struct UpArgs {
     /// Land untested.
     #[arg(long)]
     pub(crate) no_gate: bool,
+    /// Start agents in worktrees that no ignored files were brought into and no set-up commands were run in.
+    #[arg(long)]
+    pub(crate) no_setup: bool,
     /// A command to use as agent instead of one in `biplane.toml`; `{prompt}` in it stands for the prompt.
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,

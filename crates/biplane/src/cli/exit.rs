@@ -38,7 +38,12 @@ pub(crate) const CODES: [(u8, &str, &str); 7] = [
 ];
 
 /// What the exit codes of single commands say beyond that.
-pub(crate) const SPECIAL: [(&str, &str); 4] = [
+pub(crate) const SPECIAL: [(&str, &str); 5] = [
+    (
+        "biplane worktree create",
+        "1 also when the worktree was made and its set-up failed: it stays; 0 when set-up commands were not run because nobody \
+         has approved them",
+    ),
     (
         "biplane run, worktree enter",
         "that of the command it ran; 128 and the signal's number when a signal ended it; 6 when its time was up",

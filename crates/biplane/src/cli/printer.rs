@@ -87,6 +87,12 @@ impl Printer {
         }
     }
 
+    /// A question, without a line break behind it.
+    pub(crate) fn prompt(&self, text: &str) {
+        let mut out = std::io::stderr().lock();
+        let _ = write!(out, "{text}").and_then(|()| out.flush());
+    }
+
     /// What went wrong, and the next steps.
     pub(super) fn fault(&self, message: &str, hints: &[String]) {
         if self.json {

@@ -19,6 +19,12 @@ pub(super) fn count(number: u64, one: &str) -> String {
     format!("{number} {one}{ending}")
 }
 
+/// Ports with commas between; `-` when there are none.
+pub(super) fn ports(ports: &[u16]) -> String {
+    let list: Vec<String> = ports.iter().map(ToString::to_string).collect();
+    if list.is_empty() { "-".to_owned() } else { list.join(", ") }
+}
+
 /// The local time of day, or the date too when it was another day.
 pub(super) fn clock(at: Timestamp, now: Timestamp) -> String {
     let zoned = |t: Timestamp| jiff::Timestamp::from_microsecond(t.0).map(|t| t.to_zoned(TimeZone::system()));

@@ -26,7 +26,7 @@ use crate::{
 const NAME_TRIES: u32 = 20;
 
 /// Why an attempt came to nothing.
-enum Nothing {
+pub(super) enum Nothing {
     /// The agent failed, or had nothing to show: the task failed.
     Failed(String),
     /// It was asked to stop: the task goes back.
@@ -72,6 +72,7 @@ impl Shared<'_> {
             return Err(Nothing::Stopped);
         }
         if !resumed.is_done {
+            self.make_ready(task, &worktree)?;
             self.phase(&task.id, Some(&worktree.name), Phase::Running);
             let (id, how) = self.run_agent(task, &worktree, resumed.has_work)?;
             *run = Some(id);
@@ -365,10 +366,10 @@ struct Resumed {
 }
 
 /// Passes an agent's lines on, and the wish to stop down.
-struct AgentWatch<'a> {
-    task: &'a TaskId,
-    stop: Option<&'a StopFlag>,
-    watcher: &'a dyn Watcher,
+pub(super) struct AgentWatch<'a> {
+    pub(super) task: &'a TaskId,
+    pub(super) stop: Option<&'a StopFlag>,
+    pub(super) watcher: &'a dyn Watcher,
 }
 
 impl RunObserver for AgentWatch<'_> {

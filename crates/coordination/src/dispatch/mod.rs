@@ -9,6 +9,7 @@
 mod attempt;
 mod progress;
 mod prompt;
+mod ready;
 mod report;
 
 use std::{
@@ -45,6 +46,8 @@ pub struct UpRequest {
     pub command: Option<Vec<String>>,
     /// The gate; `Some(None)` lands untested.
     pub gate: Option<Option<String>>,
+    /// Start agents in worktrees that nothing was set up in.
+    pub no_setup: bool,
 }
 
 /// What the threads tell the dispatcher.
@@ -82,6 +85,7 @@ struct Shared<'a> {
     name: AgentName,
     agent: Agent,
     gate: Option<Option<String>>,
+    no_setup: bool,
     stop: Option<&'a StopFlag>,
     watcher: &'a dyn Watcher,
 }
@@ -108,6 +112,9 @@ impl Service {
         let target = self.target()?;
         self.say_behind(Some(&format!("refs/heads/{target}")));
         let (name, agent) = self.agent_for(request)?;
+        if !request.no_setup {
+            self.refuse_unapproved()?;
+        }
         let parallel = request.parallel.unwrap_or(self.settings().parallel);
         if !(1..=bounds::MOST_AGENTS).contains(&parallel) {
             return Err(Error::usage(format!("use 1 to {} agents", bounds::MOST_AGENTS)));
@@ -116,7 +123,8 @@ impl Service {
             (Some(gate), from) => format!("the gate is `{}` ({from})", sanitize_line(&gate)),
             (None, from) => format!("there is no gate ({from}): work lands untested"),
         });
-        let shared = Shared { service: self, name, agent, gate: request.gate.clone(), stop, watcher };
+        let (gate, no_setup) = (request.gate.clone(), request.no_setup);
+        let shared = Shared { service: self, name, agent, gate, no_setup, stop, watcher };
         shared.clear_left()?;
         let mut report = std::thread::scope(|scope| Dispatcher::start(scope, &shared, parallel).run())?;
         report.stopped = shared.is_stopping();

@@ -14,7 +14,7 @@ mod events;
 mod index;
 mod keep;
 mod notes;
-mod read;
+pub(crate) mod read;
 mod tasks;
 
 use biplane_control::{Changes, TaskFilter, View, WorktreeFilter};

@@ -12,7 +12,7 @@ use super::notes::Notes;
 
 /// What is at a path.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Nothing.
     Nothing,
     /// A file, whole.
@@ -22,7 +22,7 @@ pub(super) enum Found {
 }
 
 /// Reads the file at `path` when it has at most `most` bytes.
-pub(super) fn file(path: &Utf8Path, most: u64) -> Found {
+pub(crate) fn file(path: &Utf8Path, most: u64) -> Found {
     let meta = match path.as_std_path().symlink_metadata() {
         Ok(meta) => meta,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Found::Nothing,

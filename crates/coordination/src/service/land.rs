@@ -238,7 +238,10 @@ impl Service {
         observer: &mut dyn RunObserver,
     ) -> std::result::Result<GateReport, Refusal> {
         let place = self.scratch(git, current.id, candidate)?;
-        let worktree = self.look(|view| record(view, current.worktree_id))?;
+        let mut worktree = self.look(|view| record(view, current.worktree_id))?;
+        // The ports of the worktree itself may be in use by what its agent tries out.
+        worktree.ports = self.lease_for_gate(&place.path)?;
+        let ports = worktree.ports.clone();
         let ran = self.execute(Job {
             kind: RunKind::Gate,
             worktree,
@@ -257,6 +260,7 @@ impl Service {
             prompt: None,
             observer,
         });
+        self.return_ports(&ports, None);
         self.drop_scratch(git, &place)?;
         let ran = ran?;
         if let How::Stopped(_) = ran.how {

@@ -1,5 +1,6 @@
 //! The verbs. One file for each family of them.
 
+mod approve;
 mod base;
 mod board;
 mod evidence;
@@ -8,9 +9,11 @@ mod land;
 mod log;
 mod place;
 mod pool;
+mod ports;
 mod remove;
 mod restore;
 mod run;
+mod setup;
 mod snapshot;
 mod submit;
 mod tail;
@@ -25,6 +28,7 @@ use biplane_control::{
 use biplane_execution::supervise::identity;
 use biplane_model::{Actor, ProcessIdentity, RunKind, Seq, TaskId, Timestamp};
 
+pub use approve::SetupText;
 pub use board::{ClaimRequest, Finished, ListedTask, TaskChange};
 pub use init::InitReport;
 pub use land::{BounceKind, GateReport, Landing};
@@ -33,6 +37,7 @@ pub use place::{CreateWorktree, Start};
 pub use remove::{Closing, Removal, RemoveRequest};
 pub use restore::{Restoration, RestoreRequest};
 pub use run::{RunReport, RunRequest};
+pub use setup::{SetupEnd, SetupFailure, SetupReport, SetupState};
 pub use snapshot::{ListedSnapshot, Pruned};
 pub use submit::{MergeRequest, Submitted};
 pub use worktree::{Diff, WorktreeStatusReport};

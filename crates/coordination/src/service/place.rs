@@ -88,6 +88,7 @@ impl Service {
             return Err(Error::new(ErrorKind::Conflict, format!("`{shown}` exists already"))
                 .hint("move it away, or choose another name"));
         }
+        let office = self.port_office()?;
         self.change(|view, now| {
             refuse_taken_name(view, &wish.name)?;
             let number = view.counter("worktree")? + 1;
@@ -120,6 +121,9 @@ impl Service {
                 let (task, _) = board::bind(view, &mut worktree.clone(), id, wish.owner.as_ref(), now)?;
                 event = event.task(&task);
                 worktree.task = Some(id.clone());
+            }
+            if let Some(office) = &office {
+                worktree.ports = office.lease(view, Some(worktree.id), &path)?;
             }
             let event = event.worktree(&worktree).with("base_ref", base_ref);
             let changes = Changes {
@@ -184,8 +188,10 @@ impl Service {
             worktree.task = None;
             let event =
                 NewEvent::new(EventKind::WorktreeCreateFailed).worktree(&worktree).error(why.to_string());
-            Ok((Changes { worktrees: vec![worktree], events: vec![event], ..Changes::default() }, ()))
+            let ports = worktree.ports.clone();
+            Ok((Changes { worktrees: vec![worktree], events: vec![event], ..Changes::default() }, ports))
         })
+        .map(|ports| self.return_ports(&ports, Some(id)))
     }
 
     /// The live worktree called `name`.

@@ -269,8 +269,13 @@ impl Service {
                 changes.submissions.push(submission);
             }
             changes.events.push(after);
+            let ports = worktree.ports.clone();
             changes.worktrees.push(worktree);
-            Ok((changes, unblocked))
+            Ok((changes, (unblocked, ports)))
+        })
+        .map(|(unblocked, ports)| {
+            self.return_ports(&ports, Some(id));
+            unblocked
         })
     }
 

@@ -216,7 +216,9 @@ impl Service {
         spec.args = args.iter().map(Into::into).collect();
         spec.cwd = Some(job.cwd);
         let inherited = self.surroundings.env.keys();
-        let remove = supervise::env::scrubbed_git_variables(inherited.map(OsString::from));
+        let mut remove = supervise::env::scrubbed_git_variables(inherited.clone().map(OsString::from));
+        // The ports of the worktree that we are in ourselves are not those of the run.
+        remove.extend(inherited.filter(|name| name.starts_with(variables::PORT)).map(OsString::from));
         spec.env = EnvChanges { remove, set: set.into_iter().map(|(k, v)| (k.into(), v.into())).collect() };
         spec.input = job.input;
         spec.echo = job.echo;
@@ -259,6 +261,11 @@ impl Service {
             (variables::WORKTREE.to_owned(), job.worktree.name.to_string()),
             (variables::RUN_ID.to_owned(), run.id.to_string()),
         ]);
+        for (n, port) in job.worktree.ports.iter().enumerate() {
+            let name = if n == 0 { variables::PORT.to_owned() } else { format!("{}_{n}", variables::PORT) };
+            set.insert(name, port.to_string());
+        }
+        set.extend(self.environment_of(&job.worktree, &job.cwd, job.task.as_ref()));
         // Git's maintenance in the background would outlive the run, and has broken commits of others beside it.
         let quiet = [("gc.auto", "0"), ("maintenance.auto", "false")];
         set.insert("GIT_CONFIG_COUNT".to_owned(), quiet.len().to_string());

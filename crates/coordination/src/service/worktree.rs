@@ -10,7 +10,7 @@ use biplane_model::{
     view::WorktreeView,
 };
 
-use super::{Service, Start, place::record};
+use super::{Service, SetupState, Start, place::record};
 use crate::{
     error::{Error, Result},
     views,
@@ -27,6 +27,8 @@ pub struct WorktreeStatusReport {
     pub commits: u64,
     /// Commits that the target lacks; 0 when there is nothing to lose.
     pub unlanded: u64,
+    /// Where its set-up stands.
+    pub setup: SetupState,
 }
 
 /// What a worktree changes, uncommitted and untracked files included.
@@ -64,6 +66,8 @@ impl Service {
             worktree: self.worktree_view(worktree.id)?,
             commits: standing.commits,
             unlanded: standing.unlanded.iter().map(|u| u.commits).max().unwrap_or(0),
+            // What is unknown is not complete.
+            setup: self.setup_state(&worktree).unwrap_or(SetupState::Incomplete),
             state: standing.state,
         })
     }

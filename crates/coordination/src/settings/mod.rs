@@ -6,6 +6,7 @@ mod duration;
 mod guess;
 mod keys;
 mod starter;
+pub(crate) mod template;
 mod worktrees;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -140,7 +140,7 @@ pub(super) struct FileSetup {
     share: Vec<toml::Spanned<String>>,
     run: Vec<String>,
     timeout: Word,
-    env: BTreeMap<String, String>,
+    env: BTreeMap<String, toml::Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -191,7 +191,6 @@ impl Tables<'_> {
         setup.clone = inside(&self.setup.clone, at)?;
         setup.share = inside(&self.setup.share, at)?;
         setup.run.clone_from(&self.setup.run);
-        setup.env.clone_from(&self.setup.env);
         value(&self.setup.timeout, &mut setup.timeout, parse_duration, at)?;
         value(
             &self.ports.range,
@@ -200,6 +199,13 @@ impl Tables<'_> {
             at,
         )?;
         number(&self.ports.count, &mut settings.ports.count, 0..=bounds::MOST_PORTS, at)?;
+        for (name, text) in &self.setup.env {
+            let value = text.get_ref().clone();
+            super::template::check_name(name)
+                .and_then(|()| super::template::check(&value, settings.ports.count))
+                .map_err(|why| at(text.span(), why))?;
+            settings.setup.env.insert(name.clone(), value);
+        }
         let snapshots = &mut settings.snapshots;
         if let Some(names) = &self.snapshots.leave_out {
             snapshots.leave_out.clone_from(names);
@@ -322,6 +328,9 @@ mod tests {
             ("[ports]\nrange = \"80-90\"", "no range of ports"),
             ("[ports]\nrange = \"3000-2000\"", "no range of ports"),
             ("[pool]\nsize = 1000", "use 0 to 64"),
+            ("[setup.env]\nA = \"{prot}\"", "line 2, key `A`: `{prot}` stands for nothing"),
+            ("[setup]\nenv = { A = \"{port}\" }", "needs `[ports] count`"),
+            ("[setup.env]\nGIT_DIR = \"x\"", "not for settings"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

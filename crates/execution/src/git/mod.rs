@@ -10,6 +10,7 @@ mod candidate;
 mod create;
 mod discover;
 mod durable;
+mod ignored;
 mod list;
 mod manner;
 mod plain;

@@ -10,6 +10,7 @@ mod add;
 mod astray;
 mod owned;
 pub mod pool;
+pub mod ready;
 mod remove;
 mod restore;
 mod snapshot;

@@ -76,7 +76,8 @@ fn tell(app: &App, sample: &Sample, stop: &StopFlag) -> anyhow::Result<Option<To
     let service = sample.service(app.outside()?)?;
     show(app, &format!("{STORY}\n"))?;
     let live = Live::new(&app.printer);
-    let request = UpRequest { parallel: Some(AGENTS), agent: None, command: None, gate: None };
+    let request =
+        UpRequest { parallel: Some(AGENTS), agent: None, command: None, gate: None, no_setup: false };
     let up = service.up(&request, Some(stop), &live);
     live.finish();
     let up = up?;

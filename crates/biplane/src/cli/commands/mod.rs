@@ -3,6 +3,7 @@
 mod demo;
 mod events;
 mod merge;
+mod ready;
 mod run;
 mod setup;
 mod snapshot;
@@ -19,6 +20,7 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Task(command) => task::run(app, command),
         Command::Worktree(command) => worktree::run(app, command),
+        Command::Setup(command) => ready::run(app, &command),
         Command::Run(args) => run::run(app, args),
         Command::Up(args) => up::run(app, args),
         Command::Submit(args) => merge::submit(app, args),

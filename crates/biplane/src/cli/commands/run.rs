@@ -55,7 +55,7 @@ pub(super) fn exit_code(how: How) -> ExitCode {
 }
 
 /// Passes a signal that we get on to the command; the second one kills it.
-struct PassOn(StopFlag);
+pub(super) struct PassOn(pub(super) StopFlag);
 
 impl RunObserver for PassOn {
     fn tick(&mut self) -> Tick {

@@ -20,6 +20,7 @@ pub(super) fn run(app: &App, args: UpArgs) -> anyhow::Result<ExitCode> {
         agent: args.agent,
         command: (!args.command.is_empty()).then_some(args.command),
         gate: args.gate.map(Some).or(args.no_gate.then_some(None)),
+        no_setup: args.no_setup,
     };
     let live = Live::new(&app.printer);
     let report = service.up(&request, Some(&stop), &live);

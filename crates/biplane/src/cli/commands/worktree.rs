@@ -4,7 +4,7 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use biplane_coordination::{
     Access, CheckoutState, Closing, CreateWorktree, Diff, Echo, Input, Removal, RemoveRequest, RunRequest,
-    Service, Start, WorktreeStatusReport,
+    Service, SetupState, Start, WorktreeStatusReport,
 };
 use biplane_model::{Timestamp, WorktreeName, sanitize, sanitize_line, view::WorktreeView};
 use serde_json::json;
@@ -15,6 +15,9 @@ use crate::cli::{
     table::table,
     words,
 };
+
+/// Where the column of ports stands in the list, when any worktree has one.
+const PORTS_AT: usize = 3;
 
 /// The most paths that `status` lists of each kind.
 const PATHS_SHOWN: usize = 50;
@@ -34,6 +37,7 @@ pub(super) fn run(app: &App, command: WorktreeCommand) -> anyhow::Result<ExitCod
             let worktree = app.service(Access::Read)?.worktree_path(&name)?;
             app.printer.value(&worktree, || worktree.path.clone())?;
         }
+        WorktreeCommand::Setup { name } => super::ready::again(app, &name)?,
         WorktreeCommand::Enter { name } => return enter(app, name),
         WorktreeCommand::Keep { name, reason } => {
             let worktree = app.service(Access::Write)?.worktree_keep(&name, &reason)?;
@@ -66,16 +70,18 @@ fn create(app: &App, args: WorktreeCreateArgs) -> anyhow::Result<()> {
     let worktree = service.worktree_create(&wish)?;
     service.say_behind(wish.base.as_deref());
     service.say_submodules(&worktree);
-    app.printer.value(&worktree, || {
-        let task = worktree.task_id.as_ref().map(|id| format!(", bound to task {id}")).unwrap_or_default();
-        format!(
-            "created worktree {} on {} at {}{task}\n{}",
-            worktree.name,
-            worktree.branch,
-            worktree.base.short(),
-            worktree.path
-        )
-    })
+    let task = worktree.task_id.as_ref().map(|id| format!(", bound to task {id}")).unwrap_or_default();
+    let answer = format!(
+        "created worktree {} on {} at {}{task}\n{}",
+        worktree.name,
+        worktree.branch,
+        worktree.base.short(),
+        worktree.path
+    );
+    if args.no_setup {
+        return app.printer.value(&worktree, || answer);
+    }
+    super::ready::after_create(app, &service, &worktree, &answer)
 }
 
 fn bind(app: &App, args: &WorktreeBindArgs) -> anyhow::Result<()> {
@@ -97,13 +103,18 @@ fn list(app: &App, all: bool) -> anyhow::Result<()> {
 }
 
 fn listed(worktrees: &[WorktreeView], now: Timestamp) -> String {
-    let head = ["NAME", "STATE", "TASK", "BRANCH", "BASE", "AGE", "LAST COMMAND"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let mut head =
+        ["NAME", "STATE", "TASK", "BRANCH", "BASE", "AGE", "LAST COMMAND"].map(str::to_owned).to_vec();
+    let has_ports = worktrees.iter().any(|w| !w.ports.is_empty());
+    if has_ports {
+        head.insert(PORTS_AT, "PORTS".to_owned());
+    }
+    let mut rows = vec![head];
     for w in worktrees {
         let task = w.task_id.as_ref().map_or("-".to_owned(), ToString::to_string);
         let command = biplane_model::clip(&sanitize_line(&w.last_command_preview), 40);
         let age = words::ago(w.created_at, now);
-        rows.push(vec![
+        let mut row = vec![
             w.name.to_string(),
             w.status.to_string(),
             task,
@@ -111,7 +122,11 @@ fn listed(worktrees: &[WorktreeView], now: Timestamp) -> String {
             w.base.short().to_owned(),
             age,
             command,
-        ]);
+        ];
+        if has_ports {
+            row.insert(PORTS_AT, words::ports(&w.ports));
+        }
+        rows.push(row);
     }
     table(&rows)
 }
@@ -128,6 +143,7 @@ fn status(app: &App, name: &WorktreeName) -> anyhow::Result<()> {
         value["clean"] = report.state.is_clean().into();
         value["changed"] = changed.into();
         value["untracked"] = serde_json::to_value(&report.state.untracked)?;
+        value["setup"] = report.setup.as_str().into();
         return app.printer.json(&value);
     }
     app.printer.answer(&status_words(&report))
@@ -146,6 +162,16 @@ fn status_words(report: &WorktreeStatusReport) -> String {
     let branch = report.state.branch.as_deref().map_or("no branch".to_owned(), sanitize_line);
     if branch != w.branch {
         text.push_str(&format!("on {branch}, not on its branch {}\n", w.branch));
+    }
+    if !w.ports.is_empty() {
+        let word = if w.ports.len() == 1 { "port" } else { "ports" };
+        text.push_str(&format!("{word} {}\n", words::ports(&w.ports)));
+    }
+    if report.setup == SetupState::Incomplete {
+        text.push_str(&format!(
+            "set-up incomplete; `biplane worktree setup {}` does what is missing\n",
+            w.name
+        ));
     }
     text.push_str(&paths(&report.state));
     text

@@ -10,11 +10,10 @@ use super::{code, shapes, table};
 use crate::cli::exit;
 
 /// Kinds of events that are known and that nothing writes yet.
-const UNWRITTEN: [EventKind; 5] = [
+const UNWRITTEN: [EventKind; 4] = [
     EventKind::WorktreeCloseoutKeep,
     EventKind::WorktreeCloseoutRemove,
     EventKind::WorktreeAdopt,
-    EventKind::SetupApproved,
     EventKind::LedgerRebuilt,
 ];
 

@@ -15,12 +15,17 @@ const ANSWERS: &[(&str, &str)] = &[
         "task update, release, complete, fail, cancel, block, reopen",
         "a [TaskView](#taskview) with `unblocked`: the ids of the tasks that became ready",
     ),
-    ("worktree create, bind, unbind, path, keep", "a [WorktreeView](#worktreeview)"),
+    (
+        "worktree create, setup",
+        "a [WorktreeView](#worktreeview); where the settings ask for a set-up with `setup`: `state` (`complete`, `unapproved`, \
+         `failed`), `done` and `notes` (sentences), `ran` (commands), `failed` (null, or `command`, `run`, `ending`, `log`, `tail`)",
+    ),
+    ("worktree bind, unbind, path, keep", "a [WorktreeView](#worktreeview)"),
     ("worktree list", "an array of [WorktreeView](#worktreeview)"),
     (
         "worktree status",
         "a [WorktreeView](#worktreeview) with `commits` (since the base), `unlanded` (commits that the target lacks), \
-         `head`, `clean`, `changed` (`letters` and `path` of each), `untracked`",
+         `head`, `clean`, `changed` (`letters` and `path` of each), `untracked`, `setup` (`none`, `complete`, `incomplete`)",
     ),
     ("worktree diff", "`base`, `files` (`path`, `added`, `removed`; null for a binary file), `patch`"),
     (
@@ -43,6 +48,9 @@ const ANSWERS: &[(&str, &str)] = &[
         "run",
         "a [RunView](#runview) with `log` (a path) and `left_behind` (processes that were stopped); the command's output is in the log",
     ),
+    ("setup show", "null without set-up commands; else `run`, `env`, `timeout_s`, `hash`, `approved`"),
+    ("setup approve", "null without set-up commands; else `hash`, `approved`"),
+    ("setup revoke", "`revoked`: how many approvals there were"),
     ("submit, merge", "a [SubmissionView](#submissionview)"),
     (
         "up",

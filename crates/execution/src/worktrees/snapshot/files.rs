@@ -8,9 +8,8 @@ use std::{
     },
 };
 
-use camino::Utf8Path;
-
-use super::{Rules, SnapshotError, below, look::Look, names_git, shown};
+use super::{Rules, SnapshotError, below, is_in_main, look::Look, names_git, shown};
+use crate::worktrees::Place;
 
 /// The most untracked and ignored files that a snapshot takes in.
 const MAX_LOOSE_FILES: u64 = 200_000;
@@ -67,8 +66,9 @@ pub(super) fn is_left_out(path: &[u8], rules: &Rules) -> bool {
     path.split(|b| *b == b'/').any(|part| rules.leave_out.iter().any(|name| name.as_bytes() == part))
 }
 
-/// Walks through the worktree at `top`.
-pub(super) fn walk(top: &Utf8Path, look: &Look, rules: &Rules) -> Result<Files, SnapshotError> {
+/// Walks through a worktree.
+pub(super) fn walk(worktree: &Place, look: &Look, rules: &Rules) -> Result<Files, SnapshotError> {
+    let top = worktree.path.as_path();
     let mut found = Files::default();
     let mut open = vec![(Vec::new(), false)];
     while let Some((dir, ignored)) = open.pop() {
@@ -94,7 +94,7 @@ pub(super) fn walk(top: &Utf8Path, look: &Look, rules: &Rules) -> Result<Files, 
                 })));
             }
             let meta = entry.metadata().map_err(|_| unknown(&path))?;
-            held += u64::from(found.take(path, &meta, ignored, (look, rules), &mut open)?);
+            held += u64::from(found.take(path, &meta, ignored, (worktree, look, rules), &mut open)?);
         }
         let mode = meta.permissions().mode() & 0o7777;
         // The worktree's own directory is there anyway.
@@ -118,14 +118,16 @@ impl Files {
         path: Vec<u8>,
         meta: &Metadata,
         in_ignored: bool,
-        (look, rules): (&Look, &Rules),
+        (worktree, look, rules): (&Place, &Look, &Rules),
         open: &mut Vec<(Vec<u8>, bool)>,
     ) -> Result<bool, SnapshotError> {
         let is_dir = meta.is_dir();
         let as_listed = if is_dir { [&path, &b"/"[..]].concat() } else { path.clone() };
         let tracked = look.index.contains_key(&path) || (is_dir && look.tracks_below(&path));
         let ignored = !tracked && (in_ignored || look.ignored.contains(&as_listed));
-        if ignored && is_left_out(&path, rules) {
+        // A whole directory that a set-up brought and nobody has changed can be brought again.
+        let is_brought = || is_dir && look.ignored.contains(&as_listed) && is_in_main(worktree, &path);
+        if ignored && (is_left_out(&path, rules) || is_brought()) {
             self.left_out.push(as_listed);
             return Ok(false);
         }

@@ -45,7 +45,7 @@ impl Look {
         let mut look = Self { converts: has_filters, ..Self::default() };
         let hidden = look.read_index(&git, &listed)?;
         let status = ["status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--untracked-files=all"];
-        let args = [&status[..], &["--ignored=matching", "--ignore-submodules=none"]].concat();
+        let args = [&status[..], &["--ignored=matching", "--ignore-submodules=dirty"]].concat();
         look.read_status(&git.status_despite(&hidden, &args)?)?;
         Ok(look)
     }

@@ -135,17 +135,24 @@ pub fn snapshot(request: &SnapshotRequest<'_>) -> Result<Option<Snapshot>, Snaps
     }
     let entry = place.entry_dir();
     let is_busy = IN_PROGRESS.iter().any(|name| entry.join(name).as_std_path().symlink_metadata().is_ok());
-    let loses_ignored = look.ignored.iter().any(|path| !is_left_out(path, request.rules));
+    // What a set-up brought and nobody has changed is not lost with the worktree.
+    let is_lost = |path: &&Vec<u8>| !is_left_out(path, request.rules) && !is_in_main(place, path);
+    let loses_ignored = look.ignored.iter().any(|path| is_lost(&path));
     if look.is_clean() && !loses_ignored && !is_busy && request.held == Held::ByAnother {
         return Ok(None);
     }
-    let files = walk(&place.path, &look, request.rules)?;
+    let files = walk(place, &look, request.rules)?;
     let plain = git.plain(request.base.as_str().len())?;
     let commit = write(request, (&git, &plain), &look, &files)?;
     let skipped = files.skipped.iter().map(|(kind, path)| format!("{kind} `{}`", shown(path))).collect();
     let parents = if look.head.is_some() { 3 } else { 2 };
     let (name, commit, is_new) = number::name_it(&git, request.name, commit, parents)?;
     Ok(Some(Snapshot { name, commit, is_new, skipped }))
+}
+
+/// Whether the main checkout has the same at an ignored path.
+fn is_in_main(place: &Place, path: &[u8]) -> bool {
+    std::str::from_utf8(path).is_ok_and(|path| super::ready::is_in_main_too(place, path))
 }
 
 /// A repository inside that git's index or directory knows of: a submodule that was filled, or what git keeps of one that

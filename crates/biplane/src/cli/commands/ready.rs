@@ -1,0 +1,204 @@
+//! `biplane setup …`, `biplane worktree setup`, and the set-up that follows `biplane worktree create`.
+
+use std::{
+    io::{BufRead, IsTerminal, Read},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use biplane_coordination::{Access, Error, Service, SetupEnd, SetupReport, SetupText, StopFlag};
+use biplane_model::{WorktreeName, sanitize, sanitize_line, view::WorktreeView};
+use serde_json::{Value, json};
+
+use super::run::PassOn;
+use crate::cli::{App, args::SetupCommand, words};
+
+pub(super) fn run(app: &App, command: &SetupCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        SetupCommand::Show => show(app)?,
+        SetupCommand::Approve { yes } => approve(app, *yes)?,
+        SetupCommand::Revoke => revoke(app)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(app: &App) -> anyhow::Result<()> {
+    let text = app.service(Access::Read)?.setup_text()?;
+    let value = text.as_ref().map(|text| {
+        json!({
+            "run": text.setup.run,
+            "env": text.setup.env,
+            "timeout_s": text.setup.timeout.as_secs(),
+            "hash": text.hash,
+            "approved": text.approved,
+        })
+    });
+    app.printer.value(&value, || text.as_ref().map_or(NONE.to_owned(), text_words))
+}
+
+const NONE: &str = "there are no set-up commands in `biplane.toml`";
+
+fn text_words(text: &SetupText) -> String {
+    let mut words =
+        String::from("set-up commands of `biplane.toml`, each run by `sh -c` in a new worktree:\n");
+    for (n, command) in text.setup.run.iter().enumerate() {
+        words.push_str(&format!("  {}. {}\n", n + 1, sanitize(command).replace('\n', "\n     ")));
+    }
+    if !text.setup.env.is_empty() {
+        words.push_str("with these variables:\n");
+    }
+    for (name, value) in &text.setup.env {
+        words.push_str(&format!("  {name}={}\n", sanitize(value).replace('\n', "\n     ")));
+    }
+    let state = if text.approved { "approved" } else { "not approved" };
+    words + &format!("{state} (sha256 {})", text.hash)
+}
+
+fn approve(app: &App, yes: bool) -> anyhow::Result<()> {
+    let service = app.service(Access::Write)?;
+    let Some(text) = service.setup_text()? else {
+        return app.printer.value(&Value::Null, || NONE.to_owned());
+    };
+    if !text.approved {
+        if !yes {
+            if !can_ask(app) {
+                return Err(Error::usage("there is no terminal to ask on")
+                    .hint("`biplane setup show` shows the commands, `biplane setup approve --yes` approves them")
+                    .into());
+            }
+            if !asked(app, &text)? {
+                return Err(Error::refused("the set-up commands are not approved").into());
+            }
+        }
+        service.setup_approve(&text.hash)?;
+    }
+    app.printer.value(&json!({ "hash": text.hash, "approved": true }), || {
+        format!("approved {} (sha256 {})", words::count(text.setup.run.len() as u64, "command"), text.hash)
+    })
+}
+
+fn revoke(app: &App) -> anyhow::Result<()> {
+    let count = app.service(Access::Write)?.setup_revoke()?;
+    app.printer.value(&json!({ "revoked": count }), || {
+        format!("took back {}", words::count(count as u64, "approval"))
+    })
+}
+
+/// Whether somebody is there who can be asked.
+fn can_ask(app: &App) -> bool {
+    !app.printer.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Shows the text and asks.
+fn asked(app: &App, text: &SetupText) -> anyhow::Result<bool> {
+    app.printer
+        .prompt(&format!("{}\nrun these in new worktrees of this repository? [y/N] ", text_words(text)));
+    let mut answer = String::new();
+    std::io::stdin().lock().take(64).read_line(&mut answer).context("the answer can't be read")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// `biplane worktree setup NAME`
+pub(super) fn again(app: &App, name: &WorktreeName) -> anyhow::Result<()> {
+    let service = app.service(Access::Work)?;
+    let report = set_up(app, &service, name)?;
+    if app.printer.is_json() {
+        app.printer.json(&with_setup(&report.worktree, &report)?)?;
+    }
+    tell(app, &report);
+    match &report.end {
+        SetupEnd::Unapproved => Err(Error::refused(format!(
+            "the set-up commands were not run in worktree `{name}`: nobody has approved them"
+        ))
+        .hint("`biplane setup approve` shows them and asks")
+        .into()),
+        SetupEnd::Failed(_) => Err(failure(app, name, &report)),
+        SetupEnd::Nothing if app.printer.is_json() => Ok(()),
+        SetupEnd::Nothing => app.printer.answer("the settings ask for no set-up"),
+        SetupEnd::Done if app.printer.is_json() => Ok(()),
+        SetupEnd::Done => app.printer.answer(&format!("worktree {name} is ready")),
+    }
+}
+
+/// Makes a worktree ready that was just created, and answers for both.
+pub(super) fn after_create(
+    app: &App,
+    service: &Service,
+    worktree: &WorktreeView,
+    answer: &str,
+) -> anyhow::Result<()> {
+    let name = &worktree.name;
+    if !app.printer.is_json() {
+        app.printer.answer(answer)?;
+    }
+    let report = match set_up(app, service, name) {
+        Ok(report) => report,
+        Err(error) => {
+            if app.printer.is_json() {
+                app.printer.json(worktree)?;
+            }
+            return Err(error);
+        }
+    };
+    if app.printer.is_json() {
+        app.printer.json(&with_setup(&report.worktree, &report)?)?;
+    }
+    tell(app, &report);
+    match &report.end {
+        SetupEnd::Nothing | SetupEnd::Done => Ok(()),
+        SetupEnd::Unapproved => {
+            app.printer.note(&format!(
+                "the set-up commands were not run: nobody has approved them; `biplane setup approve` shows them and asks, \
+                 then `biplane worktree setup {name}` runs them"
+            ));
+            Ok(())
+        }
+        SetupEnd::Failed(_) => Err(failure(app, name, &report)),
+    }
+}
+
+fn set_up(app: &App, service: &Service, name: &WorktreeName) -> anyhow::Result<SetupReport> {
+    if let Some(text) = service.setup_text()?.filter(|text| !text.approved)
+        && can_ask(app)
+        && !service.is_in_a_run()
+        && asked(app, &text)?
+    {
+        service.setup_approve(&text.hash)?;
+    }
+    let stop = StopFlag::install().context("the signals can't be taken over")?;
+    Ok(service.worktree_setup(name, &mut PassOn(stop))?)
+}
+
+fn tell(app: &App, report: &SetupReport) {
+    for line in report.done.iter().chain(&report.notes) {
+        app.printer.note(&format!("set-up: {line}"));
+    }
+}
+
+fn failure(app: &App, name: &WorktreeName, report: &SetupReport) -> anyhow::Error {
+    let SetupEnd::Failed(failure) = &report.end else { unreachable!("only asked of a set-up that failed") };
+    let (command, ending, run) = (sanitize_line(&failure.command), failure.ending(), failure.run);
+    if !failure.tail.is_empty() {
+        app.printer.note(&format!("the command's output ends with\n{}", failure.tail));
+    }
+    Error::failed(format!("the set-up of worktree `{name}` failed: `{command}`: {ending} ({run})"))
+        .hint(format!("the worktree is there; `biplane worktree setup {name}` tries again"))
+        .hint(format!("the whole output is in {}", failure.log))
+        .into()
+}
+
+/// A worktree with what became of its set-up.
+fn with_setup(worktree: &WorktreeView, report: &SetupReport) -> anyhow::Result<Value> {
+    let mut value = serde_json::to_value(worktree)?;
+    let (state, failed) = match &report.end {
+        SetupEnd::Nothing => return Ok(value),
+        SetupEnd::Done => ("complete", None),
+        SetupEnd::Unapproved => ("unapproved", None),
+        SetupEnd::Failed(failure) => ("failed", Some(failure)),
+    };
+    let failed = failed.map(
+        |f| json!({ "command": f.command, "run": f.run, "ending": f.ending(), "log": f.log, "tail": f.tail }),
+    );
+    value["setup"] = json!({ "state": state, "done": report.done, "notes": report.notes, "ran": report.ran, "failed": failed });
+    Ok(value)
+}
