@@ -86,6 +86,23 @@ fn what_is_said_to_be_unwritten_is_not_written() {
     }
 }
 
+/// The enum makes sure that each code in use is listed; this, that each listed one is in use.
+#[test]
+fn every_listed_finding_is_found_by_something() {
+    let page = std::fs::read_to_string(workspace().join("docs/reference/findings.md")).expect("it is there");
+    let text = sources();
+    let listed = page.split("## Codes").nth(1).expect("there is a list");
+    let codes: Vec<&str> =
+        listed.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert!(codes.len() > 40, "{codes:?}");
+    for word in codes {
+        let declared = text.lines().find_map(|l| l.trim().strip_suffix(&format!(" = \"{word}\",")));
+        let variant = declared.expect("the code is declared");
+        let uses = text.matches(&format!("Code::{variant}")).count();
+        assert!(uses > 0, "nothing finds {word}");
+    }
+}
+
 /// The fields of each type in `docs/reference/json.md`, and whether they may be absent.
 fn documented() -> BTreeMap<String, Vec<(String, bool)>> {
     let page = std::fs::read_to_string(workspace().join("docs/reference/json.md")).expect("it is there");
@@ -149,7 +166,18 @@ fn answers_have_the_documented_fields() {
     check(&["wt", "remove", "x"], "WorktreeView", &["snapshot", "branch_left", "unblocked", "would"]);
     check(&["wt", "create", "y"], "WorktreeView", &[]);
     check(&["events", "--limit", "100"], "EventView", &[]);
+    repo.git(&["worktree", "add", "-q", "-b", "hand", "../hand"]);
+    check(&["wt", "adopt", "../hand"], "WorktreeView", &[]);
     check(&["doctor"], "", &["findings"]);
+    let found: serde_json::Value = serde_json::from_str(&call(&["doctor"])).expect("it is a value");
+    let keys: Vec<&String> = found["findings"][0].as_object().expect("it is an object").keys().collect();
+    let page = std::fs::read_to_string(workspace().join("docs/reference/findings.md")).expect("it is there");
+    let fields: Vec<&str> = page
+        .lines()
+        .take_while(|l| !l.starts_with("## "))
+        .filter_map(|l| l.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert_eq!(keys, fields);
     let json = env.biplane(env!("CARGO_BIN_EXE_biplane")).in_dir(repo.path());
     let ran = json.args(["--json", "run", "y", "--", "true"]).run().success().json();
     let ran: Vec<&String> = ran.as_object().expect("it is an object").keys().collect();

@@ -115,6 +115,8 @@ impl From<LedgerError> for Error {
             }
             LedgerError::NewerSchema { .. } => Self::caused(ErrorKind::Refused, message, error)
                 .hint("install the newer biplane that wrote it"),
+            LedgerError::Damaged { .. } => Self::caused(ErrorKind::Failed, message, error)
+                .hint("`biplane doctor --rebuild` says what the views and git can bring back"),
             LedgerError::Io { source, action, path } => {
                 let message = format!("the ledger `{path}` could not be {action}: {}", plain(source));
                 Self::caused(ErrorKind::Failed, message, error)

@@ -16,6 +16,7 @@ mod files;
 mod home;
 mod import;
 mod locks;
+mod rebuild;
 mod recovery;
 mod service;
 pub mod settings;
@@ -34,10 +35,11 @@ pub use biplane_execution::{
 pub use error::{Error, ErrorKind, Result};
 pub use home::{Home, Surroundings};
 pub use import::{Generation, ImportMode, ImportReport, ImportRequest};
+pub use rebuild::RebuildReport;
 pub use recovery::{Mode, Recovery};
 pub use service::{
-    Access, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished, GateReport,
-    InitReport, Landing, ListedSnapshot, ListedTask, MergeRequest, Notice, Outside, Pruned, Removal,
-    RemoveRequest, Restoration, RestoreRequest, RunReport, RunRequest, Service, SetupEnd, SetupFailure,
-    SetupReport, SetupState, SetupText, Start, Submitted, TaskChange, WorktreeStatusReport,
+    Access, AdoptRequest, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished,
+    GateReport, InitReport, Landing, ListedSnapshot, ListedTask, MergeRequest, Notice, Outside, Pruned,
+    Removal, RemoveRequest, Restoration, RestoreRequest, RunReport, RunRequest, Service, SetupEnd,
+    SetupFailure, SetupReport, SetupState, SetupText, Start, Submitted, TaskChange, WorktreeStatusReport,
 };

@@ -276,6 +276,8 @@ pub(crate) enum WorktreeCommand {
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },
+    /// Take over a worktree that a person or another tool has made. It stays where it is, on its own branch.
+    Adopt(WorktreeAdoptArgs),
     /// Remove a worktree and its branch. Refused while it has work that the target lacks.
     Remove(WorktreeRemoveArgs),
     /// Make a removed worktree again as a snapshot holds it: commits, index, files, modes.
@@ -335,6 +337,22 @@ pub(crate) struct WorktreeBindArgs {
     /// Leave the task as it is, so that it may still be claimed.
     #[arg(long)]
     pub(crate) no_start: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorktreeAdoptArgs {
+    /// Its directory.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) path: Utf8PathBuf,
+    /// What to call it; the directory's name, made valid, unless given.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<WorktreeName>,
+    /// The task to bind it to.
+    #[arg(long, value_name = "ID")]
+    pub(crate) task: Option<TaskId>,
+    /// Say what would be recorded, and record nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -458,6 +476,9 @@ pub(crate) struct DoctorArgs {
     /// Repair what is safe to repair.
     #[arg(long)]
     pub(crate) fix: bool,
+    /// Make a lost or damaged ledger anew from views and git; says what would be brought back unless `--fix` is given.
+    #[arg(long)]
+    pub(crate) rebuild: bool,
 }
 
 #[derive(Debug, Args)]

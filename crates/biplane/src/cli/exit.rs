@@ -57,7 +57,7 @@ pub(crate) const SPECIAL: [(&str, &str); 5] = [
         "biplane up",
         "1 when a task has failed or is blocked, 130 when it was asked to stop, 0 otherwise, whatever still waits",
     ),
-    ("biplane doctor", "1 when a problem is left, 0 otherwise"),
+    ("biplane doctor", "1 when a problem is left, 0 otherwise; with `--rebuild` 3 when the ledger is whole"),
 ];
 
 /// Says why the arguments can't be meant; or shows the help that was asked for.

@@ -52,7 +52,10 @@ fn a_ledger_that_is_no_ledger_is_damaged_and_not_empty() {
         "this is not a database, but it is longer than a header, and then some more of it: ".repeat(20),
     )
     .unwrap();
-    insta::assert_snapshot!(is_refused(&lab, &[1]), @"error: the ledger `[REPO]/.git/biplane/ledger.db` is damaged: file is not a database");
+    insta::assert_snapshot!(is_refused(&lab, &[1]), @r"
+    error: the ledger `[REPO]/.git/biplane/ledger.db` is damaged: file is not a database
+    hint: `biplane doctor --rebuild` says what the views and git can bring back
+    ");
 }
 
 #[test]

@@ -5,12 +5,14 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
+mod adopt;
 mod agents;
 mod bases;
 mod claims;
 mod concurrency;
 mod crash;
 mod disk;
+mod doctor;
 mod input;
 mod lab;
 mod ledger_file;
@@ -21,6 +23,7 @@ mod merge_gate;
 mod places;
 mod pool;
 mod ports;
+mod rebuild;
 mod remove;
 mod remove_hostile;
 mod repositories;

@@ -142,6 +142,23 @@ impl Changes {
     }
 }
 
+/// All that a ledger knew, to be stored in a new one. Each record carries the revision it had.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    /// The tasks, in the order of their creation.
+    pub tasks: Vec<Task>,
+    /// The worktrees.
+    pub worktrees: Vec<Worktree>,
+    /// The runs.
+    pub runs: Vec<Run>,
+    /// The submissions.
+    pub submissions: Vec<Submission>,
+    /// The counters.
+    pub counters: Vec<(String, u64)>,
+    /// The events, from number 1 on without a gap.
+    pub events: Vec<Event>,
+}
+
 /// What a transaction did.
 #[derive(Debug, Clone, Default)]
 pub struct Committed {

@@ -6,7 +6,7 @@ use biplane_execution::{
 };
 use biplane_model::Strategy;
 
-use super::{Area, Examination, Finding, filesystem};
+use super::{Code, Examination, Finding, filesystem};
 use crate::error::Result;
 
 /// What the findings are about.
@@ -25,7 +25,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
 }
 
 fn git(strategy: Strategy) -> Finding {
-    let of = Area::Environment;
+    let of = Code::EnvironmentGit;
     match Git::version() {
         Err(error) => {
             Finding::problem(of, GIT, error.to_string()).remedy(format!("install git {MINIMUM_GIT} or newer"))
@@ -46,7 +46,7 @@ fn git(strategy: Strategy) -> Finding {
 
 /// Gates are shell commands.
 fn shell() -> Finding {
-    let of = Area::Environment;
+    let of = Code::EnvironmentShell;
     match capture(&Capture::new("sh", ["-c", "exit 0"])) {
         Ok(ended) if ended.code == Some(0) => Finding::ok(of, SHELL, "it works"),
         Ok(_) => Finding::problem(of, SHELL, "it fails at doing nothing").remedy("repair the shell `sh`"),

@@ -10,7 +10,7 @@ use std::{
 use biplane_failpoint as failpoint;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Area, Examination, Finding};
+use super::{Code, Examination, Finding};
 use crate::{bounds, files};
 
 /// What the name of the directory begins with in which things are tried out; the number of the process follows.
@@ -39,6 +39,8 @@ pub(super) fn examine(examination: &mut Examination<'_>) {
     };
     examination.add(space(&place));
     examination.add(remoteness(&place));
+    // What is tried out leaves no trace, the directory's time among them.
+    let before = place.metadata().and_then(|m| m.modified());
     let prefix = format!("{PROBES_BY}{}-", std::process::id());
     let made = failpoint::around("probes", || tempfile::Builder::new().prefix(&prefix).tempdir_in(&place));
     match made {
@@ -62,14 +64,30 @@ pub(super) fn examine(examination: &mut Examination<'_>) {
             }
         }
     }
+    if let (Ok(before), Ok(dir)) = (before, File::open(&place)) {
+        let _ = dir.set_modified(before);
+    }
 }
 
 fn problem(subject: impl AsRef<str>, verdict: impl AsRef<str>) -> Finding {
-    Finding::problem(Area::Environment, subject, verdict)
+    Finding::problem(code_of(subject.as_ref()), subject, verdict)
 }
 
 fn ok(subject: &str, verdict: &str) -> Finding {
-    Finding::ok(Area::Environment, subject, verdict)
+    Finding::ok(code_of(subject), subject, verdict)
+}
+
+/// The code for each of the things that are tried.
+fn code_of(subject: &str) -> Code {
+    match subject {
+        "free space" => Code::EnvironmentSpace,
+        "the file system" => Code::EnvironmentFileSystem,
+        "file locks" => Code::EnvironmentLocks,
+        "renaming" => Code::EnvironmentRenaming,
+        "times" => Code::EnvironmentTimes,
+        "names" => Code::EnvironmentNames,
+        _ => Code::EnvironmentPlace,
+    }
 }
 
 fn space(place: &Utf8Path) -> Finding {
@@ -79,7 +97,7 @@ fn space(place: &Utf8Path) -> Finding {
             let free = found.f_bavail.saturating_mul(found.f_frsize);
             let words = format!("{} MiB are free", free >> 20);
             if free < bounds::LITTLE_SPACE {
-                Finding::note(Area::Environment, "free space", words)
+                Finding::note(Code::EnvironmentSpace, "free space", words)
                     .remedy("free some: every worktree is a checkout")
             } else {
                 ok("free space", &words)
@@ -98,7 +116,7 @@ fn remoteness(place: &Utf8Path) -> Finding {
             match REMOTE.iter().find(|(number, _)| *number == magic) {
                 None => ok("the file system", "it is a local one"),
                 Some((_, name)) => Finding::note(
-                    Area::Environment,
+                    Code::EnvironmentFileSystem,
                     "the file system",
                     format!("it is {name}: SQLite's log is made for local disks, with one machine at work"),
                 )
@@ -111,7 +129,7 @@ fn remoteness(place: &Utf8Path) -> Finding {
 #[cfg(not(target_os = "linux"))]
 fn remoteness(_place: &Utf8Path) -> Finding {
     Finding::note(
-        Area::Environment,
+        Code::EnvironmentFileSystem,
         "the file system",
         "whether it is a local one can't be told on this system",
     )
@@ -164,7 +182,7 @@ fn names(dir: &Utf8Path) -> io::Result<Finding> {
     let path: Utf8PathBuf = dir.join("case");
     std::fs::write(&path, "")?;
     Ok(if dir.join("CASE").try_exists()? {
-        Finding::note(Area::Environment, "names", "names that differ in case only are one name here")
+        Finding::note(Code::EnvironmentNames, "names", "names that differ in case only are one name here")
     } else {
         ok("names", "case matters")
     })

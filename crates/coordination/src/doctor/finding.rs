@@ -3,6 +3,7 @@
 use biplane_model::{clip, sanitize_line};
 use serde::Serialize;
 
+use super::Code;
 use crate::bounds;
 
 /// What was looked at.
@@ -36,6 +37,8 @@ pub enum Severity {
 /// One thing that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
+    /// What it is, as a stable word.
+    pub code: Code,
     /// What was looked at.
     pub area: Area,
     /// How bad it is.
@@ -53,23 +56,30 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(area: Area, severity: Severity, subject: impl AsRef<str>, verdict: impl AsRef<str>) -> Self {
+    fn new(code: Code, severity: Severity, subject: impl AsRef<str>, verdict: impl AsRef<str>) -> Self {
         // Names come from the disk and from agents.
         let shown = |text: &str| clip(&sanitize_line(text), bounds::FINDING_CHARS);
         let (subject, verdict) = (shown(subject.as_ref()), shown(verdict.as_ref()));
-        Self { area, severity, subject, verdict, remedy: None, fixable: false, fixed: false }
+        let area = code.area();
+        Self { code, area, severity, subject, verdict, remedy: None, fixable: false, fixed: false }
     }
 
-    pub(super) fn ok(area: Area, subject: impl AsRef<str>, verdict: impl AsRef<str>) -> Self {
-        Self::new(area, Severity::Ok, subject, verdict)
+    pub(super) fn ok(code: Code, subject: impl AsRef<str>, verdict: impl AsRef<str>) -> Self {
+        Self::new(code, Severity::Ok, subject, verdict)
     }
 
-    pub(super) fn note(area: Area, subject: impl AsRef<str>, verdict: impl AsRef<str>) -> Self {
-        Self::new(area, Severity::Note, subject, verdict)
+    pub(super) fn note(code: Code, subject: impl AsRef<str>, verdict: impl AsRef<str>) -> Self {
+        Self::new(code, Severity::Note, subject, verdict)
     }
 
-    pub(super) fn problem(area: Area, subject: impl AsRef<str>, verdict: impl AsRef<str>) -> Self {
-        Self::new(area, Severity::Problem, subject, verdict)
+    pub(super) fn problem(code: Code, subject: impl AsRef<str>, verdict: impl AsRef<str>) -> Self {
+        Self::new(code, Severity::Problem, subject, verdict)
+    }
+
+    /// In another area than the code's own.
+    pub(super) fn in_area(mut self, area: Area) -> Self {
+        self.area = area;
+        self
     }
 
     pub(super) fn remedy(mut self, remedy: impl AsRef<str>) -> Self {
@@ -113,11 +123,12 @@ mod tests {
 
     #[test]
     fn a_repaired_problem_is_none() {
-        let mut problem = Finding::problem(Area::Git, "wt/x", "is \x1b[2J wrong\n").remedy("git\nthis");
+        let mut problem =
+            Finding::problem(Code::BranchOrphan, "wt/x", "is \x1b[2J wrong\n").remedy("git\nthis");
         assert!(
             !problem.verdict.contains(['\x1b', '\n']) && !problem.remedy.as_deref().unwrap().contains('\n')
         );
-        let note = Finding::note(Area::Disk, "x", "lies there");
+        let note = Finding::note(Code::DirectoryOrphan, "x", "lies there");
         assert!(Diagnosis { findings: vec![note.clone()] }.healthy());
         assert!(!Diagnosis { findings: vec![note.clone(), problem.clone()] }.healthy());
         problem.fixed = true;
@@ -133,10 +144,10 @@ mod tests {
 
     #[test]
     fn as_json() {
-        let json = serde_json::to_value(Finding::ok(Area::Environment, "git", "2.47")).unwrap();
+        let json = serde_json::to_value(Finding::ok(Code::EnvironmentGit, "git", "2.47")).unwrap();
         assert_eq!(
             json.to_string(),
-            r#"{"area":"environment","severity":"ok","subject":"git","verdict":"2.47","remedy":null,"fixable":false,"fixed":false}"#
+            r#"{"code":"environment.git","area":"environment","severity":"ok","subject":"git","verdict":"2.47","remedy":null,"fixable":false,"fixed":false}"#
         );
     }
 }

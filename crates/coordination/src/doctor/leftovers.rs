@@ -3,18 +3,19 @@
 use biplane_control::{RunFilter, WorktreeFilter};
 use biplane_execution::supervise::identity::{self, Liveness};
 
-use super::{Area, Examination, Finding};
+use super::{Code, Examination, Finding};
 use crate::{error::Result, recovery::Mode};
 
 pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     let service = examination.service;
-    let (mode, of, whose) = (examination.mode, Area::Ledger, "a dead process");
+    let (mode, whose) = (examination.mode, "a dead process");
     let mut found = service.recover(mode)?;
     let halves = service.recover_halves(mode)?;
     examination.done.extend(if mode == Mode::Fix { halves.done.clone() } else { Vec::new() });
     found.done.extend(halves.done);
     found.open.extend(halves.open);
     for line in found.done {
+        let of = code_of(&line);
         let mut finding = match mode {
             Mode::Dry => Finding::problem(of, whose, format!("has left something to be recovered: {line}"))
                 .remedy("`biplane doctor --fix` does that"),
@@ -26,7 +27,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     }
     for line in found.open {
         examination.add(Finding::problem(
-            of,
+            code_of(&line),
             whose,
             format!("has left something that can't be recovered: {line}"),
         ));
@@ -41,7 +42,21 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     })?;
     for (subject, process) in unknown.iter().filter(|(_, p)| identity::liveness(p) == Liveness::Unknown) {
         let verdict = format!("{process} is at it, and whether that lives can't be told from here");
-        examination.add(Finding::note(of, subject, verdict).remedy("look where it was started"));
+        examination
+            .add(Finding::note(Code::ProcessUnknown, subject, verdict).remedy("look where it was started"));
     }
     Ok(())
+}
+
+/// What a sentence of recovery is about.
+fn code_of(line: &str) -> Code {
+    let kinds = [
+        (line.starts_with("run "), Code::RunDead),
+        (line.contains("was half created"), Code::WorktreeHalfCreated),
+        (line.contains("was half removed"), Code::WorktreeHalfRemoved),
+        (line.contains("being tested") || line.contains("had landed"), Code::SubmissionDead),
+        (line.starts_with("task "), Code::ClaimVoid),
+        (line.contains("left behind"), Code::ScratchLeft),
+    ];
+    kinds.iter().find(|(is_it, _)| *is_it).map_or(Code::IntentOpen, |(_, code)| *code)
 }

@@ -8,7 +8,7 @@ use biplane_execution::{
 use biplane_model::{CommitId, EventKind, NewEvent, Worktree};
 use camino::Utf8Path;
 
-use super::{Area, Examination, Finding, word};
+use super::{Code, Examination, Finding, word};
 use crate::{
     error::{Error, Result},
     locks,
@@ -48,17 +48,23 @@ fn unchanged(service: &Service, seen: &Worktree) -> Result<Worktree> {
 fn lost(examination: &mut Examination<'_>, worktree: &Worktree, place: &Place, fault: OwnershipFault) {
     let (name, path) = (worktree.name.as_str(), word(&worktree.path));
     let found = worktrees::astray(place);
+    if found.is_none()
+        && matches!(fault, OwnershipFault::Missing { .. })
+        && let Some(there) = uprooted_elsewhere(examination.service, worktree, place)
+    {
+        return one_side_moved(examination, worktree, place, &there);
+    }
     match (fault, found) {
         (_, Some(Astray::Moved { to })) => {
             let verdict = format!("it was moved to `{to}`, but its record names `{}`", worktree.path);
-            let finding = Finding::problem(Area::Git, name, verdict)
+            let finding = Finding::problem(Code::WorktreeMoved, name, verdict)
                 .remedy("`biplane doctor --fix` writes the new place down");
             examination.amend(finding, |service| follow(service, worktree, place, &to));
         }
         (_, Some(Astray::Uprooted)) => {
             let verdict =
                 "the repository was moved or copied, and the worktree's links still name the old place";
-            let finding = Finding::problem(Area::Git, name, verdict)
+            let finding = Finding::problem(Code::RepositoryMoved, name, verdict)
                 .remedy("`biplane doctor --fix` links the two again, and touches no other worktree");
             examination.mend(finding, |service| {
                 let _held =
@@ -72,15 +78,15 @@ fn lost(examination: &mut Examination<'_>, worktree: &Worktree, place: &Place, f
                 "its directory and git's entry are gone; its branch `{}` stays as it is",
                 worktree.branch
             );
-            let finding = Finding::problem(Area::Disk, name, verdict)
+            let finding = Finding::problem(Code::WorktreeGone, name, verdict)
                 .remedy("put the directory back if it was only moved; else `biplane doctor --fix` notes that it is removed");
             examination.amend(finding, |service| forget(service, worktree, place));
         }
         (fault @ OwnershipFault::Missing { .. }, None) => {
             let remedy = format!(
-                "mount it or move it back; if it was moved for good, `git worktree repair <new place>` and `biplane doctor --fix`; if it was deleted, `git worktree remove --force {path}` and `biplane doctor --fix`"
+                "mount it or move it back; if it was moved for good, `git worktree repair <new place>` and `biplane doctor --fix`; if it was deleted, `git worktree remove --force {path}` and `biplane wt remove {name}`, which notes it and keeps its branch; until then git's entry and the branch stay"
             );
-            examination.add(Finding::problem(Area::Disk, name, fault.to_string()).remedy(remedy));
+            examination.add(Finding::problem(Code::WorktreeMissing, name, fault.to_string()).remedy(remedy));
         }
         (fault @ OwnershipFault::NotOurs { .. }, None) => {
             let has_entry = place.entry_dir().exists();
@@ -92,13 +98,44 @@ fn lost(examination: &mut Examination<'_>, worktree: &Worktree, place: &Place, f
                     worktree.branch
                 )
             };
-            examination.add(Finding::problem(Area::Git, name, fault.to_string()).remedy(remedy));
+            examination.add(Finding::problem(Code::WorktreeUnproved, name, fault.to_string()).remedy(remedy));
         }
         (fault @ OwnershipFault::Unknown { .. }, None) => {
-            let finding = Finding::problem(Area::Disk, name, fault.to_string());
+            let finding = Finding::problem(Code::WorktreeUnreadable, name, fault.to_string());
             examination.add(finding.remedy("make it readable, then look again"));
         }
     }
+}
+
+/// A worktree that lies elsewhere than its record says, because the repository or the worktrees' directory was moved.
+fn one_side_moved(examination: &mut Examination<'_>, worktree: &Worktree, place: &Place, there: &Place) {
+    let verdict = format!(
+        "the repository or the directory of its worktrees was moved: it lies at `{}`, and its links still name the old place",
+        there.path
+    );
+    let finding = Finding::problem(Code::RepositoryMoved, worktree.name.as_str(), verdict)
+        .remedy("`biplane doctor --fix` links the two again and writes the new place down");
+    examination.amend(finding, |service| {
+        {
+            let _held =
+                locks::git(service.home(), "linking a worktree", service.wait_notice("git's worktrees"))?;
+            unchanged(service, worktree)?;
+            worktrees::relink(there)?;
+        }
+        follow(service, worktree, place, &there.path)
+    });
+}
+
+/// Where a worktree lies whose record names a place that is empty, when only one of the repository and the directory of its
+/// worktrees was moved: where git's entry says, or where worktrees are made now.
+fn uprooted_elsewhere(service: &Service, worktree: &Worktree, place: &Place) -> Option<Place> {
+    let made = service.home().worktrees_dir().join(worktree.name.as_str());
+    let candidates = worktrees::named_by_entry(place).into_iter().chain([made]);
+    candidates
+        .filter_map(|path| path.canonicalize_utf8().ok())
+        .filter(|path| *path != place.path)
+        .map(|path| Place { path, ..place.clone() })
+        .find(|there| worktrees::astray(there) == Some(Astray::Uprooted))
 }
 
 /// Writes down where a worktree was moved to.
@@ -155,9 +192,12 @@ fn sound(
         let last = last_head(place);
         match last.map(|id| git.find_commit(id.as_str())).transpose()?.flatten() {
             Some(tip) if is_on_it => {
-                let finding =
-                    Finding::problem(Area::Git, name, format!("{verdict}; it was at {}", tip.short()))
-                        .remedy(format!("`git branch {} {tip}`", worktree.branch));
+                let finding = Finding::problem(
+                    Code::WorktreeBranchGone,
+                    name,
+                    format!("{verdict}; it was at {}", tip.short()),
+                )
+                .remedy(format!("`git branch {} {tip}`", worktree.branch));
                 examination.mend(finding, |_| {
                     let why = "biplane: branch of a worktree put back";
                     Ok(git.update_ref(&RefUpdate { name: &full, old: None, new: Some(&tip), why })?)
@@ -166,20 +206,20 @@ fn sound(
             _ => {
                 let remedy =
                     format!("`git branch {} <commit>`; `git reflog` in it names some", worktree.branch);
-                examination.add(Finding::problem(Area::Git, name, verdict).remedy(remedy));
+                examination.add(Finding::problem(Code::WorktreeBranchGone, name, verdict).remedy(remedy));
             }
         }
     } else if on.as_deref() != Some(worktree.branch.as_str()) {
         let on = on.map_or("no branch".to_owned(), |b| format!("`{b}`"));
         let finding = Finding::note(
-            Area::Git,
+            Code::WorktreeOtherBranch,
             name,
             format!("it is on {on}, not on its branch `{}`, so it can't be submitted", worktree.branch),
         );
         examination.add(finding.remedy(format!("in it: `git switch {}`", worktree.branch)));
     }
     if listed.iter().any(|l| l.locked && l.path == place.path) {
-        let finding = Finding::note(Area::Git, name, "git has it locked against removal");
+        let finding = Finding::note(Code::WorktreeLocked, name, "git has it locked against removal");
         examination.add(
             finding.remedy(format!("`git worktree unlock {}` when it may be removed", word(&worktree.path))),
         );
@@ -189,12 +229,20 @@ fn sound(
 
 /// The newest commit in the reflog of the worktree's head.
 fn last_head(place: &Place) -> Option<CommitId> {
+    reflog_tail(&place.entry_dir().join("logs").join("HEAD")).last()?.split(' ').nth(1)?.parse().ok()
+}
+
+/// The last lines of a reflog; none where there is none.
+pub(super) fn reflog_tail(file: &Utf8Path) -> Vec<String> {
     use std::io::{Read, Seek, SeekFrom};
-    let mut file = std::fs::File::open(place.entry_dir().join("logs").join("HEAD")).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(REFLOG_TAIL))).ok()?;
-    let mut tail = Vec::new();
-    file.take(REFLOG_TAIL).read_to_end(&mut tail).ok()?;
-    let text = String::from_utf8_lossy(&tail);
-    text.trim_end().lines().next_back()?.split(' ').nth(1)?.parse().ok()
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(file)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(REFLOG_TAIL)))?;
+        let mut tail = Vec::new();
+        file.take(REFLOG_TAIL).read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    let tail = read().unwrap_or_default();
+    String::from_utf8_lossy(&tail).trim_end().lines().map(str::to_owned).collect()
 }

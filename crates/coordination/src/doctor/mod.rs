@@ -8,24 +8,32 @@
 //! of a copied repository's original); deleting anything that no ref or record of ours proves to be ours.
 
 mod binding;
+mod code;
+mod config;
+mod entries;
 mod environment;
 mod filesystem;
 mod finding;
+mod gitlocks;
 mod ledger;
 mod leftovers;
 mod live;
 mod records;
 mod refs;
+mod runs;
 mod strangers;
 mod target;
+mod usage;
 mod views;
 
 use biplane_control::Changes;
 use biplane_model::{EventKind, NewEvent};
 
+pub use code::Code;
 pub(crate) use filesystem::PROBES_BY;
 use finding::word;
 pub use finding::{Area, Diagnosis, Finding, Severity};
+pub(crate) use strangers::names_in;
 
 use crate::{error::Result, recovery::Mode, service::Service};
 
@@ -65,23 +73,35 @@ impl Service {
 impl Examination<'_> {
     fn all(&mut self) {
         self.part(Area::Environment, "the environment", environment::examine);
+        self.part(Area::Environment, "the settings", ledger::settings);
         let before = self.findings.len();
         self.part(Area::Ledger, "the ledger", ledger::examine);
         if self.findings[before..].iter().any(|f| f.severity == Severity::Problem) {
             // What is read from it may be wrong, and so may be what is done about it.
             self.mode = Mode::Dry;
         }
+        if self.service.home().repository.is_some() {
+            self.part(Area::Git, "the shared configuration", config::examine);
+            self.part(Area::Git, "git's locks", gitlocks::examine);
+            self.part(Area::Git, "git's entries for worktrees", entries::examine);
+        }
+        if self.service.trouble().ledger.is_some() {
+            // What else lies there can't be held against anything.
+            return;
+        }
         // First what was begun and not ended, so that what follows looks at something settled.
         self.part(Area::Ledger, "what dead processes have left", leftovers::examine);
         self.part(Area::Ledger, "the records", records::examine);
         if self.service.home().repository.is_some() {
             self.part(Area::Git, "the worktrees", live::examine);
+            self.part(Area::Disk, "the runs", runs::examine);
+            self.part(Area::Disk, "what the disk holds", usage::examine);
             self.part(Area::Disk, "what else lies beside the worktrees", strangers::examine);
             self.part(Area::Git, "branches and refs", refs::examine);
             self.part(Area::Git, "the target", target::examine);
         } else {
             let verdict = "this is no git repository: the task commands work, the worktree commands don't";
-            self.add(Finding::note(Area::Git, "the repository", verdict).remedy("`git init`"));
+            self.add(Finding::note(Code::RepositoryNone, "the repository", verdict).remedy("`git init`"));
         }
         // Last, because repairs are written into the views too.
         self.part(Area::Views, "the views", views::examine);
@@ -92,13 +112,13 @@ impl Examination<'_> {
         let before = self.findings.len();
         if let Err(error) = examine(self) {
             let verdict = format!("could not be examined: {error}");
-            let mut finding = Finding::problem(area, what, verdict);
+            let mut finding = Finding::problem(Code::Unexamined, what, verdict).in_area(area);
             if let Some(hint) = error.hints.first() {
                 finding = finding.remedy(hint);
             }
             self.add(finding);
         } else if self.findings.len() == before {
-            self.add(Finding::ok(area, what, "nothing is wrong"));
+            self.add(Finding::ok(Code::Examined, what, "nothing is wrong").in_area(area));
         }
     }
 

@@ -7,7 +7,7 @@ use biplane_model::{
     EventKind, NewEvent, Submission, SubmissionStatus, Task, TaskId, Timestamp, Worktree, WorktreeStatus,
 };
 
-use super::{Area, Examination, Finding, binding};
+use super::{Code, Examination, Finding, binding};
 use crate::error::{Error, Result};
 
 /// One moment of the ledger, as far as it is compared.
@@ -39,7 +39,7 @@ fn bindings(examination: &mut Examination<'_>, moment: &Moment) {
     for worktree in &moment.live {
         let Some(task) = worktree.task.as_ref().filter(|id| !ids.contains(id)) else { continue };
         let verdict = format!("it is bound to task {task}, which does not exist");
-        let finding = Finding::problem(Area::Ledger, worktree.name.as_str(), verdict)
+        let finding = Finding::problem(Code::BindingDangling, worktree.name.as_str(), verdict)
             .remedy("`biplane doctor --fix` unbinds it; nothing of its work changes");
         examination.amend(finding, |service| {
             service.change(|view, now| binding::unbind_from_nothing(view, worktree.id, now))
@@ -49,9 +49,9 @@ fn bindings(examination: &mut Examination<'_>, moment: &Moment) {
         let Some(mismatch) = binding::mismatch(task, bound.get(&task.id).copied()) else { continue };
         let subject = format!("task {}", task.id);
         let finding = if mismatch.is_about_state {
-            Finding::note(Area::Ledger, subject, mismatch.words)
+            Finding::note(Code::BindingMismatch, subject, mismatch.words)
         } else {
-            Finding::problem(Area::Ledger, subject, mismatch.words)
+            Finding::problem(Code::BindingMismatch, subject, mismatch.words)
         };
         let finding =
             finding.remedy("`biplane doctor --fix` rewrites the task's side from the worktree's record");
@@ -66,9 +66,14 @@ fn dependencies(examination: &mut Examination<'_>, moment: &Moment) {
         for missing in task.after.iter().filter(|id| !ids.contains(id)) {
             let verdict =
                 format!("it waits for task {missing}, which does not exist, and will never be ready");
-            examination.add(Finding::problem(Area::Ledger, format!("task {}", task.id), verdict).remedy(
-                format!("take task {missing} off its dependencies with `biplane task update {}`", task.id),
-            ));
+            examination.add(
+                Finding::problem(Code::DependencyMissing, format!("task {}", task.id), verdict).remedy(
+                    format!(
+                        "take task {missing} off its dependencies with `biplane task update {}`",
+                        task.id
+                    ),
+                ),
+            );
         }
     }
 }
@@ -77,7 +82,7 @@ fn submissions(examination: &mut Examination<'_>, moment: &Moment) {
     let live: HashSet<u64> = moment.live.iter().map(|w| w.id.0).collect();
     for submission in moment.open.iter().filter(|s| !live.contains(&s.worktree_id.0)) {
         let verdict = format!("it waits, but its worktree `{}` is removed", submission.worktree);
-        let finding = Finding::problem(Area::Ledger, submission.id.to_string(), verdict)
+        let finding = Finding::problem(Code::SubmissionOrphan, submission.id.to_string(), verdict)
             .remedy("`biplane doctor --fix` withdraws it; its commit stays");
         examination.amend(finding, |service| service.change(|view, now| withdraw(view, submission, now)));
     }

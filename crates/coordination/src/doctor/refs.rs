@@ -8,7 +8,7 @@ use biplane_control::{SubmissionFilter, WorktreeFilter};
 use biplane_execution::git::{Git, RefUpdate};
 use biplane_model::{CommitId, Submission, WORKTREE_BRANCH_PREFIX};
 
-use super::{Area, Examination, Finding, target, word};
+use super::{Code, Examination, Finding, target, word};
 use crate::{
     bounds,
     error::{Error, Result},
@@ -53,22 +53,28 @@ fn branches(examination: &mut Examination<'_>) -> Result<()> {
             continue;
         }
         let remedy = format!("`git branch -D {}` when nobody needs it", word(name));
-        let note = |verdict: String| Finding::note(Area::Git, name, verdict).remedy(&remedy);
+        let note = |code: Code, verdict: String| Finding::note(code, name, verdict).remedy(&remedy);
         let Some((target, at)) = &target else {
-            examination.add(note("no worktree of the ledger has this branch".to_owned()));
+            examination.add(note(Code::BranchOrphan, "no worktree of the ledger has this branch".to_owned()));
             continue;
         };
         if !git.is_ancestor(tip, at)? {
             let commits = git.commits_between(at, tip)?;
             let verdict =
                 format!("no worktree has this branch, and {commits} of its commits are not in `{target}`");
-            examination.add(note(verdict));
+            examination.add(note(Code::BranchOrphan, verdict));
         } else if known.removed.contains(name) {
-            let finding = note(format!("its worktree is removed, and all of it is in `{target}`"))
-                .remedy("`biplane doctor --fix` deletes it");
+            let finding = note(
+                Code::BranchLeftover,
+                format!("its worktree is removed, and all of it is in `{target}`"),
+            )
+            .remedy("`biplane doctor --fix` deletes it");
             examination.mend(finding, |service| delete_branch(service, &git, name, tip, target));
         } else {
-            examination.add(note(format!("no worktree had this branch; all of it is in `{target}`")));
+            examination.add(note(
+                Code::BranchOrphan,
+                format!("no worktree had this branch; all of it is in `{target}`"),
+            ));
         }
     }
     Ok(())
@@ -105,7 +111,7 @@ fn pins(examination: &mut Examination<'_>) -> Result<()> {
     for (full, tip) in &refs {
         let Some(submission) = all.iter().find(|s| pin_name(s.id) == *full) else {
             let finding = Finding::note(
-                Area::Git,
+                Code::PinUnknown,
                 full,
                 "it holds a commit for a submission that the ledger does not know",
             );
@@ -121,9 +127,12 @@ fn pins(examination: &mut Examination<'_>) -> Result<()> {
         }
         let id = submission.id;
         if held(&git, tip)? {
-            let finding =
-                Finding::note(Area::Git, full, format!("{id} is over, and other refs hold its commit"))
-                    .remedy("`biplane doctor --fix` deletes it");
+            let finding = Finding::note(
+                Code::PinLeftover,
+                full,
+                format!("{id} is over, and other refs hold its commit"),
+            )
+            .remedy("`biplane doctor --fix` deletes it");
             examination.mend(finding, |_| {
                 if held(&git, tip)? {
                     delete(&git, full, tip)
@@ -135,7 +144,7 @@ fn pins(examination: &mut Examination<'_>) -> Result<()> {
             let verdict = format!("{id} is over, but nothing else holds its commit {}", tip.short());
             let remedy =
                 format!("`git branch <name> {tip}` keeps it; `git update-ref -d {}` gives it up", word(full));
-            examination.add(Finding::note(Area::Git, full, verdict).remedy(remedy));
+            examination.add(Finding::note(Code::PinLeftover, full, verdict).remedy(remedy));
         }
     }
     for submission in all.iter().filter(|s| s.status.is_open()).filter(settled) {
@@ -152,10 +161,10 @@ fn unpinned(examination: &mut Examination<'_>, git: &Git, submission: &Submissio
     if git.find_commit(head.as_str())?.is_none() {
         let verdict = format!("its commit {} is not in the repository", head.short());
         let remedy = format!("submit `{}` anew", submission.worktree);
-        examination.add(Finding::problem(Area::Git, id, verdict).remedy(remedy));
+        examination.add(Finding::problem(Code::CommitMissing, id, verdict).remedy(remedy));
         return Ok(());
     }
-    let finding = Finding::problem(Area::Git, id, format!("no ref holds its commit {}", head.short()))
+    let finding = Finding::problem(Code::PinMissing, id, format!("no ref holds its commit {}", head.short()))
         .remedy("`biplane doctor --fix` makes one");
     examination.mend(finding, |_| {
         let why = "biplane: submitted";

@@ -7,7 +7,7 @@ use biplane_execution::worktrees;
 use biplane_model::{Worktree, sanitize_line};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Area, Examination, Finding, word};
+use super::{Code, Examination, Finding, word};
 use crate::{
     error::{Error, Result},
     service::Service,
@@ -31,15 +31,25 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
         if below.is_some_and(|path| path.as_str().starts_with('.')) {
             continue;
         }
-        let remedy = format!("leave it, or `git worktree remove {}`", word(&stranger.path));
-        let verdict = if stranger.prunable {
-            "git knows a worktree there and finds nothing; it may be moved or unmounted, and is left alone"
+        let path = word(&stranger.path);
+        let (code, verdict, remedy) = if stranger.prunable {
+            (
+                Code::EntryMissing,
+                "git knows a worktree there and finds nothing; it may be moved or unmounted, and is left alone",
+                format!("leave it; if it was deleted, `git worktree remove {path}`"),
+            )
         } else if below.is_some() {
-            "git knows a worktree there that the ledger does not know"
+            (
+                Code::WorktreeStranger,
+                "git knows a worktree there that the ledger does not know",
+                format!(
+                    "`biplane wt adopt {path}` takes it over; else leave it, or `git worktree remove {path}`"
+                ),
+            )
         } else {
             continue;
         };
-        examination.add(Finding::note(Area::Git, stranger.path.as_str(), verdict).remedy(remedy));
+        examination.add(Finding::note(code, stranger.path.as_str(), verdict).remedy(remedy));
     }
     for name in names {
         let path = dir.join(&name);
@@ -51,14 +61,33 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
         let is_place = path.as_std_path().symlink_metadata().is_ok_and(|m| !m.is_file());
         if !is_known && is_place {
             let shown = sanitize_line(&service.home().recorded(&path));
-            let verdict = "neither the ledger nor git knows what lies there";
+            let verdict = match orphan_of(&path) {
+                Some(entry) if Utf8Path::new(&entry).exists() => format!(
+                    "its `.git` file names `{}`, which names another directory: one of the two is a copy, or was moved",
+                    sanitize_line(&entry)
+                ),
+                Some(entry) => format!(
+                    "it was a worktree: its `.git` file names `{}`, which is gone; git and the ledger know nothing of it",
+                    sanitize_line(&entry)
+                ),
+                None => "neither the ledger nor git knows what lies there".to_owned(),
+            };
             examination.add(
-                Finding::note(Area::Disk, shown, verdict)
+                Finding::note(Code::DirectoryOrphan, shown, verdict)
                     .remedy("look at it; move it away or delete it by hand"),
             );
         }
     }
     Ok(())
+}
+
+/// The entry that the directory's `.git` file names, when it is a file.
+fn orphan_of(path: &Utf8Path) -> Option<String> {
+    let file = path.join(".git");
+    let meta = file.as_std_path().symlink_metadata().ok()?;
+    let text =
+        (meta.is_file() && meta.len() < 4096).then(|| std::fs::read_to_string(&file).ok()).flatten()?;
+    text.strip_prefix("gitdir: ").map(|entry| entry.trim_end().to_owned())
 }
 
 /// Where the worktrees are by our records, and where git's entries for them say they are.
@@ -74,7 +103,7 @@ fn places_of(service: &Service, live: &[Worktree]) -> Result<HashSet<Utf8PathBuf
 
 /// The names in a directory, in their order; none where there is no directory. Those that are not UTF-8 can't be ours,
 /// and are shown as well as they can be.
-pub(super) fn names_in(dir: &Utf8Path) -> Result<Vec<String>> {
+pub(crate) fn names_in(dir: &Utf8Path) -> Result<Vec<String>> {
     let io = |e| Error::io("read", dir, e);
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,

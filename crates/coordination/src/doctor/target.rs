@@ -1,10 +1,10 @@
 //! The target, and whether the main checkout shows it.
 
-use biplane_control::SubmissionFilter;
+use biplane_control::{RunFilter, SubmissionFilter};
 use biplane_execution::git::Git;
-use biplane_model::{CommitId, SubmissionStatus};
+use biplane_model::{CommitId, RunKind, SubmissionStatus};
 
-use super::{Area, Examination, Finding, word};
+use super::{Code, Examination, Finding, live::reflog_tail, word};
 use crate::{
     bounds,
     error::{ErrorKind, Result},
@@ -20,7 +20,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     let Some(checkout) = repository.main_checkout() else {
         if repository.common_dir.join("index").is_file() {
             let verdict = "git takes the repository for one without a checkout, but it has one: something has set `core.bare`";
-            let finding = Finding::problem(Area::Git, SUBJECT, verdict);
+            let finding = Finding::problem(Code::ConfigBare, SUBJECT, verdict);
             examination.add(finding.remedy("`git config core.bare false`"));
         }
         return Ok(());
@@ -29,20 +29,51 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     let Some(target) = name(service)? else { return detached(examination, None) };
     let Some(tip) = git.branch_tip(&target)? else {
         let finding = if current.as_deref() == Some(&target) {
-            Finding::note(Area::Git, &target, "the repository has no commit yet")
+            Finding::note(Code::TargetMissing, &target, "the repository has no commit yet")
                 .remedy("`git commit --allow-empty -m start`")
         } else {
-            Finding::problem(Area::Git, &target, "this branch is the target, and there is none")
+            Finding::problem(Code::TargetMissing, &target, "this branch is the target, and there is none")
                 .remedy(format!("`git branch {}`, or set another `target` in `biplane.toml`", word(&target)))
         };
         examination.add(finding);
         return Ok(());
     };
+    moved(examination, &target)?;
     match current {
         None => detached(examination, Some(target)),
         Some(branch) if branch == target => lagging(examination, &checkout, &target, &tip),
         Some(_) => Ok(()),
     }
+}
+
+/// Commits that came onto the target by another way than landing while an agent is at work: it may have worked in the
+/// wrong directory.
+fn moved(examination: &mut Examination<'_>, target: &str) -> Result<()> {
+    let service = examination.service;
+    let open = service.look(|view| Ok(view.runs(&RunFilter { open: true, ..RunFilter::default() })?))?;
+    let agents = open.iter().filter(|r| r.kind == RunKind::Agent);
+    let Some(since) = agents.map(|r| r.started_at.seconds()).min() else { return Ok(()) };
+    let log = service.home().repository()?.common_dir.join("logs/refs/heads").join(target);
+    let moves: Vec<String> = reflog_tail(&log).iter().filter_map(|line| foreign_move(line, since)).collect();
+    if let Some(last) = moves.last() {
+        let verdict = format!(
+            "since an agent was started it moved {} times by other ways than landing, last by `{last}`",
+            moves.len()
+        );
+        examination.add(Finding::note(Code::TargetMoved, target, verdict).remedy(format!(
+            "`git reflog {}` shows who; an agent should commit in its worktree",
+            word(target)
+        )));
+    }
+    Ok(())
+}
+
+/// What a line of a reflog says, when it is from `since` (in unix seconds) on and not biplane's.
+fn foreign_move(line: &str, since: i64) -> Option<String> {
+    let (head, why) = line.split_once('\t')?;
+    let at: i64 = head.rsplit(' ').nth(1)?.parse().ok()?;
+    (at >= since && !why.starts_with("biplane:"))
+        .then(|| biplane_model::clip(&biplane_model::sanitize_line(why), 120))
 }
 
 /// The target's name; none when the main checkout is on no branch and nothing else names one.
@@ -57,13 +88,15 @@ pub(super) fn name(service: &Service) -> Result<Option<String>> {
 fn detached(examination: &mut Examination<'_>, target: Option<String>) -> Result<()> {
     let finding = match target {
         Some(target) => Finding::note(
-            Area::Git,
+            Code::CheckoutDetached,
             SUBJECT,
             format!("it is on no branch: what lands on `{target}` does not show in it"),
         )
         .remedy(format!("`git switch {}`; uncommitted work goes along", word(&target))),
-        None => Finding::note(Area::Git, SUBJECT, "it is on no branch, so there is none to land on")
-            .remedy("`git switch` to a branch, or set `target` in `biplane.toml`"),
+        None => {
+            Finding::note(Code::CheckoutDetached, SUBJECT, "it is on no branch, so there is none to land on")
+                .remedy("`git switch` to a branch, or set `target` in `biplane.toml`")
+        }
     };
     examination.add(finding);
     Ok(())
@@ -86,7 +119,7 @@ fn lagging(examination: &mut Examination<'_>, checkout: &Git, target: &str, tip:
                 onto.short(),
                 submission.id
             );
-            let finding = Finding::problem(Area::Git, SUBJECT, verdict);
+            let finding = Finding::problem(Code::CheckoutLagging, SUBJECT, verdict);
             examination.add(
                 finding.remedy(format!("in it: `git read-tree -m -u {onto} {tip}`; changed files are kept")),
             );

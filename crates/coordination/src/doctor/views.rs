@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use biplane_model::TaskId;
 use camino::Utf8PathBuf;
 
-use super::{Area, Examination, Finding};
+use super::{Code, Examination, Finding};
 use crate::{
     bounds,
     error::{Error, Result},
@@ -19,7 +19,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
         return tracked(examination);
     }
     for file in out_of_line(examination)? {
-        let finding = Finding::problem(Area::Views, &file, "it is not what the ledger says")
+        let finding = Finding::problem(Code::ViewDamaged, &file, "it is not what the ledger says")
             .remedy("any command of biplane writes it anew");
         examination.mend(finding, |service| {
             views::sync(service.home(), service.ledger(), Scope::All)?;
@@ -32,8 +32,8 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     if !missing.is_empty() {
         let verdict =
             format!("the entries {} are missing: a commit could take the board in", missing.join(" "));
-        let finding =
-            Finding::problem(Area::Views, "info/exclude", verdict).remedy("`biplane init` writes them");
+        let finding = Finding::problem(Code::ViewNotExcluded, "info/exclude", verdict)
+            .remedy("`biplane init` writes them");
         examination.mend(finding, |service| service.home().exclude_views().map(|_| ()));
     }
     tracked(examination)
@@ -67,7 +67,7 @@ fn foreign(examination: &mut Examination<'_>) -> Result<()> {
             continue;
         }
         let verdict = "the ledger does not know this task; the file is left alone";
-        let finding = Finding::note(Area::Views, format!(".tasks/{name}"), verdict);
+        let finding = Finding::note(Code::ViewForeign, format!(".tasks/{name}"), verdict);
         examination.add(finding.remedy("delete it when no other tool needs it"));
     }
     Ok(())
@@ -86,7 +86,7 @@ fn tracked(examination: &mut Examination<'_>) -> Result<()> {
             let verdict =
                 format!("git tracks {count} files there, so that every worktree and commit has them");
             let remedy = format!("`git rm -r --cached {dir}`, then commit");
-            examination.add(Finding::problem(Area::Views, dir, verdict).remedy(remedy));
+            examination.add(Finding::problem(Code::ViewTracked, dir, verdict).remedy(remedy));
         }
     }
     Ok(())

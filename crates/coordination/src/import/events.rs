@@ -170,7 +170,7 @@ fn safe_key(key: &str) -> String {
 }
 
 /// `value` with every text made safe to show. Its depth is bounded by that of the parser.
-fn safe(value: &Value) -> Value {
+pub(crate) fn safe(value: &Value) -> Value {
     match value {
         Value::String(text) => Value::String(clip(&sanitize(text), MOST_TEXT)),
         Value::Array(list) => Value::Array(list.iter().map(safe).collect()),

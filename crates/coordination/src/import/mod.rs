@@ -10,10 +10,10 @@
 mod adopt;
 mod bind;
 mod depend;
-mod events;
+pub(crate) mod events;
 mod index;
 mod keep;
-mod notes;
+pub(crate) mod notes;
 pub(crate) mod read;
 mod tasks;
 
@@ -79,13 +79,16 @@ pub struct ImportReport {
 
 impl Service {
     /// Takes over the board in `.tasks/` and `.worktrees/`. Open the service with [`Access::Import`](crate::Access),
-    /// or with [`Access::Read`](crate::Access) for a dry run.
+    /// or with [`Access::Examine`](crate::Access) for a dry run.
     ///
     /// # Errors
     /// Refused when the ledger knows tasks or worktrees, when a file is a link or too big, or when git has lost its link
     /// to a worktree; not found when there is no board. Nothing is changed then.
     pub fn import(&self, request: &ImportRequest) -> Result<ImportReport> {
         refuse_links(self.home())?;
+        if let Some(error) = &self.trouble().settings {
+            return Err(Error::usage(&error.message));
+        }
         self.look(refuse_known)?;
         if !self.home().has_foreign_board() {
             return Err(Error::not_found("there is no board in `.tasks/` and `.worktrees/` to import"));

@@ -9,7 +9,7 @@ use crate::bounds;
 
 /// Collects what was found. What it is told may be hostile; what it gives is safe to show, and bounded.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
+pub(crate) struct Notes {
     problems: Vec<String>,
     more: usize,
     /// The newest generation whose marks were seen.
@@ -18,7 +18,7 @@ pub(super) struct Notes {
 
 impl Notes {
     /// Something at `place` (a file, a line, a task) that a person should know of.
-    pub(super) fn problem(&mut self, place: impl Display, what: impl Display) {
+    pub(crate) fn problem(&mut self, place: impl Display, what: impl Display) {
         if self.problems.len() < bounds::IMPORT_PROBLEMS {
             self.problems.push(clip(&sanitize_line(&format!("{place}: {what}")), 400));
         } else {
@@ -32,12 +32,12 @@ impl Notes {
     }
 
     /// How many problems there are.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.problems.len() + self.more
     }
 
     /// The problems; a last line counts those that have no line of their own.
-    pub(super) fn into_problems(mut self) -> Vec<String> {
+    pub(crate) fn into_problems(mut self) -> Vec<String> {
         if self.more > 0 {
             self.problems.push(format!("and {} more", self.more));
         }

@@ -54,7 +54,7 @@ fn bounded(path: &Utf8Path, most: u64) -> std::io::Result<Option<Vec<u8>>> {
 }
 
 /// `bytes` as a JSON object, or why they are none.
-pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err("it is no JSON object".to_owned()),

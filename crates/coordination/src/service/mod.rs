@@ -1,5 +1,6 @@
 //! The verbs. One file for each family of them.
 
+mod adopt;
 mod approve;
 mod base;
 mod board;
@@ -28,6 +29,7 @@ use biplane_control::{
 use biplane_execution::supervise::identity;
 use biplane_model::{Actor, ProcessIdentity, RunKind, Seq, TaskId, Timestamp};
 
+pub use adopt::AdoptRequest;
 pub use approve::SetupText;
 pub use board::{ClaimRequest, Finished, ListedTask, TaskChange};
 pub use init::InitReport;
@@ -53,6 +55,7 @@ pub(crate) use {
 use crate::{
     error::{Error, Result},
     home::{Home, Surroundings},
+    rebuild,
     settings::Settings,
     variables,
     views::{self, Repaired, Scope},
@@ -86,6 +89,8 @@ pub struct Service {
     narrate: Narrator,
     /// Whether to say how things are done.
     verbose: bool,
+    /// What could not be opened, when it is being examined.
+    trouble: Trouble,
     /// The check of the views, while it may be under way; the service ends when it has.
     check: Option<ViewsCheck>,
 }
@@ -131,6 +136,15 @@ fn repaired_words(checked: Result<Repaired>) -> Option<String> {
         .then(|| format!("written anew, because something else had changed or deleted it: {files}{more}"))
 }
 
+/// What stood in the way of a service that examines.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    /// Why the settings are not those of the file.
+    pub(crate) settings: Option<Error>,
+    /// Why the ledger is an empty one.
+    pub(crate) ledger: Option<Error>,
+}
+
 /// Whether a service may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -142,6 +156,9 @@ pub enum Access {
     Work,
     /// As `Write`, where a board lies that the ledger does not know, to take it over.
     Import,
+    /// It looks at what is there, however broken: settings that can't be read count as none, a ledger that can't be
+    /// opened as an empty one. Nothing is made, and no view is written by opening.
+    Examine,
 }
 
 impl Service {
@@ -151,16 +168,25 @@ impl Service {
     /// When there is no git, the settings are wrong, or the ledger can't be opened.
     pub fn open(outside: Outside, access: Access) -> Result<Self> {
         let mut home = Home::find(&outside.surroundings)?;
-        let settings = Settings::load(&home.settings_path())?;
+        let mut trouble = Trouble::default();
+        let settings = match Settings::load(&home.settings_path()) {
+            Err(error) if access == Access::Examine => {
+                trouble.settings = Some(error);
+                Settings::default()
+            }
+            loaded => loaded?,
+        };
         home.set_worktrees_dir(settings.worktrees.dir.as_deref());
         let actor = actor(&outside.surroundings);
         let path = home.ledger_path();
         let on_wait = on_wait(&outside.narrate, "the ledger");
-        if is_empty_file(&path) && home.has_foreign_board() {
-            let detail = "it is empty, and there is a board in `.tasks/` or `.worktrees/`".to_owned();
-            return Err(biplane_control::LedgerError::Damaged { path: path.into_string(), detail }.into());
-        }
-        let existing = SqliteLedger::open_existing(&path)?;
+        let existing = match open_known(&home, access) {
+            Err(error) if access == Access::Examine => {
+                trouble.ledger = Some(error);
+                None
+            }
+            opened => opened?,
+        };
         let is_blank = is_blank(existing.as_ref())?;
         let may_begin = matches!(access, Access::Write | Access::Work);
         if is_blank && may_begin {
@@ -168,7 +194,7 @@ impl Service {
         }
         let mut ledger = match (existing, access) {
             (Some(ledger), _) => ledger,
-            (None, Access::Read) => SqliteLedger::in_memory()?,
+            (None, Access::Read | Access::Examine) => SqliteLedger::in_memory()?,
             (None, Access::Write | Access::Work | Access::Import) => {
                 refuse_links(&home)?;
                 SqliteLedger::open(&path)?
@@ -184,6 +210,7 @@ impl Service {
             now: outside.now,
             narrate: outside.narrate,
             verbose: false,
+            trouble,
             check: None,
         };
         if is_blank && may_begin {
@@ -195,7 +222,7 @@ impl Service {
             );
         }
         // Views of a ledger that knows nothing are somebody else's board.
-        if !is_blank {
+        if !is_blank && access != Access::Examine {
             let check = ViewsCheck::begin(&service);
             if access == Access::Read {
                 // A reader's answer needs no views; they are brought in line meanwhile.
@@ -307,6 +334,23 @@ impl Service {
     pub(crate) fn ledger(&self) -> &dyn Ledger {
         self.ledger.as_ref()
     }
+
+    /// Where the program stands.
+    pub(crate) fn standing_in(&self) -> &camino::Utf8Path {
+        &self.surroundings.cwd
+    }
+
+    /// Closes the ledger; an empty one is in its place.
+    pub(crate) fn let_go(&mut self) -> Result<()> {
+        self.check = None;
+        self.ledger = Arc::new(SqliteLedger::in_memory()?);
+        Ok(())
+    }
+
+    /// What could not be opened.
+    pub(crate) fn trouble(&self) -> &Trouble {
+        &self.trouble
+    }
 }
 
 fn on_wait(narrate: &Narrator, what: &'static str) -> OnWait {
@@ -325,11 +369,27 @@ fn is_blank(ledger: Option<&SqliteLedger>) -> Result<bool> {
     ledger.map_or(Ok(true), |ledger| ledger.look(|view| Ok(view.last_seq()? == Seq(0))))
 }
 
+/// The ledger, if there is one. None of ours is ever empty, or missing where its views are.
+fn open_known(home: &Home, access: Access) -> Result<Option<SqliteLedger>> {
+    let path = home.ledger_path();
+    if is_empty_file(&path) && home.has_foreign_board() {
+        let detail = "it is empty, and there is a board in `.tasks/` or `.worktrees/`".to_owned();
+        return Err(biplane_control::LedgerError::Damaged { path: path.into_string(), detail }.into());
+    }
+    let existing = SqliteLedger::open_existing(&path)?;
+    let is_lost = existing.is_none() && access != Access::Import && rebuild::is_own_board(home);
+    // The views come after the ledger: another process may have begun the board just now.
+    if is_lost && !path.exists() { Err(rebuild::lost()) } else { Ok(existing) }
+}
+
 /// Refuses to begin a board where another one lies: its files would be overwritten.
 fn refuse_foreign_board(home: &Home) -> Result<()> {
     // The views come after the ledger: another process that begins the board just now has an event there already.
     if !home.has_foreign_board() || !is_blank(SqliteLedger::open_existing(&home.ledger_path())?.as_ref())? {
         return Ok(());
+    }
+    if rebuild::is_own_board(home) {
+        return Err(rebuild::lost());
     }
     Err(Error::refused("there is a board in `.tasks/` and `.worktrees/` that biplane's ledger does not know")
         .hint("`biplane import` takes it over; move both away to begin a new one"))

@@ -262,7 +262,7 @@ fn live_in(view: &dyn View, name: &WorktreeName) -> Result<Option<Worktree>> {
     Ok(view.worktrees(&filter)?.into_iter().next())
 }
 
-fn refuse_taken_name(view: &dyn View, name: &WorktreeName) -> Result<()> {
+pub(super) fn refuse_taken_name(view: &dyn View, name: &WorktreeName) -> Result<()> {
     let Some(other) = live_in(view, name)? else { return Ok(()) };
     let message = if other.name == *name {
         format!("worktree `{name}` exists already ({})", other.status)

@@ -70,6 +70,11 @@ pub(crate) fn out_of_line(home: &Home, ledger: &dyn Ledger) -> Result<Vec<Utf8Pa
     Ok(files)
 }
 
+/// Whether the view of task `id` carries our stamp for revision `rev`: nothing has changed the file since it was written.
+pub(crate) fn is_stamped_task(home: &Home, id: &TaskId, rev: u64) -> bool {
+    stamp::carries(&home.root.join(tasks::file_name(id)), id.as_str(), rev) == Some(true)
+}
+
 struct Stale {
     tasks: Vec<(TaskId, tasks::Fault)>,
     worktrees: Option<worktrees::Wanted>,

@@ -108,7 +108,7 @@ impl Board {
     }
 
     pub(crate) fn dry(&self) -> ImportReport {
-        let (service, _) = self.open(Access::Read).unwrap();
+        let (service, _) = self.open(Access::Examine).unwrap();
         let report = service.import(&ImportRequest { mode: ImportMode::Dry }).unwrap();
         assert_eq!(report.saved, None);
         report

@@ -3,15 +3,15 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use biplane_coordination::{
-    Access, CheckoutState, Closing, CreateWorktree, Diff, Echo, Input, Removal, RemoveRequest, RunRequest,
-    Service, SetupState, Start, WorktreeStatusReport,
+    Access, AdoptRequest, CheckoutState, Closing, CreateWorktree, Diff, Echo, Input, Removal, RemoveRequest,
+    RunRequest, Service, SetupState, Start, WorktreeStatusReport,
 };
 use biplane_model::{Timestamp, WorktreeName, sanitize, sanitize_line, view::WorktreeView};
 use serde_json::json;
 
 use crate::cli::{
     App,
-    args::{WorktreeBindArgs, WorktreeCommand, WorktreeCreateArgs, WorktreeRemoveArgs},
+    args::{WorktreeAdoptArgs, WorktreeBindArgs, WorktreeCommand, WorktreeCreateArgs, WorktreeRemoveArgs},
     table::table,
     words,
 };
@@ -44,6 +44,7 @@ pub(super) fn run(app: &App, command: WorktreeCommand) -> anyhow::Result<ExitCod
             app.printer
                 .value(&worktree, || format!("kept worktree {name} for review at {}", worktree.path))?;
         }
+        WorktreeCommand::Adopt(args) => adopt(app, args)?,
         WorktreeCommand::Remove(args) => remove(app, args)?,
         WorktreeCommand::Restore(args) => super::snapshot::restore(app, args)?,
         WorktreeCommand::Snapshots(args) => super::snapshot::snapshots(app, &args)?,
@@ -250,6 +251,23 @@ fn enter(app: &App, name: WorktreeName) -> anyhow::Result<ExitCode> {
 /// The person's shell.
 fn shell(service: &Service) -> String {
     service.variable("SHELL").unwrap_or("/bin/sh").to_owned()
+}
+
+fn adopt(app: &App, args: WorktreeAdoptArgs) -> anyhow::Result<()> {
+    let access = if args.dry_run { Access::Read } else { Access::Work };
+    let request = AdoptRequest { path: args.path, name: args.name, task: args.task, dry_run: args.dry_run };
+    let worktree = app.service(access)?.worktree_adopt(&request)?;
+    app.printer.value(&worktree, || {
+        let verb = if request.dry_run { "would take over" } else { "took over" };
+        let task = worktree.task_id.as_ref().map(|id| format!(", bound to task {id}")).unwrap_or_default();
+        format!(
+            "{verb} worktree {} on {}, from {}{task}\n{}",
+            worktree.name,
+            sanitize_line(&worktree.branch),
+            worktree.base.short(),
+            sanitize_line(&worktree.path)
+        )
+    })
 }
 
 fn remove(app: &App, args: WorktreeRemoveArgs) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! The pages that are tables in the program: settings, environment, events, states, exit codes.
 
 use biplane_coordination::{
+    doctor::{Area, Code},
     settings::{Absent, KEYS, starter_file},
     variables::{ALL, KEPT_GIT_VARIABLES},
 };
@@ -10,12 +11,7 @@ use super::{code, shapes, table};
 use crate::cli::exit;
 
 /// Kinds of events that are known and that nothing writes yet.
-const UNWRITTEN: [EventKind; 4] = [
-    EventKind::WorktreeCloseoutKeep,
-    EventKind::WorktreeCloseoutRemove,
-    EventKind::WorktreeAdopt,
-    EventKind::LedgerRebuilt,
-];
+const UNWRITTEN: [EventKind; 2] = [EventKind::WorktreeCloseoutKeep, EventKind::WorktreeCloseoutRemove];
 
 pub(super) fn configuration() -> String {
     let rows = KEYS.iter().map(|key| {
@@ -70,6 +66,40 @@ pub(super) fn events() -> String {
          run also `….timeout` or `….lost`). A label is the short word that diagrams use.\n\n{}",
         table(["event", "label", "meaning"], rows)
     )
+}
+
+pub(super) fn findings() -> String {
+    let rows = Code::ALL.iter().map(|code_| {
+        let area = match code_ {
+            Code::Examined | Code::Unexamined => String::new(),
+            other => words_of_area(other.area()),
+        };
+        [code(code_.as_str()), area, code_.meaning()]
+    });
+    format!(
+        "`biplane doctor --json` answers with `findings`, one for each thing that was looked at:\n\n{}\n\
+         The exit code is 1 while a problem is left. `doctor` changes nothing; with `--fix` it repairs what is `fixable`, and a \
+         second `--fix` finds nothing left to repair.\n\n## Codes\n\nThe words are stable; new ones may come. How bad it is says \
+         `severity`, not the code.\n\n{}",
+        table(["field", "meaning"], FINDING.map(|(field, meaning)| [code(field), meaning.to_owned()])),
+        table(["code", "area", "what it is about"], rows)
+    )
+}
+
+/// The fields of a finding.
+const FINDING: [(&str, &str); 8] = [
+    ("code", "what it is, as a stable word"),
+    ("area", "`environment`, `ledger`, `views`, `git` or `disk`"),
+    ("severity", "`ok`, `note` (worth knowing) or `problem`"),
+    ("subject", "what it is about: a worktree's name, a file, a branch"),
+    ("verdict", "what is the matter, in a sentence"),
+    ("remedy", "what to type, or what `--fix` does; null when there is nothing to do"),
+    ("fixable", "whether `--fix` repairs it"),
+    ("fixed", "whether it was repaired just now"),
+];
+
+fn words_of_area(area: Area) -> String {
+    serde_json::to_value(area).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 pub(super) fn exit_codes() -> String {

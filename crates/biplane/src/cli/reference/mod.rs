@@ -35,6 +35,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("configuration.md", "Settings", facts::configuration()),
         ("environment.md", "Environment", facts::environment()),
         ("events.md", "Events", facts::events()),
+        ("findings.md", "What doctor finds", facts::findings()),
         ("exit-codes.md", "Exit codes", facts::exit_codes()),
         ("json.md", "JSON", shapes::text()),
         ("states.md", "States", facts::states()),

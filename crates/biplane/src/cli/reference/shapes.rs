@@ -20,7 +20,7 @@ const ANSWERS: &[(&str, &str)] = &[
         "a [WorktreeView](#worktreeview); where the settings ask for a set-up with `setup`: `state` (`complete`, `unapproved`, \
          `failed`), `done` and `notes` (sentences), `ran` (commands), `failed` (null, or `command`, `run`, `ending`, `log`, `tail`)",
     ),
-    ("worktree bind, unbind, path, keep", "a [WorktreeView](#worktreeview)"),
+    ("worktree adopt, bind, unbind, path, keep", "a [WorktreeView](#worktreeview)"),
     ("worktree list", "an array of [WorktreeView](#worktreeview)"),
     (
         "worktree status",
@@ -60,8 +60,13 @@ const ANSWERS: &[(&str, &str)] = &[
     ("events", "an [EventView](#eventview) a line"),
     (
         "doctor",
-        "`findings`, each with `area` (`environment`, `ledger`, `views`, `git`, `disk`), `severity` (`ok`, `note`, `problem`), \
-         `subject`, `verdict`, `remedy` (a sentence or null), `fixable`, `fixed`",
+        "`findings`, each with `code`, `area`, `severity`, `subject`, `verdict`, `remedy`, `fixable`, `fixed`: see \
+         [what doctor finds](findings.md)",
+    ),
+    (
+        "doctor --rebuild",
+        "`tasks`, `worktrees`, `runs`, `submissions`, `events` (how many), `problems` (sentences), `damaged` (where the damaged \
+         ledger was moved, or null), `dry_run`",
     ),
     (
         "import",

@@ -11,6 +11,7 @@
 mod check;
 mod open;
 mod read;
+mod restore;
 mod rows;
 #[cfg(test)]
 mod tests;

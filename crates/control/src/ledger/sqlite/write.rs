@@ -31,8 +31,7 @@ pub(super) fn store(
         session.put(submission)?;
     }
     for (name, value) in &changes.counters {
-        let sql = "INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value";
-        session.execute(sql, params![name, value.cast_signed()])?;
+        session.set_counter(name, *value)?;
     }
     let seq = session.append(at, actor, &changes.events)?;
     Ok(Committed { tasks: changes.tasks.iter().map(|t| t.id.clone()).collect(), seq })
@@ -43,26 +42,46 @@ fn stale(what: String) -> LedgerError {
 }
 
 impl Session<'_> {
-    fn execute(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, LedgerError> {
+    pub(super) fn set_counter(&self, name: &str, value: u64) -> Result<(), LedgerError> {
+        let sql = "INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value";
+        self.execute(sql, params![name, value.cast_signed()]).map(|_| ())
+    }
+
+    pub(super) fn execute(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, LedgerError> {
         self.conn.prepare_cached(sql).and_then(|mut s| s.execute(values)).map_err(|e| self.fail(e))
     }
 
     /// Stores `record` with the next revision, if the stored one is the one it was read at.
     fn put<R: Record>(&self, record: &R) -> Result<(), LedgerError> {
         let rev = record.rev().cast_signed();
+        if rev == 0 {
+            return self.insert(record);
+        }
+        // The values stand in the order of the columns, so that `?1` is the id.
         let mut values = record.values();
-        values.push(ToSqlOutput::from(rev + 1));
-        let sql = if rev == 0 {
-            let marks = vec!["?"; R::COLUMNS.len()].join(", ");
-            format!("INSERT INTO {} ({}) VALUES ({marks})", R::TABLE, R::COLUMNS.join(", "))
-        } else {
-            // The values stand in the order of the columns, so that `?1` is the id.
-            values.push(ToSqlOutput::from(rev));
-            let sets: Vec<_> = (1..).zip(R::COLUMNS).skip(1).map(|(n, c)| format!("{c} = ?{n}")).collect();
-            let old = R::COLUMNS.len() + 1;
-            format!("UPDATE {} SET {} WHERE id = ?1 AND rev = ?{old}", R::TABLE, sets.join(", "))
-        };
-        let done = self.conn.prepare_cached(&sql).and_then(|mut s| s.execute(params_from_iter(values)));
+        values.extend([ToSqlOutput::from(rev + 1), ToSqlOutput::from(rev)]);
+        let sets: Vec<_> = (1..).zip(R::COLUMNS).skip(1).map(|(n, c)| format!("{c} = ?{n}")).collect();
+        let old = R::COLUMNS.len() + 1;
+        let sql = format!("UPDATE {} SET {} WHERE id = ?1 AND rev = ?{old}", R::TABLE, sets.join(", "));
+        self.store_one(record, &sql, values)
+    }
+
+    /// Stores `record` as a new one, with the revision after its own.
+    pub(super) fn insert<R: Record>(&self, record: &R) -> Result<(), LedgerError> {
+        let mut values = record.values();
+        values.push(ToSqlOutput::from(record.rev().cast_signed() + 1));
+        let marks = vec!["?"; R::COLUMNS.len()].join(", ");
+        let sql = format!("INSERT INTO {} ({}) VALUES ({marks})", R::TABLE, R::COLUMNS.join(", "));
+        self.store_one(record, &sql, values)
+    }
+
+    fn store_one<R: Record>(
+        &self,
+        record: &R,
+        sql: &str,
+        values: Vec<ToSqlOutput<'_>>,
+    ) -> Result<(), LedgerError> {
+        let done = self.conn.prepare_cached(sql).and_then(|mut s| s.execute(params_from_iter(values)));
         match done {
             Ok(1) => Ok(()),
             Ok(_) => Err(stale(record.label())),
@@ -112,22 +131,34 @@ impl Session<'_> {
         let mut seq = self.last_seq()?;
         for event in events {
             seq = Seq(seq.0 + 1);
-            let body = serde_json::to_string(event)
-                .map_err(|e| self.fail(rusqlite::Error::ToSqlConversionFailure(e.into())))?;
-            let sql = "INSERT INTO event (seq, at, actor, kind, task_id, worktree, body) VALUES (?, ?, ?, ?, ?, ?, ?)";
-            self.execute(
-                sql,
-                params![
-                    seq.0.cast_signed(),
-                    at.0,
-                    actor.as_str(),
-                    event.event.as_str(),
-                    event.task.as_ref().map(|t| t.id.as_str()),
-                    event.worktree.as_ref().map(|w| w.name.as_str()),
-                    body
-                ],
-            )?;
+            self.append_one(seq, at, actor, event)?;
         }
         Ok(seq)
+    }
+
+    pub(super) fn append_one(
+        &self,
+        seq: Seq,
+        at: Timestamp,
+        actor: &Actor,
+        event: &NewEvent,
+    ) -> Result<(), LedgerError> {
+        let body = serde_json::to_string(event)
+            .map_err(|e| self.fail(rusqlite::Error::ToSqlConversionFailure(e.into())))?;
+        let sql =
+            "INSERT INTO event (seq, at, actor, kind, task_id, worktree, body) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        self.execute(
+            sql,
+            params![
+                seq.0.cast_signed(),
+                at.0,
+                actor.as_str(),
+                event.event.as_str(),
+                event.task.as_ref().map(|t| t.id.as_str()),
+                event.worktree.as_ref().map(|w| w.name.as_str()),
+                body
+            ],
+        )
+        .map(|_| ())
     }
 }

@@ -62,6 +62,32 @@ pub(in super::super) fn is_within(pid: u32, directory: &Path) -> bool {
     std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(directory))
 }
 
+/// The processes of this user, but for this one, that have a file open whose path `is_it`; none when one of them can't be
+/// looked at.
+pub(in super::super) fn openers(is_it: &dyn Fn(&Path) -> bool) -> Option<Vec<u32>> {
+    let mine = rustix::process::geteuid().as_raw();
+    let mut found = Vec::new();
+    for process in processes().iter().filter(|p| !p.ended && p.pid != std::process::id()) {
+        let place = format!("/proc/{}", process.pid);
+        // One that is gone by now has nothing open.
+        let Ok(owner) = fs_err::metadata(&place) else { continue };
+        let files = match std::fs::read_dir(format!("{place}/fd")) {
+            Ok(files) => files,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(_) if owner.uid() != mine || is_surely_absent(process.pid) => continue,
+            Err(_) => return None,
+        };
+        let mut opened = files.flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
+        // The kernel marks a file that was deleted while it is open.
+        if opened
+            .any(|path| path.to_str().is_some_and(|p| is_it(Path::new(p.trim_end_matches(" (deleted)")))))
+        {
+            found.push(process.pid);
+        }
+    }
+    Some(found)
+}
+
 /// The command line of `pid`, words separated by spaces; its name in brackets when it has none; else `?`.
 pub(in super::super) fn command_line(pid: u32) -> String {
     use std::io::Read;

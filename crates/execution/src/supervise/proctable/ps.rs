@@ -51,6 +51,11 @@ pub(in super::super) fn is_within(_pid: u32, _directory: &Path) -> bool {
     false
 }
 
+/// Which processes have a file open: not known on this system.
+pub(in super::super) fn openers(_is_it: &dyn Fn(&Path) -> bool) -> Option<Vec<u32>> {
+    None
+}
+
 /// The command line of `pid`; `?` when there is none.
 pub(in super::super) fn command_line(pid: u32) -> String {
     let text = output("ps", &["-ww", "-o", "command=", "-p", &pid.to_string()]).unwrap_or_default();
