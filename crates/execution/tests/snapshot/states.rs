@@ -165,15 +165,17 @@ fn what_git_converts_comes_back_byte_by_byte() {
 
 #[test]
 fn no_filter_is_run_and_filtered_files_are_kept_as_they_are() {
-    let before = "git config filter.evil.clean 'touch \"$HOME/ran\"; tr a-z b-za'; git config filter.evil.smudge 'tr b-za a-z'
-        git config filter.evil.required true; git config 'filter.x=y z.process' 'touch \"$HOME/ran\"'
+    let before = "git config filter.evil.clean 'tr a-z b-za'; git config filter.evil.smudge 'tr b-za a-z'
+        git config filter.evil.required true
         echo '*.e filter=evil' > .gitattributes; echo '*.f filter=x=y' >> .gitattributes; echo abc > x.e";
     let lab = Lab::after(before);
     let place = lab.worktree("echo new > y.e; echo more >> x.e; echo f > z.f; touch a.txt; echo '* filter=evil' > dir/.gitattributes");
     let files = || ["x.e", "y.e", "z.f"].map(|name| fs::read(lab.path().join(name)).unwrap());
     let was = files();
-    let mark = lab.env.home().join("ran");
-    let _ = fs::remove_file(&mark);
+    let mark = lab.env.root().join("ran");
+    for key in ["filter.evil.clean", "filter.x=y z.process"] {
+        lab.repo.git(&["config", key, &format!("touch '{mark}'; tr a-z b-za")]);
+    }
     let snapshot = lab.take(&place, Held::ByNothing).unwrap().unwrap();
     lab.git.call(["config", "--unset", "filter.evil.smudge"]).bytes().unwrap();
     lab.remove(&place);
