@@ -64,9 +64,12 @@ impl Service {
         }
         place.git().fill().map_err(super::base::unfilled)?;
         self.explain(|| {
-            let count = place.git().staged().map_or("the files".to_owned(), |staged| files(staged.len()));
-            let workers = biplane_execution::git::workers();
-            format!("checked out {count} with {workers} {}", if workers == 1 { "worker" } else { "workers" })
+            let Ok(count) = place.git().staged().map(|staged| staged.len()) else {
+                return "checked out the files".to_owned();
+            };
+            let workers = biplane_execution::git::workers(count);
+            let noun = if workers == 1 { "worker" } else { "workers" };
+            format!("checked out {} with {workers} {noun}", files(count))
         });
         Ok(())
     }
