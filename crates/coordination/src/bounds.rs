@@ -66,6 +66,8 @@ pub const VIEW_LOOKS: u32 = 3;
 pub const VIEW_REST: Duration = Duration::from_millis(100);
 /// How many ancestors of the target's tip `doctor` compares with a checkout's index.
 pub const ANCESTORS_COMPARED: usize = 50;
+/// How long a lock of git's must have rested before `doctor` takes it for one that was left, in seconds.
+pub const LOCK_GRACE_S: u64 = 10;
 /// How long a submission must have rested before `doctor` judges the ref that holds its head, in seconds.
 pub const PIN_GRACE_S: u64 = 10;
 /// How long a command of the set-up may take unless told otherwise.

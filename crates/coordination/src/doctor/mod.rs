@@ -14,6 +14,7 @@ mod finding;
 mod ledger;
 mod leftovers;
 mod live;
+mod locks;
 mod records;
 mod refs;
 mod strangers;
@@ -77,6 +78,7 @@ impl Examination<'_> {
         if self.service.home().repository.is_some() {
             self.part(Area::Git, "the worktrees", live::examine);
             self.part(Area::Disk, "what else lies beside the worktrees", strangers::examine);
+            self.part(Area::Git, "git's locks", locks::examine);
             self.part(Area::Git, "branches and refs", refs::examine);
             self.part(Area::Git, "the target", target::examine);
         } else {

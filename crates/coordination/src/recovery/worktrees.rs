@@ -46,7 +46,8 @@ impl Service {
         let path = self.home().absolute(&worktree.path);
         let common_dir = self.home().repository()?.common_dir.clone();
         // It had not come so far, and what is there now is somebody else's.
-        let is_other = |w: &ListedWorktree| w.path == path && w.branch.as_ref() != Some(&worktree.branch);
+        let is_other =
+            |w: &ListedWorktree| w.path == path && w.branch.as_ref() != Some(&worktree.branch) && !is_half(w);
         if git.worktrees()?.iter().any(is_other) {
             return self.not_created(worktree.id, &Error::failed("it was interrupted"));
         }
@@ -94,4 +95,10 @@ impl Service {
         let standing = self.standing(worktree, WithIgnored::No)?;
         Ok(!standing.state.is_clean() || standing.commits > 0)
     }
+}
+
+/// Whether git was killed before it had written what is checked out there.
+fn is_half(listed: &ListedWorktree) -> bool {
+    listed.branch.is_none()
+        && listed.head.as_ref().is_none_or(|head| head.as_str().bytes().all(|b| b == b'0'))
 }

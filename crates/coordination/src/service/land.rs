@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use biplane_control::{BoardError, Changes, View, board};
 use biplane_execution::{
-    git::{BroughtAlong, Candidate, ConflictedFile, Git, GitError, MergeOutcome, RefUpdate},
+    git::{Candidate, ConflictedFile, Git, GitError, MergeOutcome, RefUpdate},
     supervise::{Echo, How, Input, RunObserver},
     worktrees::{self, AddSpec, Place},
 };
@@ -20,6 +20,7 @@ use camino::Utf8PathBuf;
 
 use super::{
     Service,
+    along::{bring_along, stays_behind},
     place::record,
     run::Job,
     submit::{guard_of, submission},
@@ -349,9 +350,7 @@ impl Service {
         }
         for checkout in checkouts {
             let Checkout::Follows(checkout) = checkout else { continue };
-            if checkout.follow(onto, candidate)? == BroughtAlong::LeftAlone {
-                said.push(not_brought_along(&checkout, onto, candidate));
-            }
+            said.extend(bring_along(&checkout, &current.target, onto, candidate)?);
         }
         for line in &said {
             self.say(line.clone());
@@ -559,23 +558,4 @@ fn conflict_reason(target: &str, files: &[ConflictedFile]) -> String {
 
 fn gate_reason(report: &GateReport) -> String {
     format!("the gate `{}` failed on the merged result: {}", sanitize_line(&report.command), report.tail)
-}
-
-fn shown_place(checkout: &Git) -> String {
-    checkout.work_tree().map(|p| sanitize_line(p.as_str())).unwrap_or_default()
-}
-
-fn stays_behind(checkout: &Git, target: &str) -> String {
-    let (place, target) = (shown_place(checkout), sanitize_line(target));
-    format!(
-        "`{place}` has uncommitted work, or files in the way, and was left as it is, off the branch; `git switch {target}` in it brings it along"
-    )
-}
-
-fn not_brought_along(checkout: &Git, old: &CommitId, new: &CommitId) -> String {
-    let place = shown_place(checkout);
-    format!(
-        "`{place}` changed at that moment and still shows the files of {}; `git read-tree -m -u {old} {new}` in it brings it along",
-        old.short()
-    )
 }

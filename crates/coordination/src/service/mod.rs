@@ -1,5 +1,6 @@
 //! The verbs. One file for each family of them.
 
+mod along;
 mod board;
 mod evidence;
 mod init;
@@ -31,6 +32,7 @@ pub use submit::{MergeRequest, Submitted};
 pub use worktree::{Diff, WorktreeStatusReport};
 
 pub(crate) use {
+    along::bring_along,
     place::record,
     run::{Job, marker},
     submit::{PINS, pin_name, refuse_other_branch},
@@ -140,7 +142,7 @@ impl Service {
         let actor = actor(&outside.surroundings);
         let path = home.ledger_path();
         let on_wait = on_wait(&outside.narrate, "the ledger");
-        if is_empty_file(&path) && home.has_foreign_board() {
+        if is_empty_file(&path) && !SqliteLedger::is_begun(&path) && home.has_foreign_board() {
             let detail = "it is empty, and there is a board in `.tasks/` or `.worktrees/`".to_owned();
             return Err(biplane_control::LedgerError::Damaged { path: path.into_string(), detail }.into());
         }

@@ -11,6 +11,7 @@ mod create;
 mod discover;
 mod durable;
 mod list;
+mod locks;
 mod refs;
 mod status;
 mod tree;
@@ -26,6 +27,7 @@ use crate::supervise::{self, Capture, Captured, SuperviseError};
 pub use candidate::{Candidate, ConflictedFile, MergeOutcome};
 pub use discover::Repository;
 pub use list::ListedWorktree;
+pub use locks::{LockFile, LockOn};
 pub use refs::RefUpdate;
 pub use status::{Change, CheckoutState, WithIgnored};
 pub use tree::{BroughtAlong, INDEX_BY};
@@ -333,7 +335,6 @@ fn raw(
 
 /// The subcommands that only look. A test that kills biplane around one learns nothing new.
 const LOOKS: &[&str] = &[
-    "--version",
     "cat-file",
     "check-attr",
     "check-ignore",
@@ -359,6 +360,10 @@ const LOOKS: &[&str] = &[
 /// What is run, when it has an effect.
 fn effect(args: &[OsString]) -> Option<String> {
     let command = shown(args);
+    let asks = args.iter().any(|arg| arg == "--quiet") && command == "symbolic-ref";
+    if command.is_empty() || asks {
+        return None;
+    }
     let looks =
         |look: &str| command.strip_prefix(look).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
     (!LOOKS.iter().any(|look| looks(look))).then(|| command.split(' ').next().unwrap_or_default().to_owned())

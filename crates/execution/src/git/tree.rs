@@ -185,8 +185,10 @@ impl Git {
     fn index_copy(&self) -> Result<(tempfile::TempDir, Utf8PathBuf), GitError> {
         let io = |path: &Utf8Path, source| GitError::Io { path: path.to_owned(), action: "copied", source };
         let place = self.common_dir.join("biplane");
-        failpoint::around("state directory made", || fs_err::create_dir_all(&place))
-            .map_err(|e| io(&place, e))?;
+        if !place.is_dir() {
+            failpoint::around("state directory made", || fs_err::create_dir_all(&place))
+                .map_err(|e| io(&place, e))?;
+        }
         let prefix = format!("{INDEX_BY}{}-", std::process::id());
         let dir = tempfile::Builder::new().prefix(&prefix).tempdir_in(&place).map_err(|e| io(&place, e))?;
         let copy =

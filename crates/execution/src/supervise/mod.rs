@@ -44,7 +44,7 @@ mod terminal;
 pub use capture::{Capture, Captured, capture};
 pub use error::SuperviseError;
 pub use interactive::interactive;
-pub use reap::{reap, reap_helpers, with_marker};
+pub use reap::{none_within, reap, reap_helpers, with_marker};
 pub use run::run;
 pub use signals::StopFlag;
 pub use spec::{

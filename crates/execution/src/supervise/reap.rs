@@ -1,6 +1,9 @@
 //! Ending what a dead supervisor left behind.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use biplane_model::ProcessIdentity;
 use rustix::process::Signal;
@@ -11,6 +14,7 @@ use super::{
     ending::Ending,
     family::Family,
     identity::{self, Liveness},
+    proctable,
 };
 
 /// Ends every process that carries `marker`, and `child` with its descendants and group when it is still the same
@@ -39,6 +43,18 @@ pub fn reap_helpers(process: &ProcessIdentity, patience: Duration, grace: Durati
         std::thread::sleep(bounds::HELPER_LOOK);
     }
     Vec::new()
+}
+
+/// Whether surely no process of the program `name` stands in one of `directories` or below. False where that can't be told.
+pub fn none_within(name: &str, directories: &[&Path]) -> bool {
+    let is_it = |pid: u32| {
+        let line = proctable::command_line(pid);
+        let program = line.split(' ').next().unwrap_or_default();
+        program.rsplit('/').next() == Some(name)
+    };
+    let is_there = |pid: u32| directories.iter().any(|dir| proctable::is_within(pid, dir));
+    let mut all = proctable::processes().into_iter().filter(|process| !process.ended);
+    cfg!(target_os = "linux") && !all.any(|process| is_there(process.pid) && is_it(process.pid))
 }
 
 /// The processes that carry `marker`, and what descends from them; nothing is done to them.
