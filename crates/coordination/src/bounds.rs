@@ -115,6 +115,6 @@ pub const POOL_RETRY: Duration = Duration::from_secs(600);
 /// The most bytes that spare and recycled worktrees may take unless told otherwise.
 pub const DISK_BYTES: u64 = 20 << 30;
 /// From this age on `doctor` calls one of git's lock files old.
-pub const STALE_LOCK: Duration = Duration::from_secs(60);
+pub const STALE_LOCK: Duration = Duration::from_secs(10);
 /// The most files and directories below one directory that `doctor` counts.
 pub const ENTRIES_COUNTED: u64 = 200_000;

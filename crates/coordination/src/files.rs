@@ -69,9 +69,20 @@ pub(crate) fn replace_stamped(path: &Utf8Path, bytes: &[u8], modified: SystemTim
 /// The directory of `path`, made when it is missing.
 fn parent(path: &Utf8Path) -> Result<&Utf8Path> {
     let dir = path.parent().unwrap_or(Utf8Path::new("."));
-    failpoint::around("directory made", || std::fs::create_dir_all(dir))
-        .map_err(|e| Error::io("created", dir, e))?;
+    make_dir(dir)?;
     Ok(dir)
+}
+
+/// Makes the directory and those above it, where they are missing.
+///
+/// # Errors
+/// When it can't be made.
+pub(crate) fn make_dir(dir: &Utf8Path) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let made = failpoint::around("directory made", || std::fs::create_dir_all(dir));
+    made.map_err(|e| Error::io("created", dir, e))
 }
 
 /// A temporary file is for its owner only; a view is for everybody who may read the directory.

@@ -4,13 +4,8 @@
 use std::time::Duration;
 
 use biplane_control::gate::{Gate, OnWait, Pass};
-use biplane_failpoint as failpoint;
 
-use crate::{
-    bounds,
-    error::{Error, Result},
-    home::Home,
-};
+use crate::{bounds, error::Result, files, home::Home};
 
 /// Guards the writing of views.
 pub(crate) fn views(home: &Home) -> Result<Pass> {
@@ -36,8 +31,7 @@ fn hold(
     on_wait: Option<OnWait>,
 ) -> Result<Pass> {
     let dir = home.state_dir();
-    failpoint::around("state directory made", || std::fs::create_dir_all(&dir))
-        .map_err(|e| Error::io("created", &dir, e))?;
+    files::make_dir(&dir)?;
     let mut gate = Gate::at(dir.join(name), what, patience);
     gate.on_wait = on_wait;
     Ok(gate.enter(who)?)

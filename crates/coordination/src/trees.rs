@@ -232,11 +232,14 @@ fn exclude_entry(inside: &Utf8Path) -> String {
 
 /// Makes the directory, which must be a real one.
 pub(crate) fn ensure_dir(dir: &Utf8Path) -> Result<()> {
+    let is_real = || dir.as_std_path().symlink_metadata().is_ok_and(|m| m.is_dir());
+    if is_real() {
+        return Ok(());
+    }
     match failpoint::around("directory made", || std::fs::create_dir(dir)) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            let is_real = dir.as_std_path().symlink_metadata().is_ok_and(|m| m.is_dir());
-            if is_real {
+            if is_real() {
                 Ok(())
             } else {
                 Err(Error::refused(format!("`{dir}` is not a directory but a link or a file")))

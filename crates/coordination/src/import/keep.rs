@@ -10,6 +10,7 @@ use super::read::{self, Found};
 use crate::{
     bounds,
     error::{Error, Result},
+    files,
     home::Home,
 };
 
@@ -40,8 +41,7 @@ pub(super) fn discard(dir: &Utf8Path) {
 /// A new directory in the state directory.
 fn fresh(home: &Home, now: Timestamp) -> Result<Utf8PathBuf> {
     let state = home.state_dir();
-    failpoint::around("state directory made", || std::fs::create_dir_all(&state))
-        .map_err(|e| Error::io("created", &state, e))?;
+    files::make_dir(&state)?;
     let mut dir = state.join(format!("imported-{}", now.seconds()));
     for twin in 2..=TWINS {
         match failpoint::around("copies of an import begun", || std::fs::create_dir(&dir)) {

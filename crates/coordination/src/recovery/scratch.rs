@@ -1,5 +1,7 @@
 //! Scratch worktrees, directories that were put aside, and half-written files and copies that nobody uses any more.
 
+use std::collections::BTreeSet;
+
 use biplane_control::{SubmissionFilter, WorktreeFilter};
 use biplane_execution::{
     git::{Git, INDEX_BY},
@@ -15,11 +17,13 @@ use crate::{
     doctor::PROBES_BY,
     error::{Error, Result},
     files::NEW_BY,
+    locks,
     service::{Happened, Service},
 };
 
 /// What the names begin with that processes give to what they make for themselves; their number follows.
-const MADE_BY: [(&str, &str); 3] = [
+const MADE_BY: [(&str, &str); 4] = [
+    (worktrees::ENTRY_BY, "an entry of git's for a worktree that was removed"),
     (INDEX_BY, "a copy of an index"),
     (NEW_BY, "a half-written file"),
     (PROBES_BY, "a directory to try things out"),
@@ -49,25 +53,32 @@ fn delete(path: &Utf8Path) -> Result<()> {
         .map_err(|e| Error::io("deleted", path, e))
 }
 
+/// What the names of the gates' worktrees begin with.
+const GATE: &str = ".gate-";
+
 impl Service {
     /// Gate worktrees whose submission nobody is testing.
     pub(super) fn recover_scratch(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
         let git = self.home().git()?;
-        let mut left = Vec::new();
-        for dir in self.scratch_dirs()? {
-            let entries = match dir.read_dir_utf8() {
-                Ok(entries) => entries,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(Error::io("read", &dir, e)),
-            };
-            for entry in entries {
-                let entry = entry.map_err(|e| Error::io("read", &dir, e))?;
+        let mut left: BTreeSet<Utf8PathBuf> = BTreeSet::new();
+        let dirs = self.scratch_dirs()?;
+        for dir in &dirs {
+            for entry in entries(dir)? {
+                let entry = entry.map_err(|e| Error::io("read", dir, e))?;
                 let name = entry.file_name();
-                left.extend(
-                    (name.starts_with(".gate-") || name.starts_with(".removed-"))
-                        .then(|| entry.path().to_owned()),
-                );
+                if name.starts_with(GATE) || name.starts_with(".removed-") {
+                    left.insert(entry.path().to_owned());
+                }
             }
+        }
+        // Git's entry of one whose directory was put aside, or was not made yet.
+        let registered = worktrees::registered_with(git.common_dir(), "gate-");
+        for dir in &dirs {
+            let real = dir.canonicalize_utf8().unwrap_or_else(|_| dir.clone());
+            let ours =
+                registered.iter().filter(|path| path.parent().is_some_and(|at| at == dir || at == real));
+            let names = ours.filter_map(|path| path.file_name()).filter(|name| name.starts_with(GATE));
+            left.extend(names.map(|name| dir.join(name)));
         }
         // The ledger is asked after the disk: who makes a scratch worktree has said so there before.
         let open = self.look(|view| {
@@ -188,6 +199,8 @@ impl Service {
                 Place { common_dir: git.common_dir().to_owned(), path: path.to_owned(), git_entry: entry };
             return self.drop_scratch(git, &place);
         }
-        Ok(worktrees::delete_aside(path)?)
+        worktrees::delete_aside(path)?;
+        let _held = locks::git(self.home(), "forgetting a scratch worktree", None)?;
+        Ok(worktrees::delete_entry(git, path)?)
     }
 }

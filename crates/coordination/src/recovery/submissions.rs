@@ -7,7 +7,7 @@ use biplane_model::{Submission, SubmissionStatus};
 use super::{Mode, Recovery, is_dead};
 use crate::{
     error::{Error, Result},
-    service::Service,
+    service::{Service, bring_along},
 };
 
 impl Service {
@@ -50,6 +50,9 @@ impl Service {
             } else {
                 format!("{} was being tested; queued again", current.id)
             };
+            if mode == Mode::Fix && !landed {
+                self.unlock_target(&git, current, found);
+            }
             let result = match (mode, landed) {
                 (Mode::Dry, _) => Ok(()),
                 (Mode::Fix, true) => self.finish_landing(&git, current),
@@ -60,6 +63,19 @@ impl Service {
         Ok(())
     }
 
+    /// Deletes the lock on the target that the dead worker's git has left: the helpers have ended, and nobody else has a
+    /// reason to move the target to this very candidate.
+    fn unlock_target(&self, git: &Git, left: &Submission, found: &mut Recovery) {
+        let Some(candidate) = &left.candidate else { return };
+        let name = format!("refs/heads/{}", left.target);
+        let what = format!("`{name}.lock` was left by the git that was to land {}; deleted", left.id);
+        match git.drop_lock_with(&name, candidate) {
+            Ok(false) => {}
+            Ok(true) => found.done.push(what),
+            Err(error) => found.note(what, Err(error.into())),
+        }
+    }
+
     /// Queues a submission again that its worker has left. Nothing when somebody else is at it by now.
     fn requeue_left(&self, left: &Submission) -> Result<()> {
         let is_same = |now: &Submission| now.status == left.status && now.worker == left.worker;
@@ -68,6 +84,7 @@ impl Service {
 
     /// The target has moved, but nobody noted it: the checkouts that were clean are brought along, then it is noted.
     fn finish_landing(&self, git: &Git, current: &Submission) -> Result<()> {
+        let mut said = Vec::new();
         if let (Some(onto), Some(tip)) = (&current.onto, git.branch_tip(&current.target)?) {
             for listed in
                 git.worktrees()?.iter().filter(|w| w.branch.as_ref() == Some(&current.target) && !w.bare)
@@ -75,7 +92,7 @@ impl Service {
                 let Some(checkout) = self.checkout_at(&listed.path)? else { continue };
                 // Untouched since before the landing: the index is that of the old tip. Git keeps changed files safe.
                 if checkout.index_is(onto)? {
-                    checkout.follow(onto, &tip)?;
+                    said.extend(bring_along(&checkout, &current.target, onto, &tip)?);
                 }
             }
         }
@@ -84,6 +101,9 @@ impl Service {
             // Another process has recovered it at the same moment.
             return Ok(());
         }
-        self.landed(current, &candidate, &[]).map(|_| ())
+        for line in &said {
+            self.say(line.clone());
+        }
+        self.landed(current, &candidate, &said).map(|_| ())
     }
 }

@@ -84,7 +84,8 @@ impl Service {
         // One that is being restored may have another branch checked out already, or none.
         let is_ours = !worktree.git_entry.is_empty() && worktrees::prove(&self.place(worktree)?).is_ok();
         // It had not come so far, and what is there now is somebody else's.
-        let is_other = |w: &ListedWorktree| w.path == path && w.branch.as_ref() != Some(&worktree.branch);
+        let is_other =
+            |w: &ListedWorktree| w.path == path && w.branch.as_ref() != Some(&worktree.branch) && !is_half(w);
         if !is_ours && git.worktrees()?.iter().any(is_other) {
             return self.not_created(worktree.id, &Error::failed("it was interrupted"));
         }
@@ -132,4 +133,10 @@ impl Service {
         let standing = self.standing(worktree, WithIgnored::No)?;
         Ok(!standing.state.is_clean() || standing.commits > 0)
     }
+}
+
+/// Whether git was killed before it had written what is checked out there.
+fn is_half(listed: &ListedWorktree) -> bool {
+    listed.branch.is_none()
+        && listed.head.as_ref().is_none_or(|head| head.as_str().bytes().all(|b| b == b'0'))
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use biplane_control::{BoardError, Changes, View, board};
 use biplane_execution::{
-    git::{BroughtAlong, Candidate, ConflictedFile, Git, GitError, MergeOutcome, RefUpdate},
+    git::{Candidate, ConflictedFile, Git, GitError, MergeOutcome, RefUpdate},
     supervise::{Echo, How, Input, RunObserver},
     worktrees::{self, AddSpec, Place},
 };
@@ -20,6 +20,7 @@ use camino::Utf8PathBuf;
 
 use super::{
     Happened, Service,
+    along::{bring_along, stays_behind},
     place::record,
     run::Job,
     submit::{guard_of, submission},
@@ -357,9 +358,9 @@ impl Service {
         let mut followed = false;
         for checkout in checkouts {
             let Checkout::Follows(checkout) = checkout else { continue };
-            match checkout.follow(onto, candidate)? {
-                BroughtAlong::LeftAlone => said.push(not_brought_along(&checkout, onto, candidate)),
-                BroughtAlong::Updated => followed = true,
+            match bring_along(&checkout, &current.target, onto, candidate)? {
+                Some(why) => said.push(why),
+                None => followed = true,
             }
         }
         let submodules = if followed { git.moved_submodules(onto, candidate)? } else { Vec::new() };
@@ -575,23 +576,4 @@ fn conflict_reason(target: &str, files: &[ConflictedFile]) -> String {
 
 fn gate_reason(report: &GateReport) -> String {
     format!("the gate `{}` failed on the merged result: {}", sanitize_line(&report.command), report.tail)
-}
-
-fn shown_place(checkout: &Git) -> String {
-    checkout.work_tree().map(|p| sanitize_line(p.as_str())).unwrap_or_default()
-}
-
-fn stays_behind(checkout: &Git, target: &str) -> String {
-    let (place, target) = (shown_place(checkout), sanitize_line(target));
-    format!(
-        "`{place}` has uncommitted work, or files in the way, and was left as it is, off the branch; `git switch {target}` in it brings it along"
-    )
-}
-
-fn not_brought_along(checkout: &Git, old: &CommitId, new: &CommitId) -> String {
-    let place = shown_place(checkout);
-    format!(
-        "`{place}` changed at that moment and still shows the files of {}; `git read-tree -m -u {old} {new}` in it brings it along",
-        old.short()
-    )
 }

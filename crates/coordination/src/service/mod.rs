@@ -1,6 +1,7 @@
 //! The verbs. One file for each family of them.
 
 mod adopt;
+mod along;
 mod approve;
 mod base;
 mod board;
@@ -45,6 +46,7 @@ pub use submit::{MergeRequest, Submitted};
 pub use worktree::{Diff, WorktreeStatusReport};
 
 pub(crate) use {
+    along::bring_along,
     place::record,
     pool::Happened,
     run::{Job, marker},
@@ -372,7 +374,7 @@ fn is_blank(ledger: Option<&SqliteLedger>) -> Result<bool> {
 /// The ledger, if there is one. None of ours is ever empty, or missing where its views are.
 fn open_known(home: &Home, access: Access) -> Result<Option<SqliteLedger>> {
     let path = home.ledger_path();
-    if is_empty_file(&path) && home.has_foreign_board() {
+    if is_empty_file(&path) && !SqliteLedger::is_begun(&path) && home.has_foreign_board() {
         let detail = "it is empty, and there is a board in `.tasks/` or `.worktrees/`".to_owned();
         return Err(biplane_control::LedgerError::Damaged { path: path.into_string(), detail }.into());
     }

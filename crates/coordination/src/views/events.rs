@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    files,
     home::Home,
 };
 
@@ -98,7 +99,7 @@ fn append(path: &Utf8Path, ledger: &dyn Ledger, mut seq: Seq) -> Result<()> {
 
 fn rewrite(path: &Utf8Path, ledger: &dyn Ledger) -> Result<()> {
     let dir = path.parent().unwrap_or(Utf8Path::new("."));
-    std::fs::create_dir_all(dir).map_err(|e| Error::io("created", dir, e))?;
+    files::make_dir(dir)?;
     let io = |e| Error::io("written", path, e);
     let fresh = dir.join(".events.new");
     let mut out = BufWriter::new(File::create(&fresh).map_err(io)?);

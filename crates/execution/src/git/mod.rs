@@ -12,6 +12,7 @@ mod discover;
 mod durable;
 mod ignored;
 mod list;
+mod locks;
 mod manner;
 mod plain;
 mod quick;
@@ -370,7 +371,6 @@ fn raw_within(
 
 /// The subcommands that only look. A test that kills biplane around one learns nothing new.
 const LOOKS: &[&str] = &[
-    "--version",
     "cat-file",
     "check-attr",
     "check-ignore",
@@ -397,6 +397,10 @@ const LOOKS: &[&str] = &[
 /// What is run, when it has an effect.
 fn effect(args: &[OsString]) -> Option<String> {
     let command = shown(args);
+    let asks = args.iter().any(|arg| arg == "--quiet") && command == "symbolic-ref";
+    if command.is_empty() || asks {
+        return None;
+    }
     let looks =
         |look: &str| command.strip_prefix(look).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
     (!LOOKS.iter().any(|look| looks(look))).then(|| command.split(' ').next().unwrap_or_default().to_owned())

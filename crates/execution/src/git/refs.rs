@@ -162,7 +162,7 @@ impl Git {
     /// Deletes the lock of one of biplane's own refs that a killed git has left: it is older than anybody holds one, and
     /// git has just waited for it in vain. The locks of other refs are their owners' business.
     fn drop_stale_lock(&self, name: &str) -> bool {
-        if !OWN_REFS.iter().any(|own| name.starts_with(own)) {
+        if !is_own(name) {
             return false;
         }
         let lock = self.common_dir().join(format!("{name}.lock"));
@@ -220,6 +220,11 @@ impl Git {
         let bytes = self.call(["show", "-s", "--format=%s", commit.as_str()]).bytes()?;
         Ok(biplane_model::sanitize_line(String::from_utf8_lossy(&bytes).trim()))
     }
+}
+
+/// Whether only biplane and the agents in its worktrees move the ref `name`.
+pub(super) fn is_own(name: &str) -> bool {
+    OWN_REFS.iter().any(|own| name.starts_with(own))
 }
 
 #[cfg(test)]

@@ -129,6 +129,15 @@ pub fn is_registered(common_dir: &Utf8Path, path: &Utf8Path) -> bool {
     named.any(|file| file.parent() == Some(path))
 }
 
+/// The places that git's entries name whose own names have `part` in them, there or not.
+pub fn registered_with(common_dir: &Utf8Path, part: &str) -> Vec<Utf8PathBuf> {
+    let entries = common_dir.join("worktrees").read_dir_utf8().into_iter().flatten().flatten();
+    let files = entries
+        .filter(|entry| entry.file_name().contains(part))
+        .filter_map(|entry| read_link_file(&entry.path().join("gitdir"), None).ok());
+    files.filter_map(|file| file.parent().map(Utf8Path::to_owned)).collect()
+}
+
 fn try_add(git: &Git, spec: &AddSpec<'_>) -> Result<String, GitError> {
     let mut args = vec!["worktree", "add", "--quiet", "--no-checkout"];
     match spec.branch {

@@ -18,10 +18,10 @@ mod standing;
 
 use camino::Utf8PathBuf;
 
-pub use add::{AddSpec, Added, BranchFault, add, check_branch, is_registered, undo_add};
+pub use add::{AddSpec, Added, BranchFault, add, check_branch, is_registered, registered_with, undo_add};
 pub use astray::{Astray, astray, named_by_entry, relink};
 pub use owned::{Owned, OwnershipFault, linked_checkout, place_at, prove};
-pub use remove::{ASIDE_BY, delete_aside, delete_entry, move_aside, remove_scratch};
+pub use remove::{ASIDE_BY, ENTRY_BY, delete_aside, delete_entry, move_aside, remove_scratch};
 pub use restore::{Contents, RestoreError, contents, put_back, put_back_head};
 pub use snapshot::{Held, Note, Rules, SNAPSHOT_REFS, Snapshot, SnapshotError, SnapshotRequest, snapshot};
 pub use standing::{Standing, Unlanded, standing};

@@ -13,7 +13,7 @@ use crate::git::{Git, GitError};
 /// When the system refuses.
 pub fn move_aside(owned: &Owned, aside: &Utf8Path) -> Result<(), GitError> {
     let io = |path: &Utf8Path, action, source| GitError::Io { path: path.to_owned(), action, source };
-    if let Some(parent) = aside.parent() {
+    if let Some(parent) = aside.parent().filter(|dir| !dir.is_dir()) {
         failpoint::around("worktrees directory made", || fs_err::create_dir_all(parent))
             .map_err(|e| io(parent, "created", e))?;
     }
@@ -56,12 +56,31 @@ pub(super) fn forget(git: &Git, path: &Utf8Path) -> Result<(), GitError> {
     for entry in entries.read_dir_utf8().into_iter().flatten().flatten() {
         let back = read_link_file(&entry.path().join("gitdir"), None).ok();
         if back.as_deref().and_then(Utf8Path::parent).is_some_and(|dir| resolved(dir) == path) {
-            delete_aside(entry.path())?;
+            delete_aside(&put_entry_aside(git, entry.path())?)?;
         }
     }
     // Git does the same with the last one.
     let _ = failpoint::around("git's last entry deleted", || std::fs::remove_dir(&entries));
     Ok(())
+}
+
+/// What the names begin with of git's entries that a process has put aside to delete them, in biplane's directory in the
+/// git directory; its number follows.
+pub const ENTRY_BY: &str = "entry-by-";
+
+/// Renames one of git's entries: in one step, since of half an entry git makes what it likes.
+fn put_entry_aside(git: &Git, entry: &Utf8Path) -> Result<Utf8PathBuf, GitError> {
+    let io = |path: &Utf8Path, action, source| GitError::Io { path: path.to_owned(), action, source };
+    let state = git.common_dir().join("biplane");
+    if !state.is_dir() {
+        failpoint::around("state directory made", || fs_err::create_dir_all(&state))
+            .map_err(|e| io(&state, "created", e))?;
+    }
+    let name = entry.file_name().unwrap_or_default();
+    let aside = state.join(format!("{ENTRY_BY}{}-{name}", std::process::id()));
+    failpoint::around("git's entry put aside", || std::fs::rename(entry, &aside))
+        .map_err(|e| io(entry, "moved", e))?;
+    Ok(aside)
 }
 
 /// The path with the directory it lies in resolved; the last part may be gone.

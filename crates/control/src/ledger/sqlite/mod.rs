@@ -71,6 +71,11 @@ impl SqliteLedger {
         }
     }
 
+    /// Whether somebody has begun to make the ledger at `path` and has not ended: an empty file is none that was emptied then.
+    pub fn is_begun(path: &Utf8Path) -> bool {
+        open::is_begun(path)
+    }
+
     /// An empty ledger that ends with this value: for a reader where there is no ledger yet, and for tests.
     ///
     /// # Errors

@@ -89,7 +89,7 @@ pub(super) fn create(path: &Utf8Path, gate: &Gate) -> Result<(Place, Connection)
         Ok(found) if found.is_dir() => return Err(damaged("it is a directory")),
         // Shorter than the shortest database: the engine would take it for an empty one and write over it.
         Ok(found) if (1..512).contains(&found.len()) => return Err(damaged("file is not a database")),
-        Ok(_) => false,
+        Ok(_) => is_begun(path),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => true,
         Err(source) => return Err(LedgerError::of_file(path, "opened", source)),
     };
@@ -99,6 +99,12 @@ pub(super) fn create(path: &Utf8Path, gate: &Gate) -> Result<(Place, Connection)
             DirBuilder::new().recursive(true).mode(0o700).create(directory)
         })
         .map_err(|source| LedgerError::of_file(directory, "created", source))?;
+    }
+    let begun = begun(path);
+    if is_new {
+        // Until the schema is in it the file is empty, and says of itself neither that it is new nor that it was emptied.
+        let made = biplane_failpoint::around("ledger begun", || fs::write(&begun, ""));
+        made.map_err(|source| LedgerError::of_file(&begun, "created", source))?;
     }
     let conn = connect(path.as_str(), OpenFlags::SQLITE_OPEN_CREATE).map_err(fail)?;
     if is_new {
@@ -117,8 +123,26 @@ pub(super) fn create(path: &Utf8Path, gate: &Gate) -> Result<(Place, Connection)
             synced.map_err(|source| LedgerError::of_file(dir, "created", source))?;
         }
     }
+    if is_new {
+        match biplane_failpoint::around("ledger made", || fs::remove_file(&begun)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(LedgerError::of_file(&begun, "deleted", e));
+            }
+            _ => {}
+        }
+    }
     let identity = identity(path).map_err(|source| LedgerError::of_file(path, "opened", source))?;
     Ok((Place::File { path: path.to_owned(), identity }, conn))
+}
+
+/// The file that is there while the ledger at `path` is being made.
+fn begun(path: &Utf8Path) -> Utf8PathBuf {
+    format!("{path}.begun").into()
+}
+
+/// Whether somebody has begun to make the ledger at `path`, and has not ended.
+pub(super) fn is_begun(path: &Utf8Path) -> bool {
+    begun(path).is_file()
 }
 
 /// A new ledger in memory.

@@ -1,0 +1,163 @@
+//! The table: what is done, to what, and how one sees that it is done.
+
+use serde_json::json;
+
+use crate::{
+    bed::{Bed, GATE},
+    enumerate::{Operation, enumerate},
+};
+
+/// A repository with two commits, and nothing of ours.
+pub(crate) fn nothing(_: &Bed) {}
+
+fn a_task(bed: &Bed) {
+    bed.ok(&["task", "create", "t"]);
+}
+
+fn two_tasks(bed: &Bed) {
+    a_task(bed);
+    bed.ok(&["task", "create", "u", "--after", "1"]);
+    bed.ok(&["task", "claim", "1", "--owner", "ann"]);
+}
+
+fn a_worktree(bed: &Bed) {
+    a_task(bed);
+    bed.ok(&["wt", "create", "x"]);
+}
+
+fn a_bound_worktree(bed: &Bed) {
+    a_task(bed);
+    bed.ok(&["wt", "create", "x", "--task", "1"]);
+}
+
+/// A worktree with every kind of work in it.
+pub(crate) fn all_work(bed: &Bed) {
+    a_task(bed);
+    let tree = bed.work("landed.txt", "a commit\n");
+    bed.ok(&["wt", "bind", "x", "--task", "1"]);
+    tree.write("kept.txt", "changed\n");
+    tree.write("staged.txt", "staged\n");
+    tree.git(&["add", "staged.txt"]);
+    tree.write("staged.txt", "staged, and changed again\n");
+    tree.write("dir/untracked.txt", "untracked\n");
+    tree.write(".env", "SECRET=1\n");
+}
+
+fn settings(bed: &Bed, gate: &str) {
+    bed.repo.write("biplane.toml", format!("target = \"main\"\ngate = '''{gate}'''\n"));
+    bed.repo.commit("settings");
+}
+
+/// A bound worktree with a commit, a gate that passes, and a target that has moved.
+pub(crate) fn to_land(bed: &Bed) {
+    settings(bed, GATE);
+    a_task(bed);
+    bed.work("work.txt", "work\n");
+    bed.ok(&["wt", "bind", "x", "--task", "1"]);
+    bed.repo.write("other.txt", "other\n");
+    bed.repo.commit("the target moves");
+}
+
+/// The same, and a main checkout in which somebody is at work.
+fn to_land_beside_work(bed: &Bed) {
+    to_land(bed);
+    bed.repo.write("kept.txt", "changed\n");
+    bed.repo.write("staged.txt", "staged\n");
+    bed.repo.git(&["add", "staged.txt"]);
+    bed.repo.write("untracked.txt", "untracked\n");
+}
+
+fn to_collide(bed: &Bed) {
+    settings(bed, GATE);
+    bed.work("both.txt", "mine\n");
+    bed.repo.write("both.txt", "theirs\n");
+    bed.repo.commit("the target moves");
+}
+
+fn with_a_red_gate(bed: &Bed) {
+    settings(bed, &format!("{GATE}; false"));
+    bed.work("work.txt", "work\n");
+}
+
+fn to_give_to_an_agent(bed: &Bed) {
+    settings(bed, GATE);
+    a_task(bed);
+}
+
+/// What doctor repairs: a worktree that is gone, a branch that is not needed, a view that was damaged.
+fn to_repair(bed: &Bed) {
+    a_worktree(bed);
+    bed.repo.git(&["worktree", "remove", ".worktrees/x"]);
+    bed.ok(&["wt", "create", "y"]);
+    bed.ok(&["wt", "remove", "y"]);
+    bed.repo.git(&["branch", "wt/y", "main"]);
+    bed.repo.write(".tasks/task_1.json", "{");
+}
+
+/// A board as older tools write it.
+fn a_board(bed: &Bed) {
+    bed.repo.git(&["worktree", "add", "--quiet", "-b", "wt/x", ".worktrees/x"]);
+    let path = bed.path(".worktrees/x");
+    let task = json!({"id": 1, "subject": "t", "description": "", "status": "in_progress", "owner": "ann",
+        "worktree": "x", "blockedBy": [], "created_at": 1_760_000_000.5, "updated_at": 1_760_000_000.5});
+    let worktree = json!({"name": "x", "path": path, "branch": "wt/x", "task_id": 1, "status": "active",
+        "created_at": 1_760_000_100.5});
+    bed.repo.write(".tasks/task_1.json", task.to_string());
+    bed.repo.write(".worktrees/index.json", json!({"worktrees": [worktree]}).to_string());
+}
+
+pub(crate) fn is_landed(bed: &Bed) -> bool {
+    bed.has_event("submission.landed")
+        && bed.repo.git(&["show", "main:work.txt"]) == "work"
+        && bed.task("1")["status"] == "completed"
+}
+
+pub(crate) fn is_removed(bed: &Bed) -> bool {
+    bed.has_event("worktree.remove.after") && !bed.path(".worktrees/x").exists()
+}
+
+/// A row of the table: a test of that name, the state before, the command, its exit code, and how one sees that it is done.
+macro_rules! operations {
+    ($($name:ident: $prepare:expr, [$($arg:expr),*], $code:expr, $done:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            enumerate(&Operation {
+                name: stringify!($name), prepare: $prepare, args: &[$($arg),*], code: $code, done: $done,
+            });
+        }
+    )*};
+}
+
+operations! {
+    create: nothing, ["wt", "create", "x"], 0,
+        |bed| bed.status_of_worktree() == "active" && bed.path(".worktrees/x/kept.txt").exists();
+    create_for_a_task: a_task, ["wt", "create", "x", "--task", "1"], 0,
+        |bed| bed.status_of_worktree() == "active" && bed.task("1")["worktree"] == "x";
+    bind: a_worktree, ["wt", "bind", "x", "--task", "1"], 0, |bed| bed.task("1")["worktree"] == "x";
+    unbind: a_bound_worktree, ["wt", "unbind", "x"], 0, |bed| bed.task("1")["worktree"] == "";
+    keep: all_work, ["wt", "keep", "x"], 0, |bed| bed.status_of_worktree() == "kept";
+    remove: a_bound_worktree, ["wt", "remove", "x"], 0, is_removed;
+    remove_with_work: all_work, ["wt", "remove", "x", "--force"], 0, is_removed;
+    remove_and_complete: all_work, ["wt", "remove", "x", "--force", "--complete-task"], 0,
+        |bed| is_removed(bed) && bed.task("1")["status"] == "completed";
+    submit: to_land, ["submit", "x"], 0,
+        |bed| bed.has_event("submission.queued") && bed.task("1")["status"] == "in_review";
+    merge: to_land, ["merge", "x"], 0, |bed| is_landed(bed) && bed.path("work.txt").exists();
+    merge_beside_work: to_land_beside_work, ["merge", "x"], 0, is_landed;
+    merge_squashed: to_land, ["merge", "x", "--strategy", "squash"], 0, is_landed;
+    merge_rebased: to_land, ["merge", "x", "--strategy", "rebase"], 0, is_landed;
+    merge_with_a_conflict: to_collide, ["merge", "x"], 4, |bed| bed.has_event("submission.bounced");
+    merge_with_a_red_gate: with_a_red_gate, ["merge", "x"], 1, |bed| bed.has_event("submission.bounced");
+    run: a_bound_worktree, ["run", "x", "--", "sh", "-c", "echo made > made.txt"], 0,
+        |bed| bed.has_event("worktree.run.after") && bed.path(".worktrees/x/made.txt").exists();
+    up: to_give_to_an_agent,
+        ["up", "--", "sh", "-c", "echo work > work.txt; git add --all; git commit --quiet --message work"], 0, is_landed;
+    task_create: nothing, ["task", "create", "t"], 0, |bed| bed.task("1")["status"] == "pending";
+    task_claim: a_task, ["task", "claim", "1", "--owner", "ann"], 0, |bed| bed.task("1")["owner"] == "ann";
+    task_complete: two_tasks, ["task", "complete", "1"], 0,
+        |bed| bed.task("1")["status"] == "completed";
+    doctor: to_repair, ["doctor", "--fix"], 0,
+        |bed| bed.has_event("worktree.remove.after") && bed.task("1")["status"] == "pending";
+    import: a_board, ["import"], 0,
+        |bed| bed.has_event("import.done") && bed.task("1")["status"] == "in_progress";
+}

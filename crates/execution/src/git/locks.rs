@@ -1,0 +1,24 @@
+//! Git's lock files: one that a killed git has left keeps everybody else out.
+
+use biplane_failpoint as failpoint;
+use biplane_model::CommitId;
+
+use super::{Git, GitError};
+
+impl Git {
+    /// Deletes the lock of the ref `name` when it was to move to `new`: it is the lock of the git that a dead process had
+    /// told to do that, and that has ended. Whether there was one.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn drop_lock_with(&self, name: &str, new: &CommitId) -> Result<bool, GitError> {
+        let path = self.common_dir().join(format!("{name}.lock"));
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        if text.trim() != new.as_str() {
+            return Ok(false);
+        }
+        failpoint::around("stale lock deleted", || std::fs::remove_file(&path))
+            .map(|()| true)
+            .map_err(|source| GitError::Io { path, action: "deleted", source })
+    }
+}
