@@ -88,3 +88,7 @@ pub const POOL_SIZE: usize = 2;
 pub const MOST_SPARES: usize = 64;
 /// The most bytes that spare and recycled worktrees may take unless told otherwise.
 pub const DISK_BYTES: u64 = 20 << 30;
+/// How many of the processes in a worktree are named.
+pub const RESIDENTS_SHOWN: usize = 10;
+/// How many paths a sentence names.
+pub const PATHS_NAMED: usize = 10;

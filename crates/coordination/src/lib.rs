@@ -28,6 +28,7 @@ pub use biplane_control::{
 pub use biplane_execution::{
     git::CheckoutState,
     supervise::{Echo, How, Input, RunObserver, StopFlag, StopReason, Tick},
+    worktrees::Merged,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use home::{Home, Surroundings};
@@ -35,6 +36,6 @@ pub use import::{Generation, ImportMode, ImportReport, ImportRequest};
 pub use recovery::{Mode, Recovery};
 pub use service::{
     Access, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished, GateReport,
-    InitReport, Landing, ListedTask, MergeRequest, Notice, Outside, Removal, RemoveRequest, RunReport,
-    RunRequest, Service, Start, Submitted, TaskChange, WorktreeStatusReport,
+    InitReport, Landing, ListedTask, MergeRequest, Notice, Outside, Processes, Removal, RemovalPlan,
+    RemoveRequest, RunReport, RunRequest, Service, Start, Submitted, TaskChange, WorktreeStatusReport,
 };

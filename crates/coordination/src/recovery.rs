@@ -201,13 +201,24 @@ impl Service {
         self.not_created(worktree.id, &Error::failed("it was interrupted"))
     }
 
-    /// Finishes a removal whose directory is put aside already, with everything saved before; forgets one that had not
-    /// come so far.
+    /// Finishes a removal that git has been told of: everything was saved before. One that had not come so far is taken
+    /// back: the directory returns to its place.
     fn settle_remove(&self, worktree: &Worktree) -> Result<()> {
+        let place = self.place(worktree)?;
+        if let Some(aside) = worktrees::found_aside(&place, &self.aside(worktree.id)) {
+            aside.put_back()?;
+            return self.not_removed(worktree.id, &Error::failed("it was interrupted"));
+        }
         let is_aside = self.aside(worktree.id).as_std_path().symlink_metadata().is_ok();
         if !is_aside && let Err(OwnershipFault::Missing { .. }) = worktrees::prove(&self.place(worktree)?) {
             // It was not us who put it elsewhere: it may be moved or unmounted, and nothing of it is saved.
             return self.not_removed(worktree.id, &Error::failed("it was interrupted"));
+        }
+        if is_aside && !place.git_entry.is_empty() && place.entry_dir().exists() {
+            let aside = self.aside(worktree.id);
+            return Err(Error::failed(format!(
+                "git still knows it, and `{aside}` is not provably its directory"
+            )));
         }
         let path = self.home().absolute(&worktree.path);
         match path.as_std_path().symlink_metadata() {
@@ -330,18 +341,18 @@ impl Service {
         self.recover_copies(mode, found)
     }
 
-    /// Copies of an index whose maker is gone.
+    /// Copies of an index, and git's entries that were to be deleted, whose maker is gone.
     fn recover_copies(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
         let dir = self.home().state_dir();
         for entry in dir.read_dir_utf8().map_err(|e| Error::io("read", &dir, e))? {
             let entry = entry.map_err(|e| Error::io("read", &dir, e))?;
             let name = entry.file_name();
-            let Some(pid) = name.strip_prefix(INDEX_BY).and_then(|rest| rest.split('-').next()?.parse().ok())
-            else {
-                continue;
-            };
+            let made_by = name.strip_prefix(INDEX_BY).or_else(|| name.strip_prefix(worktrees::ENTRY_BY));
+            let Some(pid) = made_by.and_then(|rest| rest.split('-').next()?.parse().ok()) else { continue };
             if identity::of(pid).is_none() {
-                let what = format!("`{name}`, a copy of an index, was left behind; deleted");
+                let kind =
+                    if name.starts_with(INDEX_BY) { "a copy of an index" } else { "an entry of git's" };
+                let what = format!("`{name}`, {kind}, was left behind; deleted");
                 let result = match mode {
                     Mode::Dry => Ok(()),
                     Mode::Fix => Ok(worktrees::delete_aside(entry.path())?),
@@ -421,6 +432,7 @@ impl Service {
         let removal = self.worktree_remove(&RemoveRequest {
             name: worktree.name.clone(),
             force: true,
+            processes: crate::service::Processes::Refuse,
             closing: Closing::LeaveTask,
             reason: why.to_owned(),
             dry_run: false,

@@ -196,7 +196,7 @@ fn a_dry_run_changes_nothing() {
     insta::assert_snapshot!(output.stdout, @r"
     removing worktree w would:
     - take a snapshot of 1 uncommitted and 0 ignored paths and 1 unlanded commits
-    - delete `.worktrees/w`
+    - delete `.worktrees/w` (12 bytes)
     - delete the branch `wt/w`
     ");
     lab.fails(3, &["wt", "remove", "w", "--dry-run"]);

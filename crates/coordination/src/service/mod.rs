@@ -7,10 +7,12 @@ mod land;
 mod log;
 mod place;
 mod remove;
+mod removing;
 mod run;
 mod submit;
 mod tail;
 mod worktree;
+mod would;
 
 use std::{sync::Arc, thread::JoinHandle};
 
@@ -25,10 +27,11 @@ pub use init::InitReport;
 pub use land::{BounceKind, GateReport, Landing};
 pub use log::EventQuery;
 pub use place::{CreateWorktree, Start};
-pub use remove::{Closing, Removal, RemoveRequest};
+pub use remove::{Closing, Processes, Removal, RemoveRequest};
 pub use run::{RunReport, RunRequest};
 pub use submit::{MergeRequest, Submitted};
 pub use worktree::{Diff, WorktreeStatusReport};
+pub use would::RemovalPlan;
 
 pub(crate) use {
     place::record,

@@ -3,7 +3,7 @@
 use biplane_control::{Changes, WorktreeFilter, board};
 use biplane_execution::{
     git::{CheckoutState, WithIgnored},
-    worktrees::{self, Standing},
+    worktrees::{self, Against, Merged, Place, Standing},
 };
 use biplane_model::{
     AgentName, CommitId, EventKind, NewEvent, SubmissionId, TaskId, WorktreeName, WorktreeStatus,
@@ -27,6 +27,10 @@ pub struct WorktreeStatusReport {
     pub commits: u64,
     /// Commits that the target lacks; 0 when there is nothing to lose.
     pub unlanded: u64,
+    /// How the target has them.
+    pub merged: Merged,
+    /// The remote's branch that has them, when the target itself has not.
+    pub only_in: Option<String>,
 }
 
 /// What a worktree changes, uncommitted and untracked files included.
@@ -64,6 +68,8 @@ impl Service {
             worktree: self.worktree_view(worktree.id)?,
             commits: standing.commits,
             unlanded: standing.unlanded.iter().map(|u| u.commits).max().unwrap_or(0),
+            merged: standing.merged,
+            only_in: standing.only_in,
             state: standing.state,
         })
     }
@@ -195,12 +201,35 @@ impl Service {
         ignored: WithIgnored,
     ) -> Result<Standing> {
         let place = worktrees::prove(&self.place(worktree)?)?.place;
+        self.standing_at(worktree, &place, ignored)
+    }
+
+    /// Where the work of a worktree stands whose directory is at `place`.
+    pub(crate) fn standing_at(
+        &self,
+        worktree: &biplane_model::Worktree,
+        place: &Place,
+        ignored: WithIgnored,
+    ) -> Result<Standing> {
+        let against = self.against(worktree)?;
+        Ok(worktrees::standing(place, &worktree.branch, &worktree.base, &against, ignored)?)
+    }
+
+    /// The branch, the target and its remote, in one question to git.
+    pub(crate) fn against(&self, worktree: &biplane_model::Worktree) -> Result<Against> {
+        let branch = format!("refs/heads/{}", worktree.branch);
         // Without a target (a detached main checkout, say) every commit counts as unlanded.
-        let target = match self.target() {
-            Ok(branch) => self.home().git()?.branch_tip(&branch)?,
-            Err(_) => None,
+        let target = self.target().ok();
+        let (local, remote) = match &target {
+            Some(name) => (format!("refs/heads/{name}"), format!("refs/remotes/origin/{name}")),
+            None => Default::default(),
         };
-        Ok(worktrees::standing(&place, &worktree.branch, &worktree.base, target.as_ref(), ignored)?)
+        let names: Vec<&str> =
+            [&branch, &local, &remote].into_iter().filter(|n| !n.is_empty()).map(String::as_str).collect();
+        let found = self.home().git()?.refs_named(&names)?;
+        let at = |name: &str| found.iter().find(|(full, _)| full == name).map(|(_, id)| id.clone());
+        let remote = at(&remote).map(|id| (remote.replacen("refs/remotes/", "", 1), id));
+        Ok(Against { tip: at(&branch), target: at(&local), remote })
     }
 
     /// The branch that work lands on.

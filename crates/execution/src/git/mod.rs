@@ -11,9 +11,11 @@ mod create;
 mod discover;
 mod durable;
 mod list;
+mod patches;
 mod refs;
 mod status;
 mod tree;
+mod untouched;
 mod version;
 
 use std::{ffi::OsString, time::Duration};
@@ -342,6 +344,8 @@ const LOOKS: &[&str] = &[
     "diff-index",
     "diff-tree",
     "for-each-ref",
+    "hash-object",
+    "log",
     "ls-files",
     "ls-remote",
     "ls-tree",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use biplane_model::CommitId;
+use camino::Utf8Path;
 
 use super::{Git, GitError};
 
@@ -93,6 +94,45 @@ impl Git {
             .filter_map(|line| line.split_once(' '))
             .filter_map(|(id, name)| Some((name.to_owned(), id.parse().ok()?)))
             .collect())
+    }
+
+    /// The refs with these full names, or below them, or that match where they contain `*`, with the commits they name: in
+    /// one question.
+    ///
+    /// # Errors
+    /// When git can't be asked.
+    pub fn refs_named(&self, names: &[&str]) -> Result<Vec<(String, CommitId)>, GitError> {
+        let text = self.call(["for-each-ref", "--format=%(objectname) %(refname)"]).args(names).text()?;
+        let read = |line: &str| {
+            let (id, name) = line.split_once(' ')?;
+            Some((name.to_owned(), id.parse().ok()?))
+        };
+        Ok(text.lines().filter_map(read).collect())
+    }
+
+    /// Whether some checkout is on `branch`, or in the middle of rebasing it. Read from git's own files, as git does; what
+    /// can't be read may be.
+    pub fn is_checked_out(&self, branch: &str) -> bool {
+        let full = format!("refs/heads/{branch}");
+        let is_on = |dir: &Utf8Path| {
+            let said = |file: &str| fs_err::read_to_string(dir.join(file));
+            let head = match said("HEAD") {
+                Ok(head) => head,
+                // An entry that goes just now.
+                Err(e) => return e.kind() != std::io::ErrorKind::NotFound,
+            };
+            let rebased = ["rebase-merge/head-name", "rebase-apply/head-name"];
+            // Where refs are not files, the head's file says nothing.
+            head.trim_end() == format!("ref: {full}")
+                || head.trim_end() == "ref: refs/heads/.invalid"
+                || rebased.iter().any(|file| said(file).is_ok_and(|name| name.trim_end() == full))
+        };
+        let entries = self.common_dir().join("worktrees");
+        is_on(self.common_dir())
+            || match entries.read_dir_utf8() {
+                Ok(entries) => entries.into_iter().any(|e| e.map_or(true, |e| is_on(e.path()))),
+                Err(e) => e.kind() != std::io::ErrorKind::NotFound,
+            }
     }
 
     /// The full names of the refs from which `commit` is reachable.
@@ -200,7 +240,6 @@ impl Git {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use camino::Utf8Path;
 
     #[test]
     fn only_an_old_lock_of_our_own_is_dropped() {

@@ -3,7 +3,8 @@
 //! **Contract.** [`capture()`] runs a short helper command and returns its output. [`run()`] supervises a command, an
 //! agent or a gate: it logs, echoes, times out, and ends the command *with every process it started*, whatever process
 //! group or session those moved to. [`interactive()`] does the same for a shell that owns the terminal. [`reap`] does
-//! the last step for a run whose supervisor died, [`reap_helpers`] for its helper commands. [`identity`] says who a process is and whether it is dead for certain.
+//! the last step for a run whose supervisor died, [`reap_helpers`] for its helper commands. [`inside`] finds the processes
+//! that stand in a directory or use files in it, [`end_residents`] ends them. [`identity`] says who a process is and whether it is dead for certain.
 //!
 //! How a run's processes are known, each by itself enough: descent from the run's command; its process group and the
 //! groups and sessions its processes made; the run's [`Marker`] in their environment; and, for orphans that wiped their
@@ -25,6 +26,7 @@ pub mod identity;
 pub mod signals;
 
 mod capture;
+mod inside;
 mod interactive;
 mod reap;
 mod run;
@@ -43,6 +45,7 @@ mod terminal;
 
 pub use capture::{Capture, Captured, capture};
 pub use error::SuperviseError;
+pub use inside::{Inside, Presence, Resident, end_residents, inside};
 pub use interactive::interactive;
 pub use reap::{reap, reap_helpers, with_marker};
 pub use run::run;

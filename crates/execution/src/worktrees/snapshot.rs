@@ -133,6 +133,12 @@ fn worth_keeping(state: &CheckoutState) -> Vec<String> {
     state.ignored.iter().filter(|path| !again(path)).cloned().collect()
 }
 
+/// The ignored paths that a snapshot leaves out, because something makes them again.
+pub fn left_out(state: &CheckoutState) -> Vec<String> {
+    let kept = worth_keeping(state);
+    state.ignored.iter().filter(|path| !kept.contains(path)).cloned().collect()
+}
+
 /// Refuses what a snapshot can't hold, before anything is written.
 fn check_loose(top: &Utf8Path, state: &CheckoutState, ignored: &[String]) -> Result<(), SnapshotError> {
     let mut sum = Loose::default();

@@ -3,8 +3,8 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use biplane_coordination::{
-    Access, CheckoutState, Closing, CreateWorktree, Diff, Echo, Input, Removal, RemoveRequest, RunRequest,
-    Service, Start, WorktreeStatusReport,
+    Access, CheckoutState, Closing, CreateWorktree, Diff, Echo, Input, Merged, Processes, Removal,
+    RemovalPlan, RemoveRequest, RunRequest, Service, Start, WorktreeStatusReport,
 };
 use biplane_model::{Timestamp, WorktreeName, sanitize, sanitize_line, view::WorktreeView};
 use serde_json::json;
@@ -116,6 +116,9 @@ fn status(app: &App, name: &WorktreeName) -> anyhow::Result<()> {
             report.state.changed.iter().map(|c| json!({ "letters": c.letters, "path": c.path })).collect();
         value["commits"] = report.commits.into();
         value["unlanded"] = report.unlanded.into();
+        value["merged"] = report.merged.word().into();
+        value["merged_by"] = merged_by(&report.merged).into();
+        value["merged_only_in"] = report.only_in.clone().into();
         value["head"] = serde_json::to_value(&report.state.head)?;
         value["clean"] = report.state.is_clean().into();
         value["changed"] = changed.into();
@@ -135,12 +138,29 @@ fn status_words(report: &WorktreeStatusReport) -> String {
         (_, n) => format!(", {n} not landed"),
     };
     let mut text = format!("{} ({}{task})\n{} since {}{landed}\n", w.name, w.status, commits, w.base.short());
+    text.push_str(&merged_words(report));
     let branch = report.state.branch.as_deref().map_or("no branch".to_owned(), sanitize_line);
     if branch != w.branch {
         text.push_str(&format!("on {branch}, not on its branch {}\n", w.branch));
     }
     text.push_str(&paths(&report.state));
     text
+}
+
+/// The commit that has everything in one, as a squash.
+fn merged_by(merged: &Merged) -> Option<&str> {
+    if let Merged::SquashOf(commit) = merged { Some(commit.as_str()) } else { None }
+}
+
+/// Whether, and how, the target has the commits; nothing while there are none.
+fn merged_words(report: &WorktreeStatusReport) -> String {
+    let reason = report.merged.reason();
+    match (&report.only_in, report.merged.is_merged()) {
+        _ if report.commits == 0 => String::new(),
+        (Some(remote), _) => format!("merged into {}, not here yet: {reason}\n", sanitize_line(remote)),
+        (None, true) => format!("merged: {reason}\n"),
+        (None, false) => format!("not merged: {reason}\n"),
+    }
 }
 
 fn paths(state: &CheckoutState) -> String {
@@ -222,6 +242,7 @@ fn remove(app: &App, args: WorktreeRemoveArgs) -> anyhow::Result<()> {
     let request = RemoveRequest {
         name: args.name,
         force: args.force,
+        processes: if args.kill { Processes::End } else { Processes::Refuse },
         closing: if args.complete_task { Closing::CompleteTask } else { Closing::LeaveTask },
         reason: args.reason,
         dry_run: args.dry_run,
@@ -233,9 +254,32 @@ fn remove(app: &App, args: WorktreeRemoveArgs) -> anyhow::Result<()> {
         value["branch_left"] = removal.branch_left.clone().into();
         value["unblocked"] = serde_json::to_value(&removal.unblocked)?;
         value["would"] = removal.would.into();
+        value["plan"] = removal.plan.as_ref().map_or(serde_json::Value::Null, plan);
         return app.printer.json(&value);
     }
     app.printer.answer(&removed(&request, &removal))
+}
+
+fn plan(plan: &RemovalPlan) -> serde_json::Value {
+    let (branch, why) = &plan.branch;
+    let held = |(uncommitted, ignored, commits): (u64, u64, u64)| json!({ "uncommitted": uncommitted, "ignored": ignored, "commits": commits });
+    let processes: Vec<_> = plan
+        .processes
+        .iter()
+        .map(|(pid, command, what)| json!({ "pid": pid, "command": command, "what": what }))
+        .collect();
+    json!({
+        "snapshot": plan.snapshot.map(held),
+        "left_out": plan.left_out,
+        "bytes": plan.bytes.0,
+        "bytes_complete": plan.bytes.1,
+        "branch": branch,
+        "branch_stays": why,
+        "processes": processes,
+        "processes_unseen": plan.unseen,
+        "task": plan.task.as_ref().map(|(id, _)| id),
+        "completes_task": plan.task.as_ref().is_some_and(|(_, completes)| *completes),
+    })
 }
 
 fn removed(request: &RemoveRequest, removal: &Removal) -> String {
