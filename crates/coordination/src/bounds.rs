@@ -92,3 +92,5 @@ pub const DISK_BYTES: u64 = 20 << 30;
 pub const RESIDENTS_SHOWN: usize = 10;
 /// How many paths a sentence names.
 pub const PATHS_NAMED: usize = 10;
+/// Into how many branches that are not in the target's history a list of worktrees looks for their changes.
+pub const MERGED_LOOKS: usize = 16;

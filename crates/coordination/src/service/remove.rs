@@ -4,7 +4,7 @@ use biplane_control::{BoardError, Changes, RunFilter, SubmissionFilter, View, bo
 use biplane_execution::{
     git::{Git, RefUpdate, WithIgnored},
     supervise::Presence,
-    worktrees::{self, OwnershipFault, Snapshot, Standing},
+    worktrees::{self, OwnershipFault, Snapshot, SnapshotError, Standing},
 };
 use biplane_model::{
     CommitId, EventKind, NewEvent, Operation, OperationKind, SubmissionStatus, TaskId, Worktree, WorktreeId,
@@ -99,6 +99,12 @@ impl Service {
         let standing = self.standing(&worktree, WithIgnored::Yes)?;
         if !request.force {
             refuse_work(&worktree, &standing)?;
+        }
+        // Said before anything is moved: of a submodule git can't tell any more then.
+        if !standing.state.is_untouched
+            && let Some(path) = place.git().repository_inside()?
+        {
+            return Err(SnapshotError::NestedRepository(biplane_model::sanitize_line(&path)).into());
         }
         let inside = look_inside(self, &place);
         if request.dry_run {

@@ -12,6 +12,7 @@ use biplane_model::{
 
 use super::{Service, Start, place::record};
 use crate::{
+    bounds,
     error::{Error, Result},
     views,
 };
@@ -55,6 +56,41 @@ impl Service {
             let all = view.worktrees(&filter)?;
             all.iter().map(|w| views::worktree_view(self.home(), view, w)).collect()
         })
+    }
+
+    /// How the target has the commits of each of these worktrees; `None` for one without commits of its own. Most are
+    /// answered by one question for all; of the others only some are looked into, and the rest is unknown.
+    pub fn worktrees_merged(&self, worktrees: &[WorktreeView]) -> Vec<Option<Merged>> {
+        let unknown = || vec![Some(Merged::Unknown); worktrees.len()];
+        if worktrees.is_empty() {
+            return Vec::new();
+        }
+        self.merged_of(worktrees).unwrap_or_else(|_| unknown())
+    }
+
+    fn merged_of(&self, worktrees: &[WorktreeView]) -> Result<Vec<Option<Merged>>> {
+        let git = self.home().git()?;
+        let full = format!("refs/heads/{}", self.target()?);
+        let refs = git.refs_named(&[&full, "refs/heads/wt/"])?;
+        let at = |name: &str| refs.iter().find(|(full, _)| full == name).map(|(_, id)| id.clone());
+        let Some(target) = at(&full) else { return Ok(vec![Some(Merged::Unknown); worktrees.len()]) };
+        let in_history: std::collections::HashSet<String> = git.refs_merged(&target, "refs/heads/wt/")?;
+        let mut looks = bounds::MERGED_LOOKS;
+        let mut answer = |w: &WorktreeView| {
+            let name = format!("refs/heads/{}", w.branch);
+            let tip = at(&name).filter(|tip| *tip != w.base)?;
+            Some(if tip == target {
+                Merged::SameCommit
+            } else if in_history.contains(&name) {
+                Merged::Ancestor
+            } else if looks == 0 {
+                Merged::Unknown
+            } else {
+                looks -= 1;
+                worktrees::merged(&git, &w.base, &tip, &target).unwrap_or(Merged::Unknown)
+            })
+        };
+        Ok(worktrees.iter().map(&mut answer).collect())
     }
 
     /// What is in a worktree.

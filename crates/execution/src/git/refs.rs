@@ -1,6 +1,6 @@
 //! Names and what they stand for; moving them only by compare-and-swap.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use biplane_model::CommitId;
 use camino::Utf8Path;
@@ -108,6 +108,16 @@ impl Git {
             Some((name.to_owned(), id.parse().ok()?))
         };
         Ok(text.lines().filter_map(read).collect())
+    }
+
+    /// The full names of the refs below `prefix` whose commits are in the history of `target`.
+    ///
+    /// # Errors
+    /// When git can't be asked.
+    pub fn refs_merged(&self, target: &CommitId, prefix: &str) -> Result<HashSet<String>, GitError> {
+        let merged = format!("--merged={target}");
+        let text = self.call(["for-each-ref", "--format=%(refname)", &merged, prefix]).text()?;
+        Ok(text.lines().map(str::to_owned).collect())
     }
 
     /// Whether some checkout is on `branch`, or in the middle of rebasing it. Read from git's own files, as git does; what

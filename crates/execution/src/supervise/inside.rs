@@ -44,7 +44,7 @@ pub struct Resident {
     pub pid: u32,
     /// Its command line, fit to be shown.
     pub command: String,
-    /// How it is there: the first way that was found.
+    /// How it is there: a file that it may write to counts most.
     pub presence: Presence,
     process: Process,
 }

@@ -85,13 +85,23 @@ fn list(app: &App, all: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let now = service.now();
-    app.printer.value(&worktrees, || listed(&worktrees, now))
+    let merged = service.worktrees_merged(&worktrees);
+    if app.printer.is_json() {
+        let mut values = Vec::new();
+        for (worktree, merged) in worktrees.iter().zip(&merged) {
+            let mut value = serde_json::to_value(worktree)?;
+            value["merged"] = merged.as_ref().map(Merged::word).into();
+            values.push(value);
+        }
+        return app.printer.json(&values);
+    }
+    app.printer.answer(&listed(&worktrees, &merged, now))
 }
 
-fn listed(worktrees: &[WorktreeView], now: Timestamp) -> String {
-    let head = ["NAME", "STATE", "TASK", "BRANCH", "BASE", "AGE", "LAST COMMAND"];
+fn listed(worktrees: &[WorktreeView], merged: &[Option<Merged>], now: Timestamp) -> String {
+    let head = ["NAME", "STATE", "TASK", "BRANCH", "BASE", "MERGED", "AGE", "LAST COMMAND"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for w in worktrees {
+    for (w, merged) in worktrees.iter().zip(merged) {
         let task = w.task_id.as_ref().map_or("-".to_owned(), ToString::to_string);
         let command = biplane_model::clip(&sanitize_line(&w.last_command_preview), 40);
         let age = words::ago(w.created_at, now);
@@ -101,6 +111,7 @@ fn listed(worktrees: &[WorktreeView], now: Timestamp) -> String {
             task,
             w.branch.clone(),
             w.base.short().to_owned(),
+            merged_short(merged.as_ref()),
             age,
             command,
         ]);
@@ -145,6 +156,15 @@ fn status_words(report: &WorktreeStatusReport) -> String {
     }
     text.push_str(&paths(&report.state));
     text
+}
+
+/// In a column: `-` without commits of its own.
+fn merged_short(merged: Option<&Merged>) -> String {
+    match merged {
+        None => "-".to_owned(),
+        Some(Merged::SquashOf(_)) => merged.map(Merged::reason).unwrap_or_default(),
+        Some(merged) => merged.word().replace('_', " "),
+    }
 }
 
 /// The commit that has everything in one, as a squash.

@@ -16,7 +16,11 @@ const ANSWERS: &[(&str, &str)] = &[
         "a [TaskView](#taskview) with `unblocked`: the ids of the tasks that became ready",
     ),
     ("worktree create, bind, unbind, path, keep", "a [WorktreeView](#worktreeview)"),
-    ("worktree list", "an array of [WorktreeView](#worktreeview)"),
+    (
+        "worktree list",
+        "an array of [WorktreeView](#worktreeview), each with `merged` (as in `worktree status`; null without commits of \
+         its own, `unknown` also when it was not looked into)",
+    ),
     (
         "worktree status",
         "a [WorktreeView](#worktreeview) with `commits` (since the base), `unlanded` (commits that the target lacks), \

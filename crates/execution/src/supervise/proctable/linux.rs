@@ -90,6 +90,8 @@ pub(in super::super) fn presences(directory: &Utf8Path) -> Option<Told> {
             Ok(None) => {}
             // One that has ended, or a thread of the kernel's.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            // The system's first process, where it is protected, works in no directory of ours.
+            Err(_) if pid == 1 => {}
             // One that ends just now refuses too.
             Err(_) if !matches!(process(pid), Ok(Some(now)) if !now.ended) => {}
             Err(_) => match entry.metadata() {
@@ -107,16 +109,14 @@ fn presence(process: &Path, directory: &Utf8Path, id: Option<(u64, u64)>) -> io:
         |what: &str| -> io::Result<bool> { Ok(part_below(&link(&process.join(what))?, directory).is_some()) };
     // In another namespace of mounts it may be called otherwise.
     let stands_on = || process.join("cwd").metadata().ok().map(|m| (m.dev(), m.ino()));
+    let mut found = None;
     if below("cwd")? || (id.is_some() && stands_on() == id) {
-        return Ok(Some(Presence::Stands));
+        found = Some(Presence::Stands);
+    } else if below("root")? {
+        found = Some(Presence::Root);
+    } else if below("exe")? {
+        found = Some(Presence::Runs);
     }
-    if below("root")? {
-        return Ok(Some(Presence::Root));
-    }
-    if below("exe")? {
-        return Ok(Some(Presence::Runs));
-    }
-    let mut held = None;
     for (count, entry) in process.join("fd").read_dir()?.enumerate() {
         if count >= FILES {
             return Err(io::Error::other("it has too many files open"));
@@ -124,13 +124,12 @@ fn presence(process: &Path, directory: &Utf8Path, id: Option<(u64, u64)>) -> io:
         let entry = entry?;
         let Ok(target) = link(&entry.path()) else { continue };
         let Some(path) = part_below(&target, directory) else { continue };
-        let writes = may_write(process, &entry.file_name().to_string_lossy());
-        held = Some(Presence::Holds { path, writes });
-        if writes {
-            break;
+        if may_write(process, &entry.file_name().to_string_lossy()) {
+            return Ok(Some(Presence::Holds { path, writes: true }));
         }
+        found.get_or_insert(Presence::Holds { path, writes: false });
     }
-    Ok(held)
+    Ok(found)
 }
 
 /// What a link in `/proc` names, also when that is deleted.
