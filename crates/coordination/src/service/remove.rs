@@ -15,7 +15,7 @@ use camino::Utf8PathBuf;
 use super::{
     Service,
     place::record,
-    removing::locked,
+    removing::{locked, refuse_processes},
     would::{RemovalPlan, look_inside},
 };
 use crate::{
@@ -88,6 +88,8 @@ impl Service {
         let worktree = self.need(&request.name)?;
         let place = self.place(&worktree)?;
         self.refuse_running(&worktree)?;
+        // While it is being removed it is not at its place.
+        refuse_under_way(&worktree)?;
         match worktrees::prove(&place) {
             Ok(_) => {}
             Err(OwnershipFault::Gone { .. }) => return self.forget(request, &worktree),
@@ -113,7 +115,9 @@ impl Service {
         if let Some(remote) = &standing.only_in {
             self.say(format!("its commits are in `{remote}` only, not yet in the target"));
         }
-        self.clear_of_processes(request, &worktree, &inside)?;
+        // A run that has begun meanwhile is told as one.
+        self.refuse_running(&worktree)?;
+        refuse_processes(request, &worktree, &inside)?;
         self.intend_remove(request, &worktree)?;
         let gone = match self.remove_proved(request, &worktree, &place) {
             Ok(gone) => gone,
@@ -150,12 +154,7 @@ impl Service {
             // Asked again where nobody can begin one meanwhile: a run begins in a transaction too, and not while there
             // is an operation.
             refuse_open_run(view, &worktree)?;
-            if let Some(under_way) = worktree.operation.as_ref().filter(|o| !is_dead(&o.by)) {
-                return Err(Error::new(
-                    ErrorKind::Busy,
-                    format!("worktree `{}` is being created or removed ({})", worktree.name, under_way.by),
-                ));
-            }
+            refuse_under_way(&worktree)?;
             if request.closing == Closing::CompleteTask
                 && let Some(id) = &worktree.task
             {
@@ -322,6 +321,12 @@ fn refuse_open_run(view: &dyn View, worktree: &Worktree) -> Result<()> {
         )
         .hint("wait for it or stop it; `biplane doctor --fix` ends runs whose supervisor died")),
     }
+}
+
+fn refuse_under_way(worktree: &Worktree) -> Result<()> {
+    let Some(under_way) = worktree.operation.as_ref().filter(|o| !is_dead(&o.by)) else { return Ok(()) };
+    let message = format!("worktree `{}` is being created or removed ({})", worktree.name, under_way.by);
+    Err(Error::new(ErrorKind::Busy, message))
 }
 
 fn open_submissions(view: &dyn View, id: WorktreeId) -> Result<Vec<biplane_model::Submission>> {

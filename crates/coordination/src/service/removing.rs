@@ -35,6 +35,8 @@ impl Service {
         worktree: &Worktree,
         place: &Place,
     ) -> Result<Gone> {
+        // From the intent on no run can begin in it. Whoever is ended may still write to where it has always been.
+        self.clear_of_processes(request, worktree, &supervise::inside(&place.path))?;
         let owned = worktrees::prove(place)?;
         if place.is_locked()? {
             return Err(locked(place));
@@ -91,26 +93,16 @@ impl Service {
         Ok((standing, snapshot))
     }
 
-    /// Refuses to take a directory away from under processes, or ends them when that was asked for. Those that we descend
-    /// from are never ended; they may stand there, but not have a file open for writing.
-    pub(super) fn clear_of_processes(
+    /// As [`refuse_processes`], and ends those that are to be ended.
+    fn clear_of_processes(
         &self,
         request: &RemoveRequest,
         worktree: &Worktree,
         inside: &Inside,
     ) -> Result<()> {
-        let writes = |r: &&Resident| matches!(r.presence, Presence::Holds { writes: true, .. });
-        let above: Vec<&Resident> = inside.above.iter().filter(writes).collect();
-        if !above.is_empty() {
-            let hint = "this command was started by it, and does not end it: close the file";
-            return Err(in_use(worktree, &above).hint(hint));
-        }
+        refuse_processes(request, worktree, inside)?;
         if inside.others.is_empty() {
             return Ok(());
-        }
-        if request.processes == Processes::Refuse {
-            let all: Vec<&Resident> = inside.others.iter().collect();
-            return Err(in_use(worktree, &all).hint("end them first, or use `--kill`"));
         }
         let ended = supervise::end_residents(&inside.others, supervise::bounds::GRACE);
         if let Some(stays) = ended.iter().find(|s| !s.gone) {
@@ -173,6 +165,22 @@ impl Service {
         }
         Ok(false)
     }
+}
+
+/// Refuses to take a directory away from under processes, unless they are to be ended. Those that we descend from are
+/// never ended; they may stand there, but not have a file open for writing.
+pub(super) fn refuse_processes(request: &RemoveRequest, worktree: &Worktree, inside: &Inside) -> Result<()> {
+    let writes = |r: &&Resident| matches!(r.presence, Presence::Holds { writes: true, .. });
+    let above: Vec<&Resident> = inside.above.iter().filter(writes).collect();
+    if !above.is_empty() {
+        let hint = "this command was started by it, and does not end it: close the file";
+        return Err(in_use(worktree, &above).hint(hint));
+    }
+    if !inside.others.is_empty() && request.processes == Processes::Refuse {
+        let all: Vec<&Resident> = inside.others.iter().collect();
+        return Err(in_use(worktree, &all).hint("end them first, or use `--kill`"));
+    }
+    Ok(())
 }
 
 pub(super) fn locked(place: &Place) -> Error {
