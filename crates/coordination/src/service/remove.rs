@@ -98,7 +98,9 @@ impl Service {
         if place.is_locked()? {
             return Err(locked(&place));
         }
-        let standing = self.standing(&worktree, WithIgnored::Yes)?;
+        let against = self.against(&worktree)?;
+        let (branch, base) = (&worktree.branch, &worktree.base);
+        let standing = worktrees::standing(&place, branch, base, &against, WithIgnored::Yes)?;
         if !request.force {
             refuse_work(&worktree, &standing)?;
         }
@@ -119,7 +121,7 @@ impl Service {
         self.refuse_running(&worktree)?;
         refuse_processes(request, &worktree, &inside)?;
         self.intend_remove(request, &worktree)?;
-        let gone = match self.remove_proved(request, &worktree, &place) {
+        let gone = match self.remove_proved(request, &worktree, (&place, &against)) {
             Ok(gone) => gone,
             Err(error) => {
                 self.not_removed(worktree.id, &error)?;

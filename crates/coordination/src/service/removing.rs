@@ -6,7 +6,7 @@ use biplane_control::SubmissionFilter;
 use biplane_execution::{
     git::{Git, GitError, RefUpdate, WithIgnored},
     supervise::{self, Inside, Presence, Resident},
-    worktrees::{self, Aside, Held, Place, Snapshot, Standing},
+    worktrees::{self, Against, Aside, Held, Place, Snapshot, Standing},
 };
 use biplane_model::{CommitId, SubmissionStatus, Worktree, sanitize_line};
 
@@ -33,7 +33,7 @@ impl Service {
         &self,
         request: &RemoveRequest,
         worktree: &Worktree,
-        place: &Place,
+        (place, against): (&Place, &Against),
     ) -> Result<Gone> {
         // From the intent on no run can begin in it. Whoever is ended may still write to where it has always been.
         self.clear_of_processes(request, worktree, &supervise::inside(&place.path))?;
@@ -45,7 +45,7 @@ impl Service {
         let place_aside = Place { path: aside.path.clone(), ..place.clone() };
         let git = self.home().git()?;
         let saved = self
-            .save(request, worktree, &place_aside)
+            .save(request, worktree, (&place_aside, against))
             .and_then(|saved| self.delete_entry(&git, place).map(|()| saved));
         let (standing, snapshot) = match saved {
             Ok(saved) => saved,
@@ -69,12 +69,13 @@ impl Service {
         &self,
         request: &RemoveRequest,
         worktree: &Worktree,
-        aside: &Place,
+        (aside, against): (&Place, &Against),
     ) -> Result<(Standing, Option<Snapshot>)> {
         // Who was inside before the rename still is.
         self.clear_of_processes(request, worktree, &supervise::inside(&aside.path))?;
         // Until it was put aside, somebody may have written into it, or a run may have come and gone.
-        let standing = self.standing_at(worktree, aside, WithIgnored::Yes)?;
+        let (branch, base) = (&worktree.branch, &worktree.base);
+        let standing = worktrees::standing(aside, branch, base, against, WithIgnored::Yes)?;
         if !request.force {
             refuse_work(worktree, &standing)?;
         }

@@ -3,7 +3,7 @@
 use biplane_control::{Changes, WorktreeFilter, board};
 use biplane_execution::{
     git::{CheckoutState, WithIgnored},
-    worktrees::{self, Against, Merged, Place, Standing},
+    worktrees::{self, Against, Merged, Standing},
 };
 use biplane_model::{
     AgentName, CommitId, EventKind, NewEvent, SubmissionId, TaskId, WorktreeName, WorktreeStatus,
@@ -237,18 +237,8 @@ impl Service {
         ignored: WithIgnored,
     ) -> Result<Standing> {
         let place = worktrees::prove(&self.place(worktree)?)?.place;
-        self.standing_at(worktree, &place, ignored)
-    }
-
-    /// Where the work of a worktree stands whose directory is at `place`.
-    pub(crate) fn standing_at(
-        &self,
-        worktree: &biplane_model::Worktree,
-        place: &Place,
-        ignored: WithIgnored,
-    ) -> Result<Standing> {
         let against = self.against(worktree)?;
-        Ok(worktrees::standing(place, &worktree.branch, &worktree.base, &against, ignored)?)
+        Ok(worktrees::standing(&place, &worktree.branch, &worktree.base, &against, ignored)?)
     }
 
     /// The branch, the target and its remote, in one question to git.

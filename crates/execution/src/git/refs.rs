@@ -64,6 +64,12 @@ impl Git {
     /// # Errors
     /// When git can't be asked.
     pub fn current_branch(&self) -> Result<Option<String>, GitError> {
+        // Where refs are plain files, the head's file says it.
+        let head = std::fs::read_to_string(self.git_dir().join("HEAD")).unwrap_or_default();
+        let named = head.strip_suffix('\n').and_then(|head| head.strip_prefix("ref: refs/heads/"));
+        if let Some(name) = named.filter(|name| *name != ".invalid" && !name.contains(char::is_whitespace)) {
+            return Ok(Some(name.to_owned()));
+        }
         let output = self.call(["symbolic-ref", "--quiet", "HEAD"]).output()?;
         match output.code {
             Some(0) => {

@@ -15,6 +15,7 @@ use std::{
         Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use biplane_model::CommitId;
@@ -44,9 +45,14 @@ impl Git {
         let bytes = std::fs::read(&path).ok()?;
         let index = Index::parse(&bytes, head.as_str().len() / 2)?;
         let racy = walk(top, &index.entries, Stamp::modified(&meta))?;
-        // The index is that of the head.
-        if self.tree_of(&head).ok()? != index.tree || !self.have_content(&index.entries, &racy)? {
-            return None;
+        let known = Known::of(&meta, &head);
+        let last = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() || *last() != known {
+            // The index is that of the head.
+            if self.tree_of(&head).ok()? != index.tree || !self.have_content(&index.entries, &racy)? {
+                return None;
+            }
+            *last() = known;
         }
         Some(CheckoutState { head: Some(head), branch, is_untouched: true, ..CheckoutState::default() })
     }
@@ -90,6 +96,33 @@ impl Git {
         let ids = self.call(["hash-object", "--no-filters", "--stdin-paths"]).stdin(names).text().ok()?;
         let same = ids.lines().zip(&files).filter(|(id, entry)| *id == hex(entry.id)).count();
         Some(same == files.len())
+    }
+}
+
+/// The index that was last found to be that of its head, with the files compared that were written in the same moment as
+/// it. It was not so young then that a file which is changed later could still bear that moment: in a second look, `lstat`
+/// tells.
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+
+/// From this age on, nothing more is written in the same moment as an index.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// An index file by what it is, and the head it was compared with.
+#[derive(Debug, PartialEq, Eq)]
+struct Known {
+    file: [i64; 6],
+    head: CommitId,
+}
+
+impl Known {
+    /// None for one that is too young to be known.
+    #[allow(clippy::cast_possible_wrap, reason = "only their being equal matters")]
+    fn of(meta: &std::fs::Metadata, head: &CommitId) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let is_settled = meta.modified().ok()?.elapsed().ok()? >= SETTLED;
+        let (device, inode) = (meta.dev() as i64, meta.ino() as i64);
+        let file = [device, inode, meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
+        is_settled.then(|| Self { file, head: head.clone() })
     }
 }
 

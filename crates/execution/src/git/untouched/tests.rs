@@ -31,7 +31,7 @@ impl Case {
     }
 
     fn age(&self) {
-        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(10);
+        let later = std::time::SystemTime::now() + Duration::from_secs(10);
         let index = std::fs::File::options().write(true).open(self.git.git_dir().join("index")).unwrap();
         index.set_modified(later).unwrap();
     }
