@@ -132,6 +132,8 @@ fn of_two_removals_at_once_one_waits_its_turn() {
 fn a_run_that_begins_while_a_removal_looks_keeps_its_worktree() {
     let place = Place::new();
     place.biplane(&["wt", "create", "x"]).run().success();
+    // Of an untouched worktree git is not asked.
+    place.repo.at(place.repo.path().join(".worktrees/x")).write("loose.txt", "loose\n");
     let removal = place.waiting_at(" --ignored=matching ", &["wt", "remove", "x", "--force"]);
     let run = place.biplane(&["run", "x", "--", "sh", "-c", "echo late > late.txt; sleep 1000"]).spawn();
     let late = place.repo.path().join(".worktrees/x/late.txt");

@@ -158,12 +158,15 @@ fn answers_have_the_documented_fields() {
     check(&["wt", "create", "x", "--task", "1"], "WorktreeView", &[]);
     repo.at(".worktrees/x").write("b.txt", "b\n");
     repo.at(".worktrees/x").commit("b");
+    let merged = ["merged", "merged_by", "merged_only_in"];
     let status = ["commits", "unlanded", "head", "clean", "changed", "untracked", "setup"];
+    let status = [&status[..], &merged].concat();
     check(&["wt", "status", "x"], "WorktreeView", &status);
     check(&["wt", "diff", "x"], "", &["base", "files", "patch"]);
-    check(&["wt", "list"], "WorktreeView", &[]);
+    check(&["wt", "list"], "WorktreeView", &["merged"]);
     check(&["merge", "x", "--gate", "true"], "SubmissionView", &[]);
-    check(&["wt", "remove", "x"], "WorktreeView", &["snapshot", "branch_left", "unblocked", "would"]);
+    let removal = ["snapshot", "branch_left", "unblocked", "would", "plan"];
+    check(&["wt", "remove", "x"], "WorktreeView", &removal);
     check(&["wt", "create", "y"], "WorktreeView", &[]);
     check(&["events", "--limit", "100"], "EventView", &[]);
     repo.git(&["worktree", "add", "-q", "-b", "hand", "../hand"]);

@@ -118,3 +118,9 @@ pub const DISK_BYTES: u64 = 20 << 30;
 pub const STALE_LOCK: Duration = Duration::from_secs(10);
 /// The most files and directories below one directory that `doctor` counts.
 pub const ENTRIES_COUNTED: u64 = 200_000;
+/// How many of the processes in a worktree are named.
+pub const RESIDENTS_SHOWN: usize = 10;
+/// How many paths a sentence names.
+pub const PATHS_NAMED: usize = 10;
+/// Into how many branches that are not in the target's history a list of worktrees looks for their changes.
+pub const MERGED_LOOKS: usize = 16;

@@ -31,6 +31,7 @@ pub use biplane_control::{
 pub use biplane_execution::{
     git::CheckoutState,
     supervise::{Echo, How, Input, RunObserver, StopFlag, StopReason, Tick, allow_background},
+    worktrees::Merged,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use home::{Home, Surroundings};
@@ -39,7 +40,8 @@ pub use rebuild::RebuildReport;
 pub use recovery::{Mode, Recovery};
 pub use service::{
     Access, AdoptRequest, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished,
-    GateReport, InitReport, Landing, ListedSnapshot, ListedTask, MergeRequest, Notice, Outside, Pruned,
-    Removal, RemoveRequest, Restoration, RestoreRequest, RunReport, RunRequest, Service, SetupEnd,
-    SetupFailure, SetupReport, SetupState, SetupText, Start, Submitted, TaskChange, WorktreeStatusReport,
+    GateReport, InitReport, Landing, ListedSnapshot, ListedTask, MergeRequest, Notice, Outside, Processes,
+    Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunReport, RunRequest, Service,
+    SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Start, Submitted, TaskChange,
+    WorktreeStatusReport,
 };

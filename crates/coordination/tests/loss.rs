@@ -19,6 +19,7 @@ fn remove(home: &Home, name: &str, force: bool) -> biplane_coordination::Result<
     home.open().worktree_remove(&RemoveRequest {
         name: name.parse().unwrap(),
         force,
+        processes: biplane_coordination::Processes::Refuse,
         closing: biplane_coordination::Closing::LeaveTask,
         reason: String::new(),
         dry_run: false,
@@ -142,12 +143,27 @@ fn a_removal_that_had_not_begun_takes_nothing_that_is_only_elsewhere() {
 }
 
 #[test]
+fn a_removal_that_git_was_not_told_of_is_taken_back() {
+    let home = Home::new();
+    let path = home.worktree("x");
+    home.repo.at(&path).write("new.txt", "work\n");
+    begun_by_the_dead(&home, "remove");
+    fs_err::rename(&path, home.root.join(".worktrees/.removed-w1")).unwrap();
+    let recovered = home.open().recover(biplane_coordination::Mode::Fix).unwrap();
+    assert!(recovered.open.is_empty() && recovered.done.len() == 1, "{recovered:?}");
+    let report = home.open().worktree_status(&"x".parse().unwrap()).unwrap();
+    assert_eq!(report.state.untracked, ["new.txt"]);
+    assert!(home.open().recover(biplane_coordination::Mode::Fix).unwrap().done.is_empty());
+}
+
+#[test]
 fn a_removal_ends_though_its_task_was_called_off() {
     let home = Home::new();
     let id = home.task("t");
     let path = home.worktree_for("x", Some("1"));
     begun_by_the_dead(&home, "remove_and_complete");
     fs_err::rename(&path, home.root.join(".worktrees/.removed-w1")).unwrap();
+    fs_err::remove_dir_all(home.root.join(".git/worktrees/x")).unwrap();
     let cancel = biplane_coordination::TaskChange::Cancel { reason: String::new() };
     home.open().task_change(&id, &cancel).unwrap();
     let recovered = home.open().recover(biplane_coordination::Mode::Fix).unwrap();
@@ -214,6 +230,7 @@ fn a_run_that_begins_while_a_removal_looks_keeps_its_worktree() {
             remover.worktree_remove(&RemoveRequest {
                 name: "x".parse().unwrap(),
                 force: true,
+                processes: biplane_coordination::Processes::Refuse,
                 closing: biplane_coordination::Closing::LeaveTask,
                 reason: String::new(),
                 dry_run: false,

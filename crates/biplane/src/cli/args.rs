@@ -362,6 +362,9 @@ pub(crate) struct WorktreeRemoveArgs {
     /// Remove it even with uncommitted or unlanded work; a snapshot ref holds that then.
     #[arg(long, visible_alias = "discard-changes")]
     pub(crate) force: bool,
+    /// End the processes that are at work in it, but for those that started this command.
+    #[arg(long)]
+    pub(crate) kill: bool,
     /// Complete its task too.
     #[arg(long)]
     pub(crate) complete_task: bool,

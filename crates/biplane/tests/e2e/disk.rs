@@ -49,7 +49,7 @@ impl Drop for Mount {
 }
 
 /// A repository with a task and a worktree on a small disk.
-fn small(env: &TestEnv) -> (Mount, Utf8PathBuf) {
+pub(crate) fn small(env: &TestEnv) -> (Mount, Utf8PathBuf) {
     let point = env.dir("small");
     let mount = Mount::disk(env, &point, "4m");
     let repo = env.repo("small/app");
@@ -61,7 +61,7 @@ fn small(env: &TestEnv) -> (Mount, Utf8PathBuf) {
 }
 
 /// Fills the disk to the last byte.
-fn fill(point: &Utf8Path) -> Utf8PathBuf {
+pub(crate) fn fill(point: &Utf8Path) -> Utf8PathBuf {
     let ballast = point.join("ballast");
     for size in [65_536, 4096, 512, 1] {
         let mut bytes = fs::read(&ballast).unwrap_or_default();

@@ -193,10 +193,12 @@ fn a_dry_run_changes_nothing() {
         || (lab.photograph(".worktrees"), lab.repo.git(&["for-each-ref"]), lab.records().events().len());
     let before = look();
     let output = lab.call(&["wt", "remove", "w", "--force", "--dry-run"]).run().success();
-    insta::assert_snapshot!(output.stdout, @r"
+    // What other users run on the machine is no part of it.
+    let answer: Vec<&str> = output.stdout.lines().filter(|l| !l.contains("could not be looked at")).collect();
+    insta::assert_snapshot!(answer.join("\n"), @r"
     removing worktree w would:
     - take a snapshot of 1 uncommitted and 0 ignored paths and 1 unlanded commits
-    - delete `.worktrees/w`
+    - delete `.worktrees/w` (19 bytes)
     - delete the branch `wt/w`
     ");
     lab.fails(3, &["wt", "remove", "w", "--dry-run"]);

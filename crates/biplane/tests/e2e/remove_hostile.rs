@@ -233,3 +233,171 @@ fn git_is_never_told_to_delete_what_lies_at_a_path() {
     assert_eq!((lab.directories(), lab.linked()), (vec![], 0));
     lab.is_sound();
 }
+
+/// The main checkout and the other worktrees, and what the program makes of them.
+fn around(lab: &Lab) -> impl PartialEq + std::fmt::Debug + use<> {
+    let main = ["README.md", "biplane.toml", ".gitignore"].map(|f| fs::read(lab.root().join(f)).ok());
+    let outside = lab.env.root().join("outside");
+    let outside = fs::read_dir(&outside).map(|dir| {
+        let mut names: Vec<_> = dir.flatten().map(|e| (e.file_name(), fs::read(e.path()).ok())).collect();
+        names.sort();
+        names
+    });
+    (main, lab.photograph(".worktrees/sibling"), outside.ok(), lab.repo.git(&["status", "--porcelain"]))
+}
+
+#[test]
+fn everything_is_in_the_snapshot_and_nothing_outside_is_touched() {
+    let lab = Lab::new();
+    lab.repo.write(".gitignore", ".env\n*.sqlite*\nnode_modules/\n");
+    lab.repo.commit("ignore");
+    lab.repo.git(&["config", "status.showUntrackedFiles", "no"]);
+    let outside = lab.env.dir("outside");
+    fs::write(outside.join("precious"), "precious\n").unwrap();
+    lab.work("sibling", "sibling.txt", "sibling\n").write("loose.txt", "loose\n");
+    let tree = lab.create("w");
+    tree.write("README.md", "changed\n");
+    tree.write("deep/er/untracked.txt", "untracked\n");
+    tree.write(".env", "SECRET=1\n");
+    let database: Vec<u8> = (0..=255).cycle().take(70_000).collect();
+    fs::write(tree.path().join("local.sqlite"), &database).unwrap();
+    fs::write(tree.path().join("local.sqlite-wal"), &database[..5000]).unwrap();
+    tree.write("node_modules/a/index.js", "made again\n");
+    std::os::unix::fs::symlink(lab.root(), tree.path().join("main")).unwrap();
+    std::os::unix::fs::symlink(&outside, tree.path().join("node_modules/out")).unwrap();
+    let before = around(&lab);
+    let removed = lab.json(&["wt", "remove", "w", "--force"]);
+    let snapshot = removed["snapshot"].as_str().unwrap();
+    for (path, text) in [
+        ("README.md", "changed"),
+        ("deep/er/untracked.txt", "untracked"),
+        (".env", "SECRET=1"),
+        ("main", lab.root().as_str()),
+    ] {
+        assert_eq!(lab.repo.git(&["show", &format!("{snapshot}:{path}")]), text, "{path}");
+    }
+    for (path, bytes) in [("local.sqlite", &database[..]), ("local.sqlite-wal", &database[..5000])] {
+        let file = lab.env.root().join("held");
+        fs::write(&file, bytes).unwrap();
+        let expected = lab.repo.git(&["hash-object", file.as_str()]);
+        assert_eq!(lab.repo.git(&["rev-parse", &format!("{snapshot}:{path}")]), expected, "{path}");
+    }
+    assert_eq!(around(&lab), before);
+    assert_eq!(lab.directories(), ["sibling"]);
+    lab.is_sound();
+}
+
+#[test]
+fn what_is_refused_after_the_directory_was_put_aside_comes_back() {
+    let lab = Lab::new();
+    lab.create("sibling");
+    let tree = lab.create("w");
+    lab.env.program("git").args(["init", "-q"]).arg(tree.path().join("nested")).run().success();
+    tree.write("nested/work.txt", "work\n");
+    tree.write("loose.txt", "loose\n");
+    let before = (lab.photograph(".worktrees"), around(&lab), lab.repo.git(&["for-each-ref"]));
+    let output = lab.fails(3, &["wt", "remove", "w", "--force"]);
+    assert!(output.stderr.contains("`nested/` is a repository inside the worktree"), "{output}");
+    let words = lab.event_words();
+    assert_eq!(words[words.len() - 2..], ["worktree.remove.before", "worktree.remove.failed"]);
+    fs::remove_dir_all(tree.path().join("nested/.git")).unwrap();
+    lab.env.program("git").args(["init", "-q"]).arg(tree.path().join("nested")).run().success();
+    assert_eq!((around(&lab), lab.repo.git(&["for-each-ref"])), (before.1, before.2));
+    assert_eq!(tree.read("loose.txt"), "loose\n");
+    lab.ok(&["wt", "status", "w"]);
+    lab.is_sound();
+}
+
+#[test]
+fn processes_inside_are_named_and_ended_only_on_request() {
+    let lab = Lab::new();
+    let tree = lab.create("w");
+    let stands = lab.env.program("sleep").args(["601"]).in_dir(tree.path()).spawn();
+    biplane_testkit::eventually(crate::lab::DEADLINE, "it is refused", || {
+        lab.call(&["wt", "remove", "w"]).run().code == 6
+    });
+    let output = lab.fails(6, &["wt", "remove", "w", "--force"]);
+    assert!(output.stderr.contains("worktree `w` is in use: process "), "{output}");
+    assert!(output.stderr.contains("(sleep 601) stands in it"), "{output}");
+    assert!(output.stderr.contains("hint: end them first, or use `--kill`"), "{output}");
+    let plan = lab.json(&["wt", "remove", "w", "--kill", "--dry-run"])["plan"].clone();
+    assert_eq!(plan["processes"][0]["command"], "sleep 601");
+    assert_eq!(lab.directories(), ["w"]);
+    let output = lab.call(&["wt", "remove", "w", "--kill"]).run().success();
+    assert!(output.stderr.contains("ended process ") && output.stderr.contains("(sleep 601)"), "{output}");
+    assert_eq!(lab.directories(), [""; 0]);
+    drop(stands);
+    lab.is_sound();
+}
+
+#[test]
+fn the_shell_that_stands_in_it_is_told_and_lives() {
+    let lab = Lab::new();
+    let tree = lab.create("w");
+    let script = format!("'{}' wt remove w --kill; echo lives", crate::lab::BIPLANE);
+    let output = lab.env.biplane("sh").in_dir(tree.path()).args(["-c", &script]).run().success();
+    assert!(output.stdout.ends_with("lives\n"), "{output}");
+    assert!(output.stderr.contains("stands in the worktree, which is gone"), "{output}");
+    assert_eq!(lab.directories(), [""; 0]);
+    let tree = lab.create("v");
+    let script = format!("exec 7>>kept.txt; '{}' wt remove v --force --kill; echo $?", crate::lab::BIPLANE);
+    let output = lab.env.biplane("sh").in_dir(tree.path()).args(["-c", &script]).run().success();
+    assert!(output.stdout.ends_with("6\n") && output.stderr.contains("has `kept.txt` open"), "{output}");
+    assert_eq!(lab.directories(), ["v"]);
+}
+
+#[test]
+fn a_branch_that_is_checked_out_elsewhere_stays() {
+    let lab = Lab::new();
+    let tree = lab.work("w", "a.txt", "a\n");
+    let tip = tree.head();
+    tree.git(&["switch", "-q", "--detach"]);
+    let other = lab.env.root().join("other");
+    lab.repo.git(&["worktree", "add", "-q", other.as_str(), "wt/w"]);
+    let removed = lab.json(&["wt", "remove", "w", "--force"]);
+    assert_eq!(removed["branch_left"], "wt/w");
+    assert_eq!(lab.repo.git(&["rev-parse", "wt/w"]), tip);
+    assert_eq!(fs::read_to_string(other.join("a.txt")).unwrap(), "a\n");
+}
+
+#[test]
+fn an_entry_that_names_the_main_checkout_deletes_nothing() {
+    let lab = Lab::new();
+    let tree = lab.create("w");
+    let entry = lab.root().join(".git/worktrees/w/gitdir");
+    fs::write(&entry, format!("{}/.git\n", lab.root())).unwrap();
+    lab.fails(3, &["wt", "remove", "w", "--force"]);
+    assert!(lab.root().join("README.md").exists() && tree.path().join("README.md").exists());
+}
+
+#[test]
+fn work_that_is_on_the_remote_only_is_said_and_not_lost() {
+    let lab = Lab::new();
+    let tree = lab.work("w", "a.txt", "a\n");
+    let tip = tree.head();
+    lab.repo.git(&["update-ref", "refs/remotes/origin/main", &tip]);
+    let status = lab.json(&["wt", "status", "w"]);
+    assert_eq!(
+        (status["merged"].as_str(), status["merged_only_in"].as_str()),
+        (Some("same_commit"), Some("origin/main"))
+    );
+    let output = lab.call(&["wt", "remove", "w", "--json"]).run().success();
+    assert!(output.stderr.contains("in `origin/main` only"), "{output}");
+    let snapshot = output.json()["snapshot"].as_str().unwrap().to_owned();
+    assert_eq!(lab.repo.git(&["merge-base", &tip, &snapshot]), tip);
+}
+
+#[test]
+#[ignore = "needs a mount"]
+fn on_a_full_disk_nothing_changes() {
+    let env = biplane_testkit::TestEnv::new();
+    let (mount, root) = crate::disk::small(&env);
+    fs::write(root.join(".worktrees/w/loose.txt"), "loose\n").unwrap();
+    let ballast = crate::disk::fill(&env.root().join("small"));
+    let output = env.biplane(crate::lab::BIPLANE).in_dir(&root).args(["wt", "remove", "w", "--force"]).run();
+    assert_ne!(output.code, 0, "{output}");
+    assert_eq!(fs::read_to_string(root.join(".worktrees/w/loose.txt")).unwrap(), "loose\n");
+    fs::remove_file(ballast).unwrap();
+    env.biplane(crate::lab::BIPLANE).in_dir(&root).args(["wt", "remove", "w", "--force"]).run().success();
+    drop(mount);
+}

@@ -275,6 +275,7 @@ impl Shared<'_> {
         let request = RemoveRequest {
             name: name.clone(),
             force: false,
+            processes: crate::service::Processes::Refuse,
             closing: Closing::LeaveTask,
             reason: reason.to_owned(),
             dry_run: false,

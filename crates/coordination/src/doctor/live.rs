@@ -167,6 +167,7 @@ fn forget(service: &Service, seen: &Worktree, place: &Place) -> Result<()> {
     let request = RemoveRequest {
         name: worktree.name.clone(),
         force: false,
+        processes: crate::service::Processes::Refuse,
         closing: Closing::LeaveTask,
         reason: "its directory and git's entry were gone".to_owned(),
         dry_run: false,

@@ -10,7 +10,7 @@ use biplane_model::{OperationKind, ProcessIdentity, Worktree};
 use super::{Mode, Recovery, is_dead};
 use crate::{
     error::{Error, Result},
-    service::{Closing, RemoveRequest, Service, record},
+    service::{Closing, Processes, RemoveRequest, Service, record},
 };
 
 impl Service {
@@ -97,13 +97,24 @@ impl Service {
         self.not_created(worktree.id, &Error::failed("it was interrupted"))
     }
 
-    /// Finishes a removal whose directory is put aside already, with everything saved before; forgets one that had not
-    /// come so far.
+    /// Finishes a removal that git has been told of: everything was saved before. One that had not come so far is taken
+    /// back: the directory returns to its place.
     fn settle_remove(&self, worktree: &Worktree) -> Result<()> {
+        let place = self.place(worktree)?;
+        if let Some(aside) = worktrees::found_aside(&place, &self.aside(worktree)) {
+            aside.put_back()?;
+            return self.not_removed(worktree.id, &Error::failed("it was interrupted"));
+        }
         let is_aside = self.aside(worktree).as_std_path().symlink_metadata().is_ok();
         if !is_aside && let Err(OwnershipFault::Missing { .. }) = worktrees::prove(&self.place(worktree)?) {
             // It was not us who put it elsewhere: it may be moved or unmounted, and nothing of it is saved.
             return self.not_removed(worktree.id, &Error::failed("it was interrupted"));
+        }
+        if is_aside && !place.git_entry.is_empty() && place.entry_dir().exists() {
+            let aside = self.aside(worktree);
+            return Err(Error::failed(format!(
+                "git still knows it, and `{aside}` is not provably its directory"
+            )));
         }
         let path = self.home().absolute(&worktree.path);
         match path.as_std_path().symlink_metadata() {
@@ -118,6 +129,7 @@ impl Service {
         let removal = self.worktree_remove(&RemoveRequest {
             name: worktree.name.clone(),
             force: true,
+            processes: Processes::Refuse,
             closing: Closing::LeaveTask,
             reason: why.to_owned(),
             dry_run: false,

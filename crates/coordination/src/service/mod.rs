@@ -13,6 +13,7 @@ mod place;
 mod pool;
 mod ports;
 mod remove;
+mod removing;
 mod restore;
 mod run;
 mod setup;
@@ -21,6 +22,7 @@ mod submit;
 mod tail;
 mod tend;
 mod worktree;
+mod would;
 
 use std::{sync::Arc, thread::JoinHandle};
 
@@ -37,20 +39,20 @@ pub use init::InitReport;
 pub use land::{BounceKind, GateReport, Landing};
 pub use log::EventQuery;
 pub use place::{CreateWorktree, Start};
-pub use remove::{Closing, Removal, RemoveRequest};
+pub use remove::{Closing, Processes, Removal, RemoveRequest};
 pub use restore::{Restoration, RestoreRequest};
 pub use run::{RunReport, RunRequest};
 pub use setup::{SetupEnd, SetupFailure, SetupReport, SetupState};
 pub use snapshot::{ListedSnapshot, Pruned};
 pub use submit::{MergeRequest, Submitted};
 pub use worktree::{Diff, WorktreeStatusReport};
+pub use would::RemovalPlan;
 
 pub(crate) use {
     along::bring_along,
     place::record,
     pool::Happened,
     run::{Job, marker},
-    snapshot::taken_event,
     submit::{PINS, pin_name, refuse_other_branch},
 };
 

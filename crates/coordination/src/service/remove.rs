@@ -2,8 +2,9 @@
 
 use biplane_control::{BoardError, Changes, RunFilter, SubmissionFilter, View, board};
 use biplane_execution::{
-    git::{Git, GitError, RefUpdate, WithIgnored},
-    worktrees::{self, Held, OwnershipFault, Place, Snapshot, Standing},
+    git::{Git, RefUpdate, WithIgnored},
+    supervise::Presence,
+    worktrees::{self, OwnershipFault, Snapshot, SnapshotError, Standing},
 };
 use biplane_model::{
     CommitId, EventKind, NewEvent, Operation, OperationKind, SubmissionStatus, TaskId, Worktree, WorktreeId,
@@ -11,7 +12,13 @@ use biplane_model::{
 };
 use camino::Utf8PathBuf;
 
-use super::{Service, place::record, taken_event};
+use super::{
+    Service,
+    place::record,
+    removing::{locked, refuse_processes},
+    snapshot::taken_event,
+    would::{RemovalPlan, look_inside},
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     locks,
@@ -28,6 +35,16 @@ pub enum Closing {
     CompleteTask,
 }
 
+/// What becomes of processes that are at work in the worktree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Processes {
+    /// The removal is refused.
+    #[default]
+    Refuse,
+    /// They are ended, but for those that started the command.
+    End,
+}
+
 /// Which worktree to remove, and how.
 #[derive(Debug, Clone)]
 pub struct RemoveRequest {
@@ -35,6 +52,8 @@ pub struct RemoveRequest {
     pub name: WorktreeName,
     /// Remove it even with uncommitted or unlanded work, which a snapshot then holds.
     pub force: bool,
+    /// What becomes of processes that are at work in it.
+    pub processes: Processes,
     /// What becomes of its task.
     pub closing: Closing,
     /// Why.
@@ -56,6 +75,8 @@ pub struct Removal {
     pub unblocked: Vec<TaskId>,
     /// What a dry run would do, in sentences.
     pub would: Vec<String>,
+    /// The same for programs.
+    pub plan: Option<RemovalPlan>,
 }
 
 impl Service {
@@ -68,52 +89,62 @@ impl Service {
         let worktree = self.need(&request.name)?;
         let place = self.place(&worktree)?;
         self.refuse_running(&worktree)?;
+        // While it is being removed it is not at its place.
+        refuse_under_way(&worktree)?;
         match worktrees::prove(&place) {
             Ok(_) => {}
             Err(OwnershipFault::Gone { .. }) => return self.forget(request, &worktree),
             Err(fault) => return Err(fault.into()),
         }
-        let standing = self.standing(&worktree, WithIgnored::Yes)?;
-        let git = self.home().git()?;
-        refuse_locked(&git, &place)?;
+        if place.is_locked()? {
+            return Err(locked(&place));
+        }
+        let against = self.against(&worktree)?;
+        let (branch, base) = (&worktree.branch, &worktree.base);
+        let standing = worktrees::standing(&place, branch, base, &against, WithIgnored::Yes)?;
         if !request.force {
             refuse_work(&worktree, &standing)?;
         }
-        if request.dry_run {
-            return self.would_remove(&worktree, &standing);
+        // Said before anything is moved: of a submodule git can't tell any more then.
+        if !standing.state.is_untouched
+            && let Some(path) = place.git().repository_inside()?
+        {
+            return Err(SnapshotError::NestedRepository(biplane_model::sanitize_line(&path)).into());
         }
+        let inside = look_inside(self, &place);
+        if request.dry_run {
+            return self.would_remove(request, &worktree, &place, (&standing, &inside));
+        }
+        if let Some(remote) = &standing.only_in {
+            self.say(format!("its commits are in `{remote}` only, not yet in the target"));
+        }
+        // A run that has begun meanwhile is told as one.
+        self.refuse_running(&worktree)?;
+        refuse_processes(request, &worktree, &inside)?;
         self.intend_remove(request, &worktree)?;
-        match self.remove_proved(request, &worktree, &place) {
-            Ok((snapshot, branch_left, aside)) => {
-                let unblocked = self.removed(request, worktree.id, snapshot.as_ref())?;
-                self.clear_away(&aside)?;
-                self.unpin_over(worktree.id)?;
-                self.prune_after(&worktree.name);
-                let snapshot = snapshot.map(|s| s.name);
-                let worktree = self.worktree_view(worktree.id)?;
-                Ok(Removal { worktree, snapshot, branch_left, unblocked, would: Vec::new() })
-            }
+        let gone = match self.remove_proved(request, &worktree, (&place, &against)) {
+            Ok(gone) => gone,
             Err(error) => {
                 self.not_removed(worktree.id, &error)?;
-                Err(error)
+                return Err(error);
             }
+        };
+        let unblocked = self.removed(request, worktree.id, gone.snapshot.as_ref())?;
+        gone.aside.check()?;
+        self.clear_away(&gone.aside.path)?;
+        self.unpin_over(worktree.id)?;
+        self.prune_after(&worktree.name);
+        if inside.above.iter().any(|r| r.presence == Presence::Stands) {
+            let root = &self.home().root;
+            self.say(format!("the shell you are in stands in the worktree, which is gone: `cd {root}`"));
         }
+        let snapshot = gone.snapshot.map(|s| s.name);
+        let (branch_left, worktree) = (gone.branch_left, self.worktree_view(worktree.id)?);
+        Ok(Removal { worktree, snapshot, branch_left, unblocked, would: Vec::new(), plan: None })
     }
 
     pub(crate) fn refuse_running(&self, worktree: &Worktree) -> Result<()> {
         self.look(|view| refuse_open_run(view, worktree))
-    }
-
-    fn would_remove(&self, worktree: &Worktree, standing: &Standing) -> Result<Removal> {
-        let mut would =
-            vec![format!("delete `{}`", worktree.path), format!("delete the branch `{}`", worktree.branch)];
-        let (dirty, ignored) = (standing.state.dirty_files(), standing.state.ignored.len());
-        if dirty > 0 || ignored > 0 || !standing.unlanded.is_empty() {
-            let commits: u64 = standing.unlanded.iter().map(|u| u.commits).sum();
-            would.insert(0, format!("take a snapshot of {dirty} uncommitted and {ignored} ignored paths and {commits} unlanded commits"));
-        }
-        let worktree = self.worktree_view(worktree.id)?;
-        Ok(Removal { worktree, snapshot: None, branch_left: None, unblocked: Vec::new(), would })
     }
 
     fn intend_remove(&self, request: &RemoveRequest, worktree: &Worktree) -> Result<()> {
@@ -127,12 +158,7 @@ impl Service {
             // Asked again where nobody can begin one meanwhile: a run begins in a transaction too, and not while there
             // is an operation.
             refuse_open_run(view, &worktree)?;
-            if let Some(under_way) = worktree.operation.as_ref().filter(|o| !is_dead(&o.by)) {
-                return Err(Error::new(
-                    ErrorKind::Busy,
-                    format!("worktree `{}` is being created or removed ({})", worktree.name, under_way.by),
-                ));
-            }
+            refuse_under_way(&worktree)?;
             if request.closing == Closing::CompleteTask
                 && let Some(id) = &worktree.task
             {
@@ -154,72 +180,6 @@ impl Service {
             )?;
             Ok((Changes { worktrees: vec![worktree], events: vec![event], ..Changes::default() }, ()))
         })
-    }
-
-    /// The effect: snapshot, proof again, rename aside, entry, branch.
-    fn remove_proved(
-        &self,
-        request: &RemoveRequest,
-        worktree: &Worktree,
-        place: &Place,
-    ) -> Result<(Option<Snapshot>, Option<String>, Utf8PathBuf)> {
-        // Looked at anew: until the intent was written down, a run may have come and gone.
-        let standing = self.standing(worktree, WithIgnored::Yes)?;
-        if !request.force {
-            refuse_work(worktree, &standing)?;
-        }
-        let is_held = standing.state.head.as_ref().map_or(Ok(true), |head| self.is_held(worktree, head))?;
-        let held = if is_held { Held::ByAnother } else { Held::ByNothing };
-        let why = if request.reason.is_empty() { "removed" } else { &request.reason };
-        let snapshot = self.hold(worktree, place, why, held)?;
-        let git = self.home().git()?;
-        let owned = worktrees::prove(place)?;
-        let aside = self.aside(worktree);
-        worktrees::move_aside(&owned, &aside)?;
-        let branch_left = self.forget_in_git(&git, worktree, &standing)?;
-        Ok((snapshot, branch_left, aside))
-    }
-
-    /// Deletes git's entry and, when its tip is landed or in the snapshot, the branch. Gives the branch when it stays.
-    fn forget_in_git(&self, git: &Git, worktree: &Worktree, standing: &Standing) -> Result<Option<String>> {
-        let _held = locks::git(self.home(), "removing a worktree", self.wait_notice("git's worktrees"))?;
-        worktrees::delete_entry(git, &self.home().absolute(&worktree.path))?;
-        let Some(tip) = &standing.tip else { return Ok(None) };
-        let stays = Ok(Some(worktree.branch.clone()));
-        let is_head = standing.state.head.as_ref() == Some(tip);
-        let elsewhere = git.worktrees()?.iter().any(|w| w.branch.as_ref() == Some(&worktree.branch));
-        if elsewhere || self.is_target(&worktree.branch) || !(is_head || self.is_held(worktree, tip)?) {
-            return stays;
-        }
-        let name = format!("refs/heads/{}", worktree.branch);
-        match git.update_ref(&RefUpdate {
-            name: &name,
-            old: Some(tip),
-            new: None,
-            why: "biplane: worktree removed",
-        }) {
-            Ok(()) => Ok(None),
-            Err(GitError::RefMoved { .. }) => stays,
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Whether `commit` stays when the worktree's branch goes: the base or the target has it, or it is part of what has
-    /// landed in another form. That merging it would change nothing is not enough: work may have been taken back in it.
-    fn is_held(&self, worktree: &Worktree, commit: &CommitId) -> Result<bool> {
-        let git = self.home().git()?;
-        let mut holders = vec![worktree.base.clone()];
-        holders.extend(self.target().ok().map(|t| git.branch_tip(&t)).transpose()?.flatten());
-        let filter = SubmissionFilter { worktree: Some(worktree.id), ..SubmissionFilter::default() };
-        let submitted = self.look(|view| Ok(view.submissions(&filter)?))?;
-        holders
-            .extend(submitted.into_iter().filter(|s| s.status == SubmissionStatus::Landed).map(|s| s.head));
-        for holder in &holders {
-            if commit == holder || git.is_ancestor(commit, holder)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     fn removed(
@@ -296,13 +256,20 @@ impl Service {
         if request.dry_run {
             let worktree = self.worktree_view(worktree.id)?;
             let would = vec!["note that it is gone; its branch stays".to_owned()];
-            return Ok(Removal { worktree, snapshot: None, branch_left: None, unblocked: Vec::new(), would });
+            return Ok(Removal {
+                worktree,
+                snapshot: None,
+                branch_left: None,
+                unblocked: Vec::new(),
+                would,
+                plan: None,
+            });
         }
         self.intend_remove(request, worktree)?;
         let unblocked = self.removed(request, worktree.id, None)?;
         let branch_left = self.home().git()?.branch_tip(&worktree.branch)?.map(|_| worktree.branch.clone());
         let worktree = self.worktree_view(worktree.id)?;
-        Ok(Removal { worktree, snapshot: None, branch_left, unblocked, would: Vec::new() })
+        Ok(Removal { worktree, snapshot: None, branch_left, unblocked, would: Vec::new(), plan: None })
     }
 
     /// Ends a removal that a crash has interrupted after the directory was put aside: what was to be kept is kept.
@@ -318,6 +285,7 @@ impl Service {
         let request = RemoveRequest {
             name: worktree.name.clone(),
             force: true,
+            processes: Processes::Refuse,
             closing: if completes { Closing::CompleteTask } else { Closing::LeaveTask },
             reason: worktree.reason.clone(),
             dry_run: false,
@@ -333,7 +301,7 @@ impl Service {
     }
 
     /// Whether the branch is what work lands on: it is nobody's to delete then.
-    fn is_target(&self, branch: &str) -> bool {
+    pub(super) fn is_target(&self, branch: &str) -> bool {
         self.target().is_ok_and(|target| target == branch)
     }
 
@@ -370,6 +338,12 @@ fn refuse_open_run(view: &dyn View, worktree: &Worktree) -> Result<()> {
     }
 }
 
+fn refuse_under_way(worktree: &Worktree) -> Result<()> {
+    let Some(under_way) = worktree.operation.as_ref().filter(|o| !is_dead(&o.by)) else { return Ok(()) };
+    let message = format!("worktree `{}` is being created or removed ({})", worktree.name, under_way.by);
+    Err(Error::new(ErrorKind::Busy, message))
+}
+
 fn open_submissions(view: &dyn View, id: WorktreeId) -> Result<Vec<biplane_model::Submission>> {
     let filter = SubmissionFilter { open: true, worktree: Some(id), task: None };
     Ok(view.submissions(&filter)?)
@@ -380,16 +354,7 @@ fn about_task(view: &dyn View, event: NewEvent, worktree: &Worktree) -> Result<N
     Ok(task.map_or(event.clone(), |task| event.task(&task)))
 }
 
-fn refuse_locked(git: &Git, place: &Place) -> Result<()> {
-    let locked = git.worktrees()?.into_iter().any(|w| w.path == place.path && w.locked);
-    if locked {
-        let hint = format!("`git worktree unlock {}` first", place.path);
-        return Err(Error::refused(format!("git has `{}` locked against removal", place.path)).hint(hint));
-    }
-    Ok(())
-}
-
-fn refuse_work(worktree: &Worktree, standing: &Standing) -> Result<()> {
+pub(super) fn refuse_work(worktree: &Worktree, standing: &Standing) -> Result<()> {
     let name = &worktree.name;
     let dirty = standing.state.dirty_files();
     if dirty > 0 {

@@ -15,7 +15,7 @@ use biplane_model::{
 };
 
 use super::{
-    Closing, CreateWorktree, RemoveRequest, Service, Start,
+    Closing, CreateWorktree, Processes, RemoveRequest, Service, Start,
     place::{branch_taken, ensure_dir, finish_create, record},
 };
 use crate::{
@@ -309,6 +309,7 @@ fn replacing(worktree: &Worktree, chosen: &Chosen) -> RemoveRequest {
     RemoveRequest {
         name: worktree.name.clone(),
         force: true,
+        processes: Processes::Refuse,
         closing: Closing::LeaveTask,
         reason: format!("replaced by {}", chosen.full),
         dry_run: false,

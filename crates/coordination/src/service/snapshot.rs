@@ -63,6 +63,12 @@ struct Listed {
 }
 
 impl Service {
+    /// What snapshots hold.
+    pub(crate) fn snapshot_rules(&self) -> Rules {
+        let snapshots = &self.settings().worktrees.snapshots;
+        Rules { leave_out: snapshots.leave_out.clone(), max_bytes: snapshots.max_bytes }
+    }
+
     /// Takes a snapshot of a worktree that was proved to be ours, and syncs it. `None` when nothing needs one.
     pub(crate) fn hold(
         &self,
@@ -71,8 +77,7 @@ impl Service {
         why: &str,
         held: Held,
     ) -> Result<Option<Snapshot>> {
-        let snapshots = &self.settings().worktrees.snapshots;
-        let rules = Rules { leave_out: snapshots.leave_out.clone(), max_bytes: snapshots.max_bytes };
+        let rules = self.snapshot_rules();
         let taken = worktrees::snapshot(&SnapshotRequest {
             place,
             name: &worktree.name,

@@ -239,6 +239,10 @@ impl Service {
 
     /// Deletes the refs of those submissions from a worktree that are over.
     pub(crate) fn unpin_over(&self, worktree: WorktreeId) -> Result<()> {
+        let filter = SubmissionFilter { worktree: Some(worktree), ..SubmissionFilter::default() };
+        if self.look(|view| Ok(view.submissions(&filter)?))?.is_empty() {
+            return Ok(());
+        }
         let git = self.home().git()?;
         for (name, _) in git.refs_below(PINS)? {
             let Some(id) = name.strip_prefix(PINS).and_then(|id| id.parse().ok()) else { continue };

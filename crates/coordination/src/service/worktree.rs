@@ -3,7 +3,7 @@
 use biplane_control::{Changes, WorktreeFilter, board};
 use biplane_execution::{
     git::{CheckoutState, WithIgnored},
-    worktrees::{self, Standing},
+    worktrees::{self, Against, Merged, Standing},
 };
 use biplane_model::{
     AgentName, CommitId, EventKind, NewEvent, SubmissionId, TaskId, WorktreeName, WorktreeStatus,
@@ -12,6 +12,7 @@ use biplane_model::{
 
 use super::{Service, SetupState, Start, place::record};
 use crate::{
+    bounds,
     error::{Error, Result},
     views,
 };
@@ -29,6 +30,10 @@ pub struct WorktreeStatusReport {
     pub unlanded: u64,
     /// Where its set-up stands.
     pub setup: SetupState,
+    /// How the target has them.
+    pub merged: Merged,
+    /// The remote's branch that has them, when the target itself has not.
+    pub only_in: Option<String>,
 }
 
 /// What a worktree changes, uncommitted and untracked files included.
@@ -55,6 +60,41 @@ impl Service {
         })
     }
 
+    /// How the target has the commits of each of these worktrees; `None` for one without commits of its own. Most are
+    /// answered by one question for all; of the others only some are looked into, and the rest is unknown.
+    pub fn worktrees_merged(&self, worktrees: &[WorktreeView]) -> Vec<Option<Merged>> {
+        let unknown = || vec![Some(Merged::Unknown); worktrees.len()];
+        if worktrees.is_empty() {
+            return Vec::new();
+        }
+        self.merged_of(worktrees).unwrap_or_else(|_| unknown())
+    }
+
+    fn merged_of(&self, worktrees: &[WorktreeView]) -> Result<Vec<Option<Merged>>> {
+        let git = self.home().git()?;
+        let full = format!("refs/heads/{}", self.target()?);
+        let refs = git.refs_named(&[&full, "refs/heads/wt/"])?;
+        let at = |name: &str| refs.iter().find(|(full, _)| full == name).map(|(_, id)| id.clone());
+        let Some(target) = at(&full) else { return Ok(vec![Some(Merged::Unknown); worktrees.len()]) };
+        let in_history: std::collections::HashSet<String> = git.refs_merged(&target, "refs/heads/wt/")?;
+        let mut looks = bounds::MERGED_LOOKS;
+        let mut answer = |w: &WorktreeView| {
+            let name = format!("refs/heads/{}", w.branch);
+            let tip = at(&name).filter(|tip| *tip != w.base)?;
+            Some(if tip == target {
+                Merged::SameCommit
+            } else if in_history.contains(&name) {
+                Merged::Ancestor
+            } else if looks == 0 {
+                Merged::Unknown
+            } else {
+                looks -= 1;
+                worktrees::merged(&git, &w.base, &tip, &target).unwrap_or(Merged::Unknown)
+            })
+        };
+        Ok(worktrees.iter().map(&mut answer).collect())
+    }
+
     /// What is in a worktree.
     ///
     /// # Errors
@@ -68,6 +108,8 @@ impl Service {
             unlanded: standing.unlanded.iter().map(|u| u.commits).max().unwrap_or(0),
             // What is unknown is not complete.
             setup: self.setup_state(&worktree).unwrap_or(SetupState::Incomplete),
+            merged: standing.merged,
+            only_in: standing.only_in,
             state: standing.state,
         })
     }
@@ -199,12 +241,25 @@ impl Service {
         ignored: WithIgnored,
     ) -> Result<Standing> {
         let place = worktrees::prove(&self.place(worktree)?)?.place;
+        let against = self.against(worktree)?;
+        Ok(worktrees::standing(&place, &worktree.branch, &worktree.base, &against, ignored)?)
+    }
+
+    /// The branch, the target and its remote, in one question to git.
+    pub(crate) fn against(&self, worktree: &biplane_model::Worktree) -> Result<Against> {
+        let branch = format!("refs/heads/{}", worktree.branch);
         // Without a target (a detached main checkout, say) every commit counts as unlanded.
-        let target = match self.target() {
-            Ok(branch) => self.home().git()?.branch_tip(&branch)?,
-            Err(_) => None,
+        let target = self.target().ok();
+        let (local, remote) = match &target {
+            Some(name) => (format!("refs/heads/{name}"), format!("refs/remotes/origin/{name}")),
+            None => Default::default(),
         };
-        Ok(worktrees::standing(&place, &worktree.branch, &worktree.base, target.as_ref(), ignored)?)
+        let names: Vec<&str> =
+            [&branch, &local, &remote].into_iter().filter(|n| !n.is_empty()).map(String::as_str).collect();
+        let found = self.home().git()?.refs_named(&names)?;
+        let at = |name: &str| found.iter().find(|(full, _)| full == name).map(|(_, id)| id.clone());
+        let remote = at(&remote).map(|id| (remote.replacen("refs/remotes/", "", 1), id));
+        Ok(Against { tip: at(&branch), target: at(&local), remote })
     }
 
     /// The branch that work lands on.

@@ -68,6 +68,7 @@ impl Home {
         let request = RemoveRequest {
             name: name.parse().unwrap(),
             force: false,
+            processes: biplane_coordination::Processes::Refuse,
             closing: biplane_coordination::Closing::LeaveTask,
             reason: String::new(),
             dry_run: false,

@@ -14,6 +14,7 @@ mod ignored;
 mod list;
 mod locks;
 mod manner;
+mod patches;
 mod plain;
 mod quick;
 mod quote;
@@ -23,6 +24,7 @@ mod staged;
 mod status;
 mod submodules;
 mod tree;
+mod untouched;
 mod version;
 
 use std::{ffi::OsString, time::Duration};
@@ -380,6 +382,7 @@ const LOOKS: &[&str] = &[
     "diff-tree",
     "for-each-ref",
     "hash-object",
+    "log",
     "ls-files",
     "ls-remote",
     "ls-tree",

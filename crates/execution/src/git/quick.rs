@@ -73,19 +73,18 @@ fn linked_to(dir: &Utf8Path, link: &Utf8Path) -> Option<Utf8PathBuf> {
 }
 
 impl Git {
-    /// The commit that the head is at.
-    pub(super) fn head_in_files(&self) -> Option<CommitId> {
+    /// The branch of the head, without `refs/heads/`, and the commit that it is at.
+    pub(super) fn head_in_files(&self) -> Option<(Option<String>, CommitId)> {
         self.has_refs_in_files()?;
         let head = small(&self.git_dir.join("HEAD"))?;
         let head = head.strip_suffix('\n')?;
-        let Some(name) = head.strip_prefix("ref: ") else { return head.parse().ok() };
-        let is_branch =
-            name.starts_with("refs/heads/") && name.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        if !is_branch {
+        let Some(name) = head.strip_prefix("ref: ") else { return Some((None, head.parse().ok()?)) };
+        let branch = name.strip_prefix("refs/heads/")?;
+        if branch.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return None;
         }
         let loose = self.common_dir.join(name);
-        match loose.as_std_path().symlink_metadata() {
+        let commit = match loose.as_std_path().symlink_metadata() {
             Ok(meta) if meta.is_file() => small(&loose)?.strip_suffix('\n')?.parse().ok(),
             Ok(_) => None,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -93,7 +92,8 @@ impl Git {
                 packed.into_iter().find(|(_, known)| known == name).and_then(|(id, _)| id.parse().ok())
             }
             Err(_) => None,
-        }
+        };
+        Some((Some(branch.to_owned()), commit?))
     }
 
     /// The branches in the directory `dir` and a branch of that very name, without `refs/heads/`.
@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(common_dir(&repository.root.join(place)).as_ref(), Some(&repository.common_dir));
         }
         let head = git.find_commit("HEAD").unwrap();
-        assert_eq!(git.head_in_files(), head);
+        assert_eq!(git.head_in_files().map(|(_, at)| at), head);
         for name in ["wt/a", "wt/b/c", "wtf"] {
             git.call(["branch", name]).bytes().unwrap();
         }
@@ -186,7 +186,10 @@ mod tests {
         };
         assert_eq!(names(), ["wt/a", "wt/b/c"]);
         git.call(["pack-refs", "--all"]).bytes().unwrap();
-        assert_eq!((names(), git.head_in_files()), (vec!["wt/a".to_owned(), "wt/b/c".to_owned()], head));
+        assert_eq!(
+            (names(), git.head_in_files().map(|(_, at)| at)),
+            (vec!["wt/a".to_owned(), "wt/b/c".to_owned()], head)
+        );
         let linked = repository.root.join("linked");
         git.call(["worktree", "add", "--quiet", "-b", "x", linked.as_str()]).bytes().unwrap();
         assert_eq!(common_dir(&linked).as_ref(), Some(&repository.common_dir));

@@ -1,9 +1,10 @@
 //! Names and what they stand for; moving them only by compare-and-swap.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use biplane_failpoint as failpoint;
 use biplane_model::CommitId;
+use camino::Utf8Path;
 
 use super::{Git, GitError};
 
@@ -50,7 +51,7 @@ impl Git {
     /// # Errors
     /// As [`Git::commit_of`].
     pub fn head(&self) -> Result<CommitId, GitError> {
-        self.head_in_files().map_or_else(|| self.commit_of("HEAD"), Ok)
+        self.head_in_files().map_or_else(|| self.commit_of("HEAD"), |(_, commit)| Ok(commit))
     }
 
     /// The names of the branches in the directory `dir`, and of a branch of that very name. Read from git's files in the
@@ -88,6 +89,12 @@ impl Git {
     /// # Errors
     /// When git can't be asked.
     pub fn current_branch(&self) -> Result<Option<String>, GitError> {
+        // Where refs are plain files, the head's file says it.
+        let head = std::fs::read_to_string(self.git_dir().join("HEAD")).unwrap_or_default();
+        let named = head.strip_suffix('\n').and_then(|head| head.strip_prefix("ref: refs/heads/"));
+        if let Some(name) = named.filter(|name| *name != ".invalid" && !name.contains(char::is_whitespace)) {
+            return Ok(Some(name.to_owned()));
+        }
         let output = self.call(["symbolic-ref", "--quiet", "HEAD"]).output()?;
         match output.code {
             Some(0) => {
@@ -118,6 +125,55 @@ impl Git {
             .filter_map(|line| line.split_once(' '))
             .filter_map(|(id, name)| Some((name.to_owned(), id.parse().ok()?)))
             .collect())
+    }
+
+    /// The refs with these full names, or below them, or that match where they contain `*`, with the commits they name: in
+    /// one question.
+    ///
+    /// # Errors
+    /// When git can't be asked.
+    pub fn refs_named(&self, names: &[&str]) -> Result<Vec<(String, CommitId)>, GitError> {
+        let text = self.call(["for-each-ref", "--format=%(objectname) %(refname)"]).args(names).text()?;
+        let read = |line: &str| {
+            let (id, name) = line.split_once(' ')?;
+            Some((name.to_owned(), id.parse().ok()?))
+        };
+        Ok(text.lines().filter_map(read).collect())
+    }
+
+    /// The full names of the refs below `prefix` whose commits are in the history of `target`.
+    ///
+    /// # Errors
+    /// When git can't be asked.
+    pub fn refs_merged(&self, target: &CommitId, prefix: &str) -> Result<HashSet<String>, GitError> {
+        let merged = format!("--merged={target}");
+        let text = self.call(["for-each-ref", "--format=%(refname)", &merged, prefix]).text()?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// Whether some checkout is on `branch`, or in the middle of rebasing it. Read from git's own files, as git does; what
+    /// can't be read may be.
+    pub fn is_checked_out(&self, branch: &str) -> bool {
+        let full = format!("refs/heads/{branch}");
+        let is_on = |dir: &Utf8Path| {
+            let said = |file: &str| fs_err::read_to_string(dir.join(file));
+            let head = match said("HEAD") {
+                Ok(head) => head,
+                // An entry that goes just now.
+                Err(e) => return e.kind() != std::io::ErrorKind::NotFound,
+            };
+            let rebased = ["rebase-merge/head-name", "rebase-apply/head-name"];
+            // Where refs are not files, the head's file says nothing.
+            head.trim_end() == format!("ref: {full}")
+                || head.trim_end() == "ref: refs/heads/.invalid"
+                || rebased.iter().any(|file| said(file).is_ok_and(|name| name.trim_end() == full))
+        };
+        let entries = self.common_dir().join("worktrees");
+        is_on(self.common_dir())
+            || match entries.read_dir_utf8() {
+                Ok(entries) => entries.into_iter().any(|e| e.map_or(true, |e| is_on(e.path()))),
+                Err(e) => e.kind() != std::io::ErrorKind::NotFound,
+            }
     }
 
     /// The full names of the refs from which `commit` is reachable.
@@ -230,7 +286,6 @@ pub(super) fn is_own(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use camino::Utf8Path;
 
     #[test]
     fn only_an_old_lock_of_our_own_is_dropped() {

@@ -30,6 +30,9 @@ pub struct CheckoutState {
     pub untracked: Vec<String>,
     /// Ignored files and directories, when they were asked for; a directory has `/` behind it.
     pub ignored: Vec<String>,
+    /// Whether it is known to hold nothing but unchanged tracked files: no other file, no directory of another
+    /// repository.
+    pub is_untouched: bool,
 }
 
 impl CheckoutState {
@@ -50,6 +53,9 @@ impl Git {
     /// # Errors
     /// When git can't tell: the state is unknown then, not clean.
     pub fn state(&self, with_ignored: WithIgnored) -> Result<CheckoutState, GitError> {
+        if let Some(state) = self.untouched() {
+            return Ok(state);
+        }
         let ignored = match with_ignored {
             // A directory that is ignored as a whole is one path, and is not walked through.
             WithIgnored::Yes => "--ignored=matching",

@@ -146,12 +146,13 @@ pub(super) fn send(process: &Process, signal: Signal) {
     }
 }
 
-fn is_same(process: &Process) -> bool {
+/// Whether it still is the same process.
+pub(super) fn is_same(process: &Process) -> bool {
     matches!(proctable::process(process.pid), Ok(Some(now)) if now.start_time == process.start_time)
 }
 
 /// `pid` and the processes it descends from.
-fn ancestors(pid: u32, table: &[Process]) -> BTreeSet<u32> {
+pub(super) fn ancestors(pid: u32, table: &[Process]) -> BTreeSet<u32> {
     let mut line = BTreeSet::new();
     let mut next = Some(pid);
     while let Some(pid) = next.filter(|&pid| pid != 0 && line.insert(pid)) {

@@ -4,7 +4,8 @@
 //! agent or a gate: it logs, echoes, times out, and ends the command *with every process it started*, whatever process
 //! group or session those moved to. [`interactive()`] does the same for a shell that owns the terminal. [`reap`] does
 //! the last step for a run whose supervisor died, [`reap_helpers`] for its helper commands. [`detach()`] starts this very program
-//! in the background. [`identity`] says who a process is and whether it is dead for certain.
+//! in the background. [`inside`] finds the processes that stand in a directory or use files in it, [`end_residents`] ends them.
+//! [`identity`] says who a process is and whether it is dead for certain.
 //!
 //! How a run's processes are known, each by itself enough: descent from the run's command; its process group and the
 //! groups and sessions its processes made; the run's [`Marker`] in their environment; and, for orphans that wiped their
@@ -36,6 +37,7 @@ mod echo;
 mod ending;
 mod family;
 mod in_use;
+mod inside;
 mod lines;
 mod log;
 mod output;
@@ -48,6 +50,7 @@ pub use capture::{Capture, Captured, capture};
 pub use detach::{allow_background, background_program, be_quiet, detach};
 pub use error::SuperviseError;
 pub use in_use::{InUse, dir_in_use, lock_in_use};
+pub use inside::{Inside, Presence, Resident, end_residents, inside};
 pub use interactive::interactive;
 pub use reap::{reap, reap_helpers, with_marker};
 pub use run::run;

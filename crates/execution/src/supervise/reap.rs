@@ -1,9 +1,6 @@
 //! Ending what a dead supervisor left behind.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use biplane_model::ProcessIdentity;
 use rustix::process::Signal;
@@ -14,7 +11,6 @@ use super::{
     ending::Ending,
     family::Family,
     identity::{self, Liveness},
-    proctable,
 };
 
 /// Ends every process that carries `marker`, and `child` with its descendants and group when it is still the same

@@ -8,6 +8,9 @@
 
 mod add;
 mod astray;
+mod delete;
+mod handle;
+mod merged;
 mod owned;
 pub mod pool;
 pub mod ready;
@@ -20,13 +23,19 @@ use camino::Utf8PathBuf;
 
 pub use add::{AddSpec, Added, BranchFault, add, check_branch, is_registered, registered_with, undo_add};
 pub use astray::{Astray, astray, named_by_entry, relink};
+pub use handle::DirId;
+pub use merged::{Merged, merged};
 pub use owned::{Owned, OwnershipFault, linked_checkout, place_at, prove};
-pub use remove::{ASIDE_BY, ENTRY_BY, delete_aside, delete_entry, move_aside, remove_scratch};
+pub use remove::{
+    ASIDE_BY, Aside, ENTRY_BY, delete_aside, delete_entry, found_aside, move_aside, remove_scratch,
+};
 pub use restore::{Contents, RestoreError, contents, put_back, put_back_head};
-pub use snapshot::{Held, Note, Rules, SNAPSHOT_REFS, Snapshot, SnapshotError, SnapshotRequest, snapshot};
-pub use standing::{Standing, Unlanded, standing};
+pub use snapshot::{
+    Held, Note, Rules, SNAPSHOT_REFS, Snapshot, SnapshotError, SnapshotRequest, left_out, snapshot,
+};
+pub use standing::{Against, Standing, Unlanded, standing};
 
-use crate::git::Git;
+use crate::git::{Git, GitError};
 
 /// Where one worktree is, by our record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +52,19 @@ impl Place {
     /// The directory git keeps the worktree's head and index in.
     pub fn entry_dir(&self) -> Utf8PathBuf {
         self.common_dir.join("worktrees").join(&self.git_entry)
+    }
+
+    /// Whether git has it locked against removal.
+    ///
+    /// # Errors
+    /// When that can't be told.
+    pub fn is_locked(&self) -> Result<bool, GitError> {
+        let lock = self.entry_dir().join("locked");
+        match lock.as_std_path().symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(GitError::Io { path: lock, action: "looked at", source }),
+        }
     }
 
     /// Git on this worktree, by its recorded directories.

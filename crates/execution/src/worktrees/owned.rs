@@ -4,14 +4,22 @@ use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::Place;
+use super::{
+    Place,
+    handle::{self, DirId},
+};
 use crate::git::Git;
+
+/// The most bytes that are read of one of git's link files.
+const LINK_FILE: u64 = 64 * 1024;
 
 /// A directory that was proved to be ours a moment ago.
 #[derive(Debug, Clone)]
 pub struct Owned {
     /// Where it is.
     pub place: Place,
+    /// Which directory it is.
+    pub id: DirId,
 }
 
 /// Why a directory is not (or can't be proved to be) the worktree of our record.
@@ -72,15 +80,40 @@ pub fn prove(place: &Place) -> Result<Owned, OwnershipFault> {
     {
         return Err(not_ours(format!("something is mounted on `{mount}`")));
     }
-    let forward = read_link_file(&place.path.join(".git"), Some("gitdir: ")).map_err(&not_ours)?;
-    if !same_dir(&forward, &entry) {
+    // From here on by the handle: what is read is in the directory that is known by `id`, whatever becomes of its name.
+    let dir = handle::open_path(&place.path).map_err(|e| not_ours(e.to_string()))?;
+    let id = handle::id_of(&dir).map_err(|e| not_ours(e.to_string()))?;
+    if !names_entry(&dir, &place.path, &entry).map_err(&not_ours)? {
         return Err(not_ours("its `.git` file points elsewhere".to_owned()));
     }
     let back = read_link_file(&entry.join("gitdir"), None).map_err(&not_ours)?;
-    if back.parent().is_none_or(|dir| !same_dir(dir, &place.path)) {
+    if back.parent().is_none_or(|dir| id_at(dir) != Some(id)) {
         return Err(not_ours("git's entry points elsewhere".to_owned()));
     }
-    Ok(Owned { place: place.clone() })
+    if let Some(held) = entry.ancestors().find(|above| id_at(above) == Some(id)) {
+        return Err(not_ours(format!("git's own directory lies in it: `{held}`")));
+    }
+    Ok(Owned { place: place.clone(), id })
+}
+
+/// Whether the `.git` file in `dir`, which is called `path`, names `entry`.
+pub(super) fn names_entry(
+    dir: impl std::os::fd::AsFd,
+    path: &Utf8Path,
+    entry: &Utf8Path,
+) -> Result<bool, String> {
+    let file = path.join(".git");
+    let text = handle::read_small(dir, c".git", LINK_FILE).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => format!("`{file}` is missing"),
+        _ => format!("`{file}` is not git's file"),
+    })?;
+    let forward = link_in(&text, &file, Some("gitdir: "))?;
+    Ok(same_dir(&forward, entry))
+}
+
+/// Which directory is at `path`, links followed; none when there is none.
+fn id_at(path: &Utf8Path) -> Option<DirId> {
+    path.as_std_path().metadata().ok().filter(std::fs::Metadata::is_dir).map(|meta| DirId::of(&meta))
 }
 
 /// Proves as much without the directory's `.git` file: enough for a directory that biplane made for itself alone.
@@ -100,7 +133,8 @@ pub(super) fn prove_by_entry(place: &Place) -> Result<Owned, OwnershipFault> {
     if place.git_entry.is_empty() || back.parent().is_none_or(|dir| !same_dir(dir, &place.path)) {
         return Err(not_ours("git's entry points elsewhere".to_owned()));
     }
-    Ok(Owned { place: place.clone() })
+    let id = handle::open_path(&place.path).and_then(handle::id_of).map_err(|e| not_ours(e.to_string()))?;
+    Ok(Owned { place: place.clone(), id })
 }
 
 pub(super) enum Kind {
@@ -152,11 +186,16 @@ pub(super) fn mount_in(path: &Utf8Path) -> Result<Option<String>, String> {
 /// The path in one of git's link files; small, a real file, and nothing behind the path.
 pub(super) fn read_link_file(file: &Utf8Path, prefix: Option<&str>) -> Result<Utf8PathBuf, String> {
     let meta = file.as_std_path().symlink_metadata().map_err(|_| format!("`{file}` is missing"))?;
-    if !meta.is_file() || meta.len() > 64 * 1024 {
+    if !meta.is_file() || meta.len() > LINK_FILE {
         return Err(format!("`{file}` is not git's file"));
     }
     let text = fs_err::read_to_string(file).map_err(|e| e.to_string())?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
+    link_in(&text, file, prefix)
+}
+
+/// The path in the text of the link file `file`.
+fn link_in(text: &str, file: &Utf8Path, prefix: Option<&str>) -> Result<Utf8PathBuf, String> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
     let path =
         prefix.map_or(Some(text), |p| text.strip_prefix(p)).ok_or(format!("`{file}` is not git's file"))?;
     let base = file.parent().unwrap_or(Utf8Path::new("/"));

@@ -1,36 +1,112 @@
 //! Removing worktrees that were proved to be ours.
 
+use std::{ffi::CStr, os::fd::OwnedFd};
+
 use biplane_failpoint as failpoint;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Owned, Place, owned::read_link_file};
+use super::{
+    Owned, Place,
+    delete::delete_tree,
+    handle::{self, DirId},
+    owned::{names_entry, read_link_file},
+};
 use crate::git::{Git, GitError};
 
+/// A worktree's directory that was put aside.
+#[derive(Debug, Clone)]
+pub struct Aside {
+    /// Where it is now.
+    pub path: Utf8PathBuf,
+    /// Where it was.
+    from: Utf8PathBuf,
+    id: DirId,
+}
+
+impl Aside {
+    /// Whether it still is the directory that was put aside. Gone is as good.
+    ///
+    /// # Errors
+    /// [`GitError::Io`] when something else is there.
+    pub fn check(&self) -> Result<(), GitError> {
+        match handle::open_path(&self.path).and_then(handle::id_of) {
+            Ok(id) if id == self.id => return Ok(()),
+            // Another process that recovers has deleted it.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            _ => {}
+        }
+        Err(refused(&self.path, "deleted", "it is not what was put aside"))
+    }
+
+    /// Puts it back to where it was.
+    ///
+    /// # Errors
+    /// When something else is there by now, or the system refuses.
+    pub fn put_back(&self) -> Result<(), GitError> {
+        self.check()?;
+        let io = |source| GitError::Io { path: self.path.clone(), action: "moved back", source };
+        let (aside, name) = handle::open_parent(&self.path).map_err(io)?;
+        let (parent, old) = handle::open_parent(&self.from).map_err(io)?;
+        failpoint::reach("put back before");
+        handle::rename((&aside, &name), (&parent, &old)).map_err(io)?;
+        failpoint::reach("put back after");
+        Ok(())
+    }
+}
+
 /// Renames the worktree's directory to `aside`, on the same file system: one step, nothing half-deleted is ever seen
-/// under its name.
+/// under its name. What was moved is looked at again: it is the directory that was proved to be ours, or it goes back.
 ///
 /// # Errors
-/// When the system refuses.
-pub fn move_aside(owned: &Owned, aside: &Utf8Path) -> Result<(), GitError> {
+/// When another directory has come to its place, something is at `aside`, or the system refuses.
+pub fn move_aside(owned: &Owned, aside: &Utf8Path) -> Result<Aside, GitError> {
+    let path = &owned.place.path;
     let io = |path: &Utf8Path, action, source| GitError::Io { path: path.to_owned(), action, source };
     if let Some(parent) = aside.parent().filter(|dir| !dir.is_dir()) {
         failpoint::around("worktrees directory made", || fs_err::create_dir_all(parent))
             .map_err(|e| io(parent, "created", e))?;
     }
-    failpoint::around("worktree put aside", || std::fs::rename(&owned.place.path, aside))
-        .map_err(|e| io(&owned.place.path, "moved", e))
+    let (parent, name) = handle::open_parent(path).map_err(|e| io(path, "opened", e))?;
+    let (to, to_name) = handle::open_parent(aside).map_err(|e| io(aside, "opened", e))?;
+    let is_ours = |dir: &OwnedFd, name: &CStr| {
+        handle::open_dir(dir, name).and_then(handle::id_of).is_ok_and(|id| id == owned.id)
+    };
+    if !is_ours(&parent, &name) {
+        return Err(refused(path, "moved", "it was replaced just now"));
+    }
+    failpoint::reach("move aside before");
+    handle::rename((&parent, &name), (&to, &to_name)).map_err(|e| io(path, "moved", e))?;
+    failpoint::reach("move aside after");
+    if !is_ours(&to, &to_name) {
+        handle::rename((&to, &to_name), (&parent, &name)).map_err(|e| io(aside, "moved back", e))?;
+        return Err(refused(path, "moved", "it was replaced just now"));
+    }
+    Ok(Aside { path: aside.to_owned(), from: path.clone(), id: owned.id })
 }
 
-/// Deletes what [`move_aside`] has put aside. Links are not followed. Nothing when it is gone already.
+/// The worktree of `place` that was put aside, when git's entry still names its place and the directory that entry: then
+/// nothing of it was given up yet.
+pub fn found_aside(place: &Place, aside: &Utf8Path) -> Option<Aside> {
+    let dir = handle::open_path(aside).ok()?;
+    let entry = place.entry_dir();
+    let back = read_link_file(&entry.join("gitdir"), None).ok()?;
+    let named = resolved(back.parent()?) == resolved(&place.path);
+    let is_whole = !place.git_entry.is_empty() && named && names_entry(&dir, aside, &entry).ok()?;
+    let id = handle::id_of(&dir).ok()?;
+    is_whole.then(|| Aside { path: aside.to_owned(), from: place.path.clone(), id })
+}
+
+fn refused(path: &Utf8Path, action: &'static str, why: &str) -> GitError {
+    GitError::Io { path: path.to_owned(), action, source: std::io::Error::other(why.to_owned()) }
+}
+
+/// Deletes what [`move_aside`] has put aside, or something else of ours. Links and mounts are not followed. Nothing when
+/// it is gone already.
 ///
 /// # Errors
-/// When the system refuses.
+/// When something in it can't be deleted: the error names it, and the rest stays.
 pub fn delete_aside(aside: &Utf8Path) -> Result<(), GitError> {
-    match failpoint::around("directory deleted", || std::fs::remove_dir_all(aside)) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(GitError::Io { path: aside.to_owned(), action: "deleted", source }),
-    }
+    delete_tree(aside)
 }
 
 /// Makes git forget the worktree at `path`, whose directory is gone. Only this one: `git worktree prune` would forget
@@ -56,17 +132,13 @@ pub(super) fn forget(git: &Git, path: &Utf8Path) -> Result<(), GitError> {
     for entry in entries.read_dir_utf8().into_iter().flatten().flatten() {
         let back = read_link_file(&entry.path().join("gitdir"), None).ok();
         if back.as_deref().and_then(Utf8Path::parent).is_some_and(|dir| resolved(dir) == path) {
-            delete_aside(&put_entry_aside(git, entry.path())?)?;
+            delete_tree(&put_entry_aside(git, entry.path())?)?;
         }
     }
     // Git does the same with the last one.
     let _ = failpoint::around("git's last entry deleted", || std::fs::remove_dir(&entries));
     Ok(())
 }
-
-/// What the names begin with of git's entries that a process has put aside to delete them, in biplane's directory in the
-/// git directory; its number follows.
-pub const ENTRY_BY: &str = "entry-by-";
 
 /// Renames one of git's entries: in one step, since of half an entry git makes what it likes.
 fn put_entry_aside(git: &Git, entry: &Utf8Path) -> Result<Utf8PathBuf, GitError> {
@@ -91,6 +163,10 @@ fn resolved(path: &Utf8Path) -> Utf8PathBuf {
 
 /// What the names of directories begin with that a process has put aside to delete them; its number follows.
 pub const ASIDE_BY: &str = ".removed-by-";
+
+/// What the names of git's entries begin with, in biplane's directory in the git directory, that a process is about to
+/// delete; its number follows.
+pub const ENTRY_BY: &str = "entry-by-";
 
 /// Where this process puts the directory at `path` aside. No worktree's name starts with a dot.
 fn scratch_aside(path: &Utf8Path) -> Utf8PathBuf {

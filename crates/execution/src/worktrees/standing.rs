@@ -2,8 +2,8 @@
 
 use biplane_model::CommitId;
 
-use super::Place;
-use crate::git::{CheckoutState, Git, GitError, WithIgnored};
+use super::{Merged, Place, merged};
+use crate::git::{CheckoutState, GitError, WithIgnored};
 
 /// Commits that the target lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,17 @@ pub struct Unlanded {
     pub at: String,
     /// How many there are since the base.
     pub commits: u64,
+}
+
+/// What a worktree's work is compared with.
+#[derive(Debug, Clone, Default)]
+pub struct Against {
+    /// The tip of the worktree's branch, if it still exists.
+    pub tip: Option<CommitId>,
+    /// The target's tip. Without one every commit counts as unlanded.
+    pub target: Option<CommitId>,
+    /// The target as it was last seen on its remote, with the ref's name without `refs/remotes/`.
+    pub remote: Option<(String, CommitId)>,
 }
 
 /// What is in a worktree, and what of it the target has.
@@ -25,9 +36,22 @@ pub struct Standing {
     pub commits: u64,
     /// What the target lacks; empty when there is nothing to lose.
     pub unlanded: Vec<Unlanded>,
+    /// How the target has the head that is checked out. Without a commit of its own, a worktree with uncommitted work is
+    /// not merged.
+    pub merged: Merged,
+    /// The remote's branch that has it, when the target itself has not.
+    pub only_in: Option<String>,
 }
 
-/// Looks at the worktree at `place`, made at `base` on `branch`. Without a `target` every commit counts as unlanded.
+impl Standing {
+    /// Whether the history of the target has everything that is committed here: nothing has to hold it.
+    pub fn in_history(&self) -> bool {
+        let is_at = self.tip.is_none() || self.tip == self.state.head;
+        is_at && self.only_in.is_none() && matches!(self.merged, Merged::SameCommit | Merged::Ancestor)
+    }
+}
+
+/// Looks at the worktree at `place`, made at `base` on `branch`.
 ///
 /// # Errors
 /// When git can't tell; the standing is unknown then.
@@ -35,39 +59,55 @@ pub fn standing(
     place: &Place,
     branch: &str,
     base: &CommitId,
-    target: Option<&CommitId>,
+    against: &Against,
     with_ignored: WithIgnored,
 ) -> Result<Standing, GitError> {
     let git = place.git();
     let state = git.state(with_ignored)?;
-    let tip = git.branch_tip(branch)?;
     let head = state.head.clone();
-    let commits = head.as_ref().map_or(Ok(0), |head| git.commits_between(base, head))?;
+    let mut commits = 0;
     let mut unlanded = Vec::new();
-    let mut looked_at: Vec<&CommitId> = Vec::new();
-    for (at, commit) in [(branch, &tip), ("HEAD", &head)] {
+    let mut answer = (Merged::No, None);
+    for (at, commit) in [("HEAD", &head), (branch, &against.tip)] {
         let Some(commit) = commit else { continue };
-        if looked_at.contains(&commit) {
+        if at != "HEAD" && head.as_ref() == Some(commit) {
             continue;
         }
-        looked_at.push(commit);
-        if !is_landed(&git, base, commit, target)? {
-            unlanded.push(Unlanded { at: at.to_owned(), commits: git.commits_between(base, commit)? });
+        let since = if commit == base { 0 } else { git.commits_between(base, commit)? };
+        let found = landed(place, base, commit, against)?;
+        if !found.0.is_merged() {
+            let is_tip = against.tip.as_ref() == Some(commit);
+            let at = if is_tip { branch } else { at };
+            unlanded.push(Unlanded { at: at.to_owned(), commits: since });
+        }
+        if at == "HEAD" {
+            (commits, answer) = (since, found);
         }
     }
-    Ok(Standing { state, tip, commits, unlanded })
+    if commits == 0 && !state.is_clean() {
+        answer.0 = Merged::No;
+    }
+    let (merged, only_in) = answer;
+    Ok(Standing { state, tip: against.tip.clone(), commits, unlanded, merged, only_in })
 }
 
-/// Whether `target` would gain nothing from `commit`: it is an ancestor, has no commits of its own, or merging it
-/// changes nothing (which is how a squashed branch is seen).
-fn is_landed(
-    git: &Git,
+/// How the target has `commit`, or else its remote. The base itself is nothing of the worktree's.
+fn landed(
+    place: &Place,
     base: &CommitId,
     commit: &CommitId,
-    target: Option<&CommitId>,
-) -> Result<bool, GitError> {
-    if commit == base {
-        return Ok(true);
+    against: &Against,
+) -> Result<(Merged, Option<String>), GitError> {
+    let git = place.git();
+    let none = if commit == base { Merged::NothingOfItsOwn } else { Merged::No };
+    let here = against.target.as_ref().map_or(Ok(none), |target| merged(&git, base, commit, target))?;
+    if let Some((name, tip)) = &against.remote
+        && !here.is_merged()
+    {
+        let there = merged(&git, base, commit, tip)?;
+        if there.is_merged() {
+            return Ok((there, Some(name.clone())));
+        }
     }
-    target.map_or(Ok(false), |target| git.adds_nothing(target, commit))
+    Ok((here, None))
 }

@@ -3,8 +3,8 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use biplane_coordination::{
-    Access, AdoptRequest, CheckoutState, Closing, CreateWorktree, Diff, Echo, Input, Removal, RemoveRequest,
-    RunRequest, Service, SetupState, Start, WorktreeStatusReport,
+    Access, AdoptRequest, CheckoutState, Closing, CreateWorktree, Diff, Echo, Input, Merged, Processes,
+    Removal, RemovalPlan, RemoveRequest, RunRequest, Service, SetupState, Start, WorktreeStatusReport,
 };
 use biplane_model::{Timestamp, WorktreeName, sanitize, sanitize_line, view::WorktreeView};
 use serde_json::json;
@@ -100,18 +100,29 @@ fn list(app: &App, all: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let now = service.now();
-    app.printer.value(&worktrees, || listed(&worktrees, now))
+    let merged = service.worktrees_merged(&worktrees);
+    if app.printer.is_json() {
+        let mut values = Vec::new();
+        for (worktree, merged) in worktrees.iter().zip(&merged) {
+            let mut value = serde_json::to_value(worktree)?;
+            value["merged"] = merged.as_ref().map(Merged::word).into();
+            values.push(value);
+        }
+        return app.printer.json(&values);
+    }
+    app.printer.answer(&listed(&worktrees, &merged, now))
 }
 
-fn listed(worktrees: &[WorktreeView], now: Timestamp) -> String {
-    let mut head =
-        ["NAME", "STATE", "TASK", "BRANCH", "BASE", "AGE", "LAST COMMAND"].map(str::to_owned).to_vec();
+fn listed(worktrees: &[WorktreeView], merged: &[Option<Merged>], now: Timestamp) -> String {
+    let mut head = ["NAME", "STATE", "TASK", "BRANCH", "BASE", "MERGED", "AGE", "LAST COMMAND"]
+        .map(str::to_owned)
+        .to_vec();
     let has_ports = worktrees.iter().any(|w| !w.ports.is_empty());
     if has_ports {
         head.insert(PORTS_AT, "PORTS".to_owned());
     }
     let mut rows = vec![head];
-    for w in worktrees {
+    for (w, merged) in worktrees.iter().zip(merged) {
         let task = w.task_id.as_ref().map_or("-".to_owned(), ToString::to_string);
         let command = biplane_model::clip(&sanitize_line(&w.last_command_preview), 40);
         let age = words::ago(w.created_at, now);
@@ -121,6 +132,7 @@ fn listed(worktrees: &[WorktreeView], now: Timestamp) -> String {
             task,
             w.branch.clone(),
             w.base.short().to_owned(),
+            merged_short(merged.as_ref()),
             age,
             command,
         ];
@@ -140,6 +152,9 @@ fn status(app: &App, name: &WorktreeName) -> anyhow::Result<()> {
             report.state.changed.iter().map(|c| json!({ "letters": c.letters, "path": c.path })).collect();
         value["commits"] = report.commits.into();
         value["unlanded"] = report.unlanded.into();
+        value["merged"] = report.merged.word().into();
+        value["merged_by"] = merged_by(&report.merged).into();
+        value["merged_only_in"] = report.only_in.clone().into();
         value["head"] = serde_json::to_value(&report.state.head)?;
         value["clean"] = report.state.is_clean().into();
         value["changed"] = changed.into();
@@ -160,6 +175,7 @@ fn status_words(report: &WorktreeStatusReport) -> String {
         (_, n) => format!(", {n} not landed"),
     };
     let mut text = format!("{} ({}{task})\n{} since {}{landed}\n", w.name, w.status, commits, w.base.short());
+    text.push_str(&merged_words(report));
     let branch = report.state.branch.as_deref().map_or("no branch".to_owned(), sanitize_line);
     if branch != w.branch {
         text.push_str(&format!("on {branch}, not on its branch {}\n", w.branch));
@@ -176,6 +192,31 @@ fn status_words(report: &WorktreeStatusReport) -> String {
     }
     text.push_str(&paths(&report.state));
     text
+}
+
+/// In a column: `-` without commits of its own.
+fn merged_short(merged: Option<&Merged>) -> String {
+    match merged {
+        None => "-".to_owned(),
+        Some(Merged::SquashOf(_)) => merged.map(Merged::reason).unwrap_or_default(),
+        Some(merged) => merged.word().replace('_', " "),
+    }
+}
+
+/// The commit that has everything in one, as a squash.
+fn merged_by(merged: &Merged) -> Option<&str> {
+    if let Merged::SquashOf(commit) = merged { Some(commit.as_str()) } else { None }
+}
+
+/// Whether, and how, the target has the commits; nothing while there are none.
+fn merged_words(report: &WorktreeStatusReport) -> String {
+    let reason = report.merged.reason();
+    match (&report.only_in, report.merged.is_merged()) {
+        _ if report.commits == 0 => String::new(),
+        (Some(remote), _) => format!("merged into {}, not here yet: {reason}\n", sanitize_line(remote)),
+        (None, true) => format!("merged: {reason}\n"),
+        (None, false) => format!("not merged: {reason}\n"),
+    }
 }
 
 fn paths(state: &CheckoutState) -> String {
@@ -274,6 +315,7 @@ fn remove(app: &App, args: WorktreeRemoveArgs) -> anyhow::Result<()> {
     let request = RemoveRequest {
         name: args.name,
         force: args.force,
+        processes: if args.kill { Processes::End } else { Processes::Refuse },
         closing: if args.complete_task { Closing::CompleteTask } else { Closing::LeaveTask },
         reason: args.reason,
         dry_run: args.dry_run,
@@ -285,9 +327,32 @@ fn remove(app: &App, args: WorktreeRemoveArgs) -> anyhow::Result<()> {
         value["branch_left"] = removal.branch_left.clone().into();
         value["unblocked"] = serde_json::to_value(&removal.unblocked)?;
         value["would"] = removal.would.into();
+        value["plan"] = removal.plan.as_ref().map_or(serde_json::Value::Null, plan);
         return app.printer.json(&value);
     }
     app.printer.answer(&removed(&request, &removal))
+}
+
+fn plan(plan: &RemovalPlan) -> serde_json::Value {
+    let (branch, why) = &plan.branch;
+    let held = |(uncommitted, ignored, commits): (u64, u64, u64)| json!({ "uncommitted": uncommitted, "ignored": ignored, "commits": commits });
+    let processes: Vec<_> = plan
+        .processes
+        .iter()
+        .map(|(pid, command, what)| json!({ "pid": pid, "command": command, "what": what }))
+        .collect();
+    json!({
+        "snapshot": plan.snapshot.map(held),
+        "left_out": plan.left_out,
+        "bytes": plan.bytes.0,
+        "bytes_complete": plan.bytes.1,
+        "branch": branch,
+        "branch_stays": why,
+        "processes": processes,
+        "processes_unseen": plan.unseen,
+        "task": plan.task.as_ref().map(|(id, _)| id),
+        "completes_task": plan.task.as_ref().is_some_and(|(_, completes)| *completes),
+    })
 }
 
 fn removed(request: &RemoveRequest, removal: &Removal) -> String {

@@ -21,17 +21,27 @@ const ANSWERS: &[(&str, &str)] = &[
          `failed`), `done` and `notes` (sentences), `ran` (commands), `failed` (null, or `command`, `run`, `ending`, `log`, `tail`)",
     ),
     ("worktree adopt, bind, unbind, path, keep", "a [WorktreeView](#worktreeview)"),
-    ("worktree list", "an array of [WorktreeView](#worktreeview)"),
+    (
+        "worktree list",
+        "an array of [WorktreeView](#worktreeview), each with `merged` (as in `worktree status`; null without commits of \
+         its own, `unknown` also when it was not looked into)",
+    ),
     (
         "worktree status",
         "a [WorktreeView](#worktreeview) with `commits` (since the base), `unlanded` (commits that the target lacks), \
+         `merged` (how the target has them: `same_commit`, `ancestor`, `nothing_of_its_own`, `equal_trees`, \
+         `merge_adds_nothing`, `squash`, `picked`; or `no`, `unknown`), `merged_by` (the commit that is the squash, or \
+         null), `merged_only_in` (the remote's branch that has them while the target has not, or null), \
          `head`, `clean`, `changed` (`letters` and `path` of each), `untracked`, `setup` (`none`, `complete`, `incomplete`)",
     ),
     ("worktree diff", "`base`, `files` (`path`, `added`, `removed`; null for a binary file), `patch`"),
     (
         "worktree remove",
         "a [WorktreeView](#worktreeview) with `snapshot` (a ref or null), `branch_left` (a branch or null), `unblocked`, \
-         `would` (sentences of a dry run)",
+         `would` (sentences of a dry run), `plan` (null but in a dry run: `snapshot` (null, or how many `uncommitted` and \
+         `ignored` paths and unlanded `commits` it would hold), `left_out` (ignored paths that nothing holds), `bytes`, \
+         `bytes_complete`, `branch`, `branch_stays` (why, or null), `processes` (`pid`, `command`, `what` of each), \
+         `processes_unseen` (a sentence, empty when all were looked at), `task` (an id or null), `completes_task`)",
     ),
     (
         "worktree restore",

@@ -1,8 +1,20 @@
 //! The table of processes as Linux's `/proc` shows it; see `proc(5)`.
 
-use std::{collections::BTreeSet, io, os::unix::fs::MetadataExt, path::Path, sync::OnceLock};
+use std::{
+    collections::BTreeSet,
+    io,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use camino::Utf8Path;
 
 use super::{Process, is_surely_absent};
+use crate::supervise::inside::{Presence, Told, part_below, real};
+
+/// The most open files of one process that are looked at; one that has more is unknown.
+const FILES: usize = 16_384;
 
 /// The id of this boot and of the namespace that process numbers are counted in; empty when the system hides it.
 pub(in super::super) fn boot_id() -> String {
@@ -86,6 +98,78 @@ pub(in super::super) fn openers(is_it: &dyn Fn(&Path) -> bool) -> Option<Vec<u32
         }
     }
     Some(found)
+}
+
+/// Who is in `directory`, in which way.
+pub(in super::super) fn presences(directory: &Utf8Path) -> Option<Told> {
+    let directory = real(directory);
+    let id = directory.as_std_path().metadata().ok().map(|m| (m.dev(), m.ino()));
+    let us = rustix::process::geteuid().as_raw();
+    let mut told = Told::default();
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let look = || presence(&entry.path(), &directory, id);
+        match look().or_else(|_| look()) {
+            Ok(Some(presence)) => told.residents.push((pid, presence)),
+            Ok(None) => {}
+            // One that has ended, or a thread of the kernel's.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            // The system's first process, where it is protected, works in no directory of ours.
+            Err(_) if pid == 1 => {}
+            // One that ends just now refuses too.
+            Err(_) if !matches!(process(pid), Ok(Some(now)) if !now.ended) => {}
+            Err(_) => match entry.metadata() {
+                Ok(meta) if meta.uid() == us => told.unknown.push(pid),
+                Ok(_) => told.foreign += 1,
+                Err(_) => {}
+            },
+        }
+    }
+    Some(told)
+}
+
+fn presence(process: &Path, directory: &Utf8Path, id: Option<(u64, u64)>) -> io::Result<Option<Presence>> {
+    let below =
+        |what: &str| -> io::Result<bool> { Ok(part_below(&link(&process.join(what))?, directory).is_some()) };
+    // In another namespace of mounts it may be called otherwise.
+    let stands_on = || process.join("cwd").metadata().ok().map(|m| (m.dev(), m.ino()));
+    let mut found = None;
+    if below("cwd")? || (id.is_some() && stands_on() == id) {
+        found = Some(Presence::Stands);
+    } else if below("root")? {
+        found = Some(Presence::Root);
+    } else if below("exe")? {
+        found = Some(Presence::Runs);
+    }
+    for (count, entry) in process.join("fd").read_dir()?.enumerate() {
+        if count >= FILES {
+            return Err(io::Error::other("it has too many files open"));
+        }
+        let entry = entry?;
+        let Ok(target) = link(&entry.path()) else { continue };
+        let Some(path) = part_below(&target, directory) else { continue };
+        if may_write(process, &entry.file_name().to_string_lossy()) {
+            return Ok(Some(Presence::Holds { path, writes: true }));
+        }
+        found.get_or_insert(Presence::Holds { path, writes: false });
+    }
+    Ok(found)
+}
+
+/// What a link in `/proc` names, also when that is deleted.
+fn link(path: &Path) -> io::Result<PathBuf> {
+    let target = std::fs::read_link(path)?;
+    let plain = target.as_os_str().as_bytes().strip_suffix(b" (deleted)");
+    Ok(plain.map_or(target.clone(), |plain| PathBuf::from(std::ffi::OsStr::from_bytes(plain))))
+}
+
+/// Whether the open file may be written to; what can't be told may.
+fn may_write(process: &Path, number: &str) -> bool {
+    let text = std::fs::read_to_string(process.join("fdinfo").join(number)).unwrap_or_default();
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    flags.and_then(|flags| u64::from_str_radix(flags.trim(), 8).ok()).is_none_or(|flags| flags & 3 != 0)
 }
 
 /// The command line of `pid`, words separated by spaces; its name in brackets when it has none; else `?`.

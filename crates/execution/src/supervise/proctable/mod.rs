@@ -9,7 +9,9 @@ mod system;
 
 use rustix::process::Pid;
 
-pub(super) use system::{boot_id, carriers, command_line, is_within, lacks, openers, process, processes};
+pub(super) use system::{
+    boot_id, carriers, command_line, is_within, lacks, openers, presences, process, processes,
+};
 
 /// A process as the system lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,13 @@
 
 use std::{collections::BTreeSet, ffi::OsString, io, path::Path, sync::OnceLock};
 
+use camino::Utf8Path;
+
 use super::{Process, is_surely_absent};
-use crate::supervise::{Capture, capture};
+use crate::supervise::{
+    Capture, capture,
+    inside::{Presence, Told, part_below, real},
+};
 
 /// The id of this boot; empty when the system doesn't tell.
 pub(in super::super) fn boot_id() -> String {
@@ -54,6 +59,36 @@ pub(in super::super) fn is_within(_pid: u32, _directory: &Path) -> bool {
 /// Which processes have a file open: not known on this system.
 pub(in super::super) fn openers(_is_it: &dyn Fn(&Path) -> bool) -> Option<Vec<u32>> {
     None
+}
+
+/// Who is in `directory`, as `lsof(8)` shows it; none where there is no such program.
+pub(in super::super) fn presences(directory: &Utf8Path) -> Option<Told> {
+    let directory = real(directory);
+    let text = output("lsof", &["-w", "-n", "-P", "-F", "pfan"]).filter(|text| !text.is_empty())?;
+    let mut told = Told::default();
+    let (mut pid, mut file, mut writes) = (0, "", true);
+    for line in text.lines() {
+        let Some((kind, rest)) = line.split_at_checked(1) else { continue };
+        match kind {
+            "p" => pid = rest.parse().unwrap_or(0),
+            "f" => (file, writes) = (rest, true),
+            "a" => writes = rest != "r",
+            "n" => {
+                let Some(path) = part_below(Path::new(rest), &directory) else { continue };
+                let presence = match file {
+                    "cwd" => Presence::Stands,
+                    "rtd" => Presence::Root,
+                    "txt" => Presence::Runs,
+                    _ => Presence::Holds { path, writes },
+                };
+                if told.residents.last().is_none_or(|(last, _)| *last != pid) {
+                    told.residents.push((pid, presence));
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(told)
 }
 
 /// The command line of `pid`; `?` when there is none.

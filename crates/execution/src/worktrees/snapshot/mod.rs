@@ -150,6 +150,11 @@ pub fn snapshot(request: &SnapshotRequest<'_>) -> Result<Option<Snapshot>, Snaps
     Ok(Some(Snapshot { name, commit, is_new, skipped }))
 }
 
+/// The ignored paths of a checkout that a snapshot leaves out, because something makes them again.
+pub fn left_out(ignored: &[String], rules: &Rules) -> Vec<String> {
+    ignored.iter().filter(|path| is_left_out(path.as_bytes(), rules)).cloned().collect()
+}
+
 /// Whether the main checkout has the same at an ignored path.
 fn is_in_main(place: &Place, path: &[u8]) -> bool {
     std::str::from_utf8(path).is_ok_and(|path| super::ready::is_in_main_too(place, path))
