@@ -37,6 +37,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
         None => service
             .look(|view| Ok(view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?))?,
     };
+    let target = service.target().ok();
     for lock in locks(&common)? {
         if !is_old(&lock) {
             continue;
@@ -50,7 +51,10 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
                 examination.add(Finding::note(Code::LockUnknown, shown, verdict).remedy(remedy));
             }
             InUse::No => {
-                let verdict = "it is old, nobody holds it, and every git that needs it fails";
+                let is_target =
+                    target.as_ref().is_some_and(|target| shown == format!("refs/heads/{target}.lock"));
+                let also = if is_target { "; nothing can land until it is gone" } else { "" };
+                let verdict = format!("it is old, nobody holds it, and every git that needs it fails{also}");
                 let finding = Finding::problem(Code::LockStale, &shown, verdict);
                 if is_own(&shown, &live) {
                     let finding = finding.remedy("`biplane doctor --fix` deletes it");

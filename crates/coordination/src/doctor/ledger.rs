@@ -1,7 +1,11 @@
 //! Whether the settings can be read and the ledger is there and whole.
 
 use super::{Code, Examination, Finding};
-use crate::{error::Result, rebuild, recovery::Mode};
+use crate::{
+    error::Result,
+    rebuild,
+    recovery::{Mode, Recovery},
+};
 
 /// The settings file, which every other command needs whole.
 pub(super) fn settings(examination: &mut Examination<'_>) -> Result<()> {
@@ -34,7 +38,17 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     }
     let is_there = path.try_exists().map_err(|e| crate::Error::io("looked at", &path, e))?;
     if !is_there {
-        // Without a ledger nothing is known to be ours.
+        if examination.mode == Mode::Fix && service.home().repository.is_some() {
+            // What lies in our own directory under the name of a dead process is ours without any record.
+            let mut found = Recovery::default();
+            service.recover_copies(Mode::Fix, &mut found)?;
+            for line in found.done {
+                let mut finding = Finding::problem(Code::ScratchLeft, "a dead process", line);
+                (finding.fixable, finding.fixed) = (true, true);
+                examination.add(finding);
+            }
+        }
+        // Without a ledger nothing else is known to be ours.
         examination.mode = Mode::Dry;
         let finding = if service.home().has_foreign_board() {
             Finding::note(

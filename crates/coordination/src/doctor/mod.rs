@@ -80,17 +80,20 @@ impl Examination<'_> {
             // What is read from it may be wrong, and so may be what is done about it.
             self.mode = Mode::Dry;
         }
+        let has_ledger = self.service.trouble().ledger.is_none();
+        if has_ledger {
+            // First what was begun and not ended, so that what follows looks at something settled.
+            self.part(Area::Ledger, "what dead processes have left", leftovers::examine);
+        }
         if self.service.home().repository.is_some() {
             self.part(Area::Git, "the shared configuration", config::examine);
             self.part(Area::Git, "git's locks", gitlocks::examine);
             self.part(Area::Git, "git's entries for worktrees", entries::examine);
         }
-        if self.service.trouble().ledger.is_some() {
+        if !has_ledger {
             // What else lies there can't be held against anything.
             return;
         }
-        // First what was begun and not ended, so that what follows looks at something settled.
-        self.part(Area::Ledger, "what dead processes have left", leftovers::examine);
         self.part(Area::Ledger, "the records", records::examine);
         if self.service.home().repository.is_some() {
             self.part(Area::Git, "the worktrees", live::examine);

@@ -143,7 +143,7 @@ impl Service {
     }
 
     /// What dead processes had made for themselves in the directories that are looked at each time.
-    fn recover_copies(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
+    pub(crate) fn recover_copies(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
         self.recover_made(&self.home().state_dir(), mode, found)?;
         self.recover_made(&self.home().repository()?.common_dir.join("info"), mode, found)
     }
