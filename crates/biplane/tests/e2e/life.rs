@@ -57,10 +57,15 @@ fn lose_nothing(env: &TestEnv, home: &Repo) {
     let tree = tree(env, home, "death");
     tree.write("lost.txt", "found\n");
     tree.write("life.txt", "two\n");
+    let status = || tree.git(&["status", "--porcelain"]);
+    let before = status();
     ok(&["wt", "remove", "death", "--force"]);
+    assert!(!tree.path().exists());
     let snapshot = "refs/biplane/snapshots/death/1";
-    assert_eq!(home.git(&["diff", "--name-status", "HEAD", snapshot]), "M\tlife.txt\nA\tlost.txt");
     assert_eq!(home.git(&["cat-file", "blob", &format!("{snapshot}:lost.txt")]), "found");
+    ok(&["wt", "restore", "death"]);
+    assert_eq!((status(), tree.read("life.txt")), (before, "two\n".to_owned()));
+    ok(&["wt", "remove", "death", "--force"]);
     assert!(!tree.path().exists());
 }
 

@@ -297,7 +297,7 @@ fn what_is_refused_after_the_directory_was_put_aside_comes_back() {
     tree.write("loose.txt", "loose\n");
     let before = (lab.photograph(".worktrees"), around(&lab), lab.repo.git(&["for-each-ref"]));
     let output = lab.fails(3, &["wt", "remove", "w", "--force"]);
-    assert!(output.stderr.contains("`nested/` is a repository inside the worktree"), "{output}");
+    assert!(output.stderr.contains("`nested` is a repository inside the worktree"), "{output}");
     let words = lab.event_words();
     assert_eq!(words[words.len() - 2..], ["worktree.remove.before", "worktree.remove.failed"]);
     fs::remove_dir_all(tree.path().join("nested/.git")).unwrap();

@@ -130,8 +130,8 @@ pub fn snapshot(request: &SnapshotRequest<'_>) -> Result<Option<Snapshot>, Snaps
     let place = request.place;
     let git = place.git();
     let look = Look::at(&git)?;
-    if let Some(inside) = repository_inside(place, &look) {
-        return Err(SnapshotError::NestedRepository(inside));
+    if let Some(inside) = git.repository_inside()? {
+        return Err(SnapshotError::NestedRepository(biplane_model::sanitize_line(&inside)));
     }
     let entry = place.entry_dir();
     let is_busy = IN_PROGRESS.iter().any(|name| entry.join(name).as_std_path().symlink_metadata().is_ok());
@@ -158,20 +158,6 @@ pub fn left_out(ignored: &[String], rules: &Rules) -> Vec<String> {
 /// Whether the main checkout has the same at an ignored path.
 fn is_in_main(place: &Place, path: &[u8]) -> bool {
     std::str::from_utf8(path).is_ok_and(|path| super::ready::is_in_main_too(place, path))
-}
-
-/// A repository inside that git's index or directory knows of: a submodule that was filled, or what git keeps of one that
-/// was taken out again.
-fn repository_inside(place: &Place, look: &Look) -> Option<String> {
-    let links = look.index.iter().filter(|(_, entries)| entries.iter().any(|e| e.mode == "160000"));
-    let is_filled = |path: &[u8]| below(&place.path, path).join(".git").symlink_metadata().is_ok();
-    for (path, _) in links {
-        if is_filled(path) {
-            return Some(shown(path));
-        }
-    }
-    let modules = place.entry_dir().join("modules");
-    modules.as_std_path().symlink_metadata().is_ok().then(|| biplane_model::sanitize_line(modules.as_str()))
 }
 
 /// Writes the commits; gives the snapshot's.
