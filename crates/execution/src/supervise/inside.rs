@@ -64,18 +64,25 @@ pub struct Inside {
     pub blind: bool,
 }
 
-/// Looks who is in `directory`. Waits a moment for biplane's own helper commands to leave.
+/// Looks who is in `directory`. Waits a moment for biplane's own helper commands, and other biplanes that only look, to leave.
 pub fn inside(directory: &Utf8Path) -> Inside {
     let until = Instant::now() + HELPERS_LEAVE;
     loop {
         let found = look(directory);
-        let only_helpers =
-            !found.others.is_empty() && found.others.iter().all(|r| !proctable::lacks(r.pid, HELPER));
+        let leaves = |r: &Resident| !proctable::lacks(r.pid, HELPER) || is_biplane_that_looks(r);
+        let only_helpers = !found.others.is_empty() && found.others.iter().all(leaves);
         if !only_helpers || Instant::now() >= until {
             return found;
         }
         std::thread::sleep(bounds::HELPER_LOOK);
     }
+}
+
+/// Whether it is a biplane that has something open only to read it.
+fn is_biplane_that_looks(resident: &Resident) -> bool {
+    let reads = matches!(resident.presence, Presence::Holds { writes: false, .. });
+    let program = || std::fs::read_link(format!("/proc/{}/exe", resident.pid));
+    reads && std::env::current_exe().is_ok_and(|ours| program().is_ok_and(|its| its == ours))
 }
 
 fn look(directory: &Utf8Path) -> Inside {
