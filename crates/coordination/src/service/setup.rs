@@ -357,7 +357,8 @@ fn tell(what: &str, brought: Brought, report: &mut SetupReport) {
     if brought.entries > 0 {
         let kib = brought.bytes.div_ceil(1024);
         let how = if brought.shared > 0 { ", copy-on-write" } else { "" };
-        report.done.push(format!("brought {what}: {} entries, {kib} KiB{how}", brought.entries));
+        let entries = if brought.entries == 1 { "entry" } else { "entries" };
+        report.done.push(format!("brought {what}: {} {entries}, {kib} KiB{how}", brought.entries));
     }
     report.notes.extend(brought.notes);
     if brought.more > 0 {
