@@ -11,7 +11,7 @@ use std::{
 };
 
 use biplane_control::{
-    Changes, Ledger, LedgerError, LedgerExt, SqliteLedger, TaskFilter,
+    Changes, Ledger, LedgerError, LedgerExt, ReadyOrder, SqliteLedger, TaskFilter,
     ledger::conformance::{AT, append, commit, event, task},
 };
 use biplane_model::{Actor, EventKind, NewEvent, Seq, Task, TaskStatus};
@@ -97,8 +97,10 @@ fn main() {
         TaskFilter { status: Some(TaskStatus::Pending), label: Some("ui".into()), ..TaskFilter::default() };
     median("all tasks by state and label", 50, || look(&ledger, |v| v.tasks(&pending)));
     median("revisions of all tasks", 50, || look(&ledger, |v| v.task_revisions()));
-    median("ready, limit 1, 9,999 tasks wait", 50, || look(&ledger, |v| v.ready(1)));
-    median("ready, no limit, 9,999 tasks wait", 50, || look(&ledger, |v| v.ready(usize::MAX)));
+    median("ready, limit 1, 9,999 tasks wait", 50, || look(&ledger, |v| v.ready(ReadyOrder::Priority, 1)));
+    median("ready, no limit, 9,999 tasks wait", 50, || {
+        look(&ledger, |v| v.ready(ReadyOrder::Priority, usize::MAX))
+    });
     median("all tasks (10,000) in a new opening", 20, || {
         look(&SqliteLedger::open(&path).unwrap(), |v| v.tasks(&TaskFilter::default()))
     });
@@ -106,11 +108,13 @@ fn main() {
     median("newest 50 events of 10,000", 100, || look(&ledger, |v| v.newest_events(&Default::default(), 50)));
     let done = Task { rev: 1, status: TaskStatus::Completed, ..task("t0") };
     commit(&ledger, &Changes { tasks: vec![done], ..Changes::default() }).unwrap();
-    median("ready, limit 1, 9,999 are ready", 50, || look(&ledger, |v| v.ready(1)));
-    median("ready, no limit, 9,999 are ready", 50, || look(&ledger, |v| v.ready(usize::MAX)));
+    median("ready, limit 1, 9,999 are ready", 50, || look(&ledger, |v| v.ready(ReadyOrder::Priority, 1)));
+    median("ready, no limit, 9,999 are ready", 50, || {
+        look(&ledger, |v| v.ready(ReadyOrder::Priority, usize::MAX))
+    });
     median("claim: read the ready one, store it with an event", 200, || {
         let claimed: Result<((), _), LedgerError> = ledger.change(AT, &Actor::new("alice"), |view| {
-            let mut task = view.ready(1)?.remove(0);
+            let mut task = view.ready(ReadyOrder::Priority, 1)?.remove(0);
             task.status = TaskStatus::InProgress;
             task.epoch += 1;
             let events = vec![NewEvent::new(EventKind::TaskClaimed).task(&task)];

@@ -1,10 +1,11 @@
 //! The execution plane: where work is done.
 //!
 //! **Contract.** [`git`] is the only module that runs git, [`supervise`] the only one that starts processes,
-//! [`worktrees`] the only one that makes or removes worktrees.
+//! [`worktrees`] the only one that makes or removes worktrees. [`agents`] knows how agent programs are driven.
 //!
 //! **Deliberately absent:** task texts, dependencies, owners, the ledger, settings files.
 
+pub mod agents;
 pub mod git;
 pub mod supervise;
 pub mod worktrees;

@@ -8,8 +8,8 @@ use std::{
 };
 
 use biplane_execution::supervise::{
-    Capture, Captured, Echo, How, Input, LogSpec, Marker, RunExit, RunObserver, RunSpec, StopReason,
-    SuperviseError, Tick, bounds, capture,
+    Capture, Captured, Echo, How, Input, LogSpec, Marker, Reply, RunExit, RunObserver, RunSpec, StopReason,
+    StreamName, SuperviseError, Tick, bounds, capture,
     identity::{self, Liveness},
     reap, reap_helpers, run, with_marker,
 };
@@ -507,4 +507,40 @@ fn a_command_on_a_terminal_gets_its_keys_and_gives_it_back() {
     assert_eq!(place.read("line"), "hello\n", "{}", String::from_utf8_lossy(&captured.stdout));
     assert_eq!(place.read("shell"), "again\n", "{}", String::from_utf8_lossy(&captured.stdout));
     assert_eq!(place.read("out"), "Signalled(9) Exited(5) true true");
+}
+
+/// Answers each line with its length, and closes the input after the third.
+#[derive(Default)]
+struct Talk {
+    heard: Vec<String>,
+    partial: String,
+}
+
+impl RunObserver for Talk {
+    fn output(&mut self, stream: StreamName, bytes: &[u8]) -> Reply {
+        if stream == StreamName::Error {
+            return Reply::default();
+        }
+        self.partial.push_str(&String::from_utf8_lossy(bytes));
+        let mut reply = Reply::default();
+        while let Some((line, rest)) = self.partial.split_once('\n') {
+            reply.input.extend(format!("{}\n", line.len()).bytes());
+            self.heard.push(line.to_owned());
+            self.partial = rest.to_owned();
+        }
+        reply.close = self.heard.len() >= 3;
+        reply
+    }
+}
+
+#[test]
+fn an_open_input_carries_a_conversation_until_it_is_closed() {
+    let place = Place::new("talk");
+    let mut spec = place.sh("echo begin; while read -r line; do echo \"got $line\"; done; echo over");
+    spec.input = Input::Open(b"first\n".to_vec());
+    let mut talk = Talk::default();
+    let exit = run(&spec, &mut talk).expect("it is started");
+    assert_eq!(exit.how, How::Exited(0));
+    assert_eq!(talk.heard[..2], ["begin", "got first"]);
+    assert_eq!(talk.heard.last().map(String::as_str), Some("over"), "{:?}", talk.heard);
 }

@@ -100,6 +100,20 @@ event_kinds! {
     WorktreeRunTimeout = "worktree.run.timeout",
     /// A run's supervisor died; what was left of the run was stopped.
     WorktreeRunLost = "worktree.run.lost",
+    /// Somebody asked for a run to be stopped.
+    RunStop = "run.stop",
+    /// A run has changed something outside of its worktree; `outside` names it.
+    WorktreeRunOutside = "worktree.run.outside",
+    /// The target was merged into a worktree, for the next attempt; `conflicts` names the files that are left to resolve.
+    WorktreeRefresh = "worktree.refresh",
+    /// An agent's provider asked to slow down; `until` says when the agent is started again.
+    AgentLimited = "agent.limited",
+    /// No agents are started until `up.resumed`.
+    UpPaused = "up.paused",
+    /// Agents are started again.
+    UpResumed = "up.resumed",
+    /// No agents are started any more: every `up` ends when what is at work is done.
+    UpDraining = "up.draining",
     /// Changes in a worktree were committed to its branch.
     WorktreeCommit = "worktree.commit" as "COMMIT",
     /// A worktree's whole state was written to a snapshot ref.

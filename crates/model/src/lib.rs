@@ -13,6 +13,7 @@ mod state;
 mod text;
 mod time;
 
+mod agent;
 mod event;
 mod run;
 mod submission;
@@ -21,9 +22,12 @@ mod worktree;
 
 pub mod view;
 
+pub use agent::{AgentEvent, Findings, Role, Usage};
 pub use event::{Actor, Event, EventKind, NewEvent, RunRef, Seconds, SubmissionRef, TaskRef, WorktreeRef};
 pub use id::{CommitId, InvalidId, RepoName, RunId, Seq, SubmissionId, TaskId, TaskPrefix, WorktreeId};
-pub use name::{AgentName, InvalidName, Label, RESERVED_NAMES, WORKTREE_BRANCH_PREFIX, WorktreeName};
+pub use name::{
+    AgentName, InvalidName, Label, ProfileName, RESERVED_NAMES, WORKTREE_BRANCH_PREFIX, WorktreeName,
+};
 pub use process::ProcessIdentity;
 pub use run::{Run, RunEvidence, RunKind, RunStatus};
 pub use state::IllegalMove;

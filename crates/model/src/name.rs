@@ -91,6 +91,12 @@ name!(
     "label",
     label_fault
 );
+name!(
+    /// The name of a profile of the settings: the roles that a task's work goes through.
+    ProfileName,
+    "profile name",
+    agent_name_fault
+);
 
 impl WorktreeName {
     /// The branch of the worktree: `wt/<name>`.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentName, CommitId, ProcessIdentity, RepoName, RunId, TaskId, Timestamp, WorktreeId, WorktreeName,
-    state::state_machine,
+    Actor, AgentName, CommitId, Findings, ProcessIdentity, RepoName, Role, RunId, TaskId, Timestamp, Usage,
+    WorktreeId, WorktreeName, state::state_machine,
 };
 
 state_machine! {
@@ -69,6 +69,21 @@ pub struct RunEvidence {
     pub commits: u64,
     /// Files with uncommitted changes, untracked ones included.
     pub dirty_files: u64,
+    /// Commits on the branch since the run began.
+    #[serde(default)]
+    pub new_commits: u64,
+    /// What the agent was not permitted to do, as often as it tried.
+    #[serde(default)]
+    pub denied: u64,
+    /// Tool calls of the agent that failed.
+    #[serde(default)]
+    pub failed_calls: u64,
+    /// The SHA-256 of all that the run wrote, in hexadecimal digits; of runs that verify.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_hash: Option<String>,
+    /// What a review found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Findings>,
 }
 
 /// One run.
@@ -90,6 +105,16 @@ pub struct Run {
     pub kind: RunKind,
     /// The agent, when it was one.
     pub agent: Option<AgentName>,
+    /// What it does for its task.
+    pub role: Option<Role>,
+    /// The branch's head before it began.
+    pub base: Option<CommitId>,
+    /// The agent's own name for its conversation, by which it can be gone on with.
+    pub session: Option<String>,
+    /// What the agent has used, as far as it told.
+    pub usage: Usage,
+    /// Who asked for it to be stopped.
+    pub stop_by: Option<Actor>,
     /// The start of the command line, for people.
     pub command: String,
     /// Its state.
@@ -112,6 +137,11 @@ pub struct Run {
     pub evidence: Option<RunEvidence>,
     /// Grows by one with every change; 0 before it is stored.
     pub rev: u64,
+}
+
+impl Run {
+    /// The most bytes of a session's name that are kept; a longer one is none.
+    pub const MAX_SESSION: usize = 256;
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::{
-    CommitId, Label, RepoName, RunId, Seconds, Seq, SubmissionId, TaskId, Timestamp, WorktreeId, WorktreeName,
+    Actor, CommitId, Label, ProfileName, RepoName, RunId, Seconds, Seq, SubmissionId, TaskId, Timestamp,
+    WorktreeId, WorktreeName,
 };
 
 macro_rules! written_as {
@@ -29,7 +30,7 @@ macro_rules! written_as {
 }
 
 written_as! {
-    "string": CommitId, Label, RepoName, RunId, SubmissionId, WorktreeId, WorktreeName;
+    "string": Actor, CommitId, Label, ProfileName, RepoName, RunId, SubmissionId, WorktreeId, WorktreeName;
     "number": Seconds, Timestamp;
     "integer": Seq;
     ["integer", "string"]: TaskId;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentName, Label, ProcessIdentity, RepoName, RunId, TaskId, Timestamp, WorktreeName, state::state_machine,
+    AgentName, Label, ProcessIdentity, ProfileName, RepoName, RunId, TaskId, Timestamp, WorktreeName,
+    state::state_machine,
 };
 
 state_machine! {
@@ -114,6 +115,8 @@ pub struct Task {
     pub reason: String,
     /// The gate this task's work must pass instead of the settings' one.
     pub gate: Option<String>,
+    /// The roles its work goes through; the settings' profile without.
+    pub profile: Option<ProfileName>,
     /// Grows with each claim, and when a claim is taken away; a run with an older epoch can no longer change the task.
     pub epoch: u64,
     /// When the claim ends unless it is renewed; `None` for a claim without end, or none.
@@ -124,6 +127,9 @@ pub struct Task {
     pub run: Option<RunId>,
     /// How often its submitted work was sent back since a person last opened it.
     pub attempts: u32,
+    /// When it was created, or last reopened by a person: runs, time and cost of earlier ones no longer count against its
+    /// limits.
+    pub opened_at: Timestamp,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Closeout, CommitId, Event, Label, NewEvent, RepoName, Run, RunEvidence, RunId, RunStatus, Seq, Strategy,
-    Submission, SubmissionId, SubmissionStatus, Task, TaskId, TaskStatus, Timestamp, Worktree, WorktreeName,
-    WorktreeState, WorktreeStatus,
+    Actor, Closeout, CommitId, Event, Label, NewEvent, ProfileName, RepoName, Role, Run, RunEvidence, RunId,
+    RunStatus, Seq, Strategy, Submission, SubmissionId, SubmissionStatus, Task, TaskId, TaskStatus,
+    Timestamp, Usage, Worktree, WorktreeName, WorktreeState, WorktreeStatus,
 };
 
 /// A task as it leaves biplane: `.tasks/task_<id>.json` and `biplane task … --json`.
@@ -44,6 +44,9 @@ pub struct TaskView {
     pub reason: String,
     /// The gate of this task alone, when it has one.
     pub gate: Option<String>,
+    /// The roles its work goes through, when they are not those of the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileName>,
     /// The commit its worktree was created at, `""` when it is unbound.
     pub base: String,
     /// Grows with each claim, and when a claim is taken away.
@@ -56,6 +59,9 @@ pub struct TaskView {
     pub attempts: u32,
     /// The repository it is about.
     pub repo: RepoName,
+    /// Since when runs, time and cost count against its limits, in unix seconds.
+    #[serde(default)]
+    pub opened_at: Timestamp,
     /// Unix seconds.
     pub created_at: Timestamp,
     /// Unix seconds.
@@ -83,12 +89,14 @@ impl TaskView {
             labels: task.labels.clone(),
             reason: task.reason.clone(),
             gate: task.gate.clone(),
+            profile: task.profile.clone(),
             base: base.map(ToString::to_string).unwrap_or_default(),
             epoch: task.epoch,
             lease_until: task.lease_until,
             run: task.run,
             attempts: task.attempts,
             repo: task.repo.clone(),
+            opened_at: task.opened_at,
             created_at: task.created_at,
             updated_at: task.updated_at,
             rev: task.rev,
@@ -247,6 +255,21 @@ pub struct RunView {
     pub epoch: u64,
     /// The agent, `""` when it was none.
     pub agent: String,
+    /// What it did for its task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// The branch's head before it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<CommitId>,
+    /// The agent's own name for its conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// What the agent has used, as far as it told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Who asked for it to be stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_by: Option<Actor>,
     /// The start of the command line.
     pub command: String,
     /// The state.
@@ -276,6 +299,11 @@ impl From<&Run> for RunView {
             task_id: run.task.clone(),
             epoch: run.epoch,
             agent: run.agent.as_ref().map(ToString::to_string).unwrap_or_default(),
+            role: run.role,
+            base: run.base.clone(),
+            session: run.session.clone(),
+            usage: (!run.usage.is_nothing()).then_some(run.usage),
+            stop_by: run.stop_by.clone(),
             command: run.command.clone(),
             status: run.status,
             exit_code: run.exit_code,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use biplane_coordination::settings::parse_duration;
-use biplane_model::{AgentName, Label, Seq, Strategy, TaskId, TaskPrefix, TaskStatus, WorktreeName};
+use biplane_model::{
+    AgentName, Label, ProfileName, Seq, Strategy, TaskId, TaskPrefix, TaskStatus, WorktreeName,
+};
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
@@ -145,6 +147,9 @@ pub(crate) struct TaskCreateArgs {
     /// The gate its work must pass instead of the settings' one.
     #[arg(long, value_name = "CMD")]
     pub(crate) gate: Option<String>,
+    /// The profile its work goes through instead of the settings' one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<ProfileName>,
 }
 
 #[derive(Debug, Args)]
@@ -203,6 +208,12 @@ pub(crate) struct TaskUpdateArgs {
     /// The settings' gate again.
     #[arg(long)]
     pub(crate) no_gate: bool,
+    /// The profile of this task alone.
+    #[arg(long, value_name = "NAME", conflicts_with = "no_profile")]
+    pub(crate) profile: Option<ProfileName>,
+    /// The settings' profile again.
+    #[arg(long)]
+    pub(crate) no_profile: bool,
     /// Why, for the moves that have a reason.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) reason: String,

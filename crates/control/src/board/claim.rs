@@ -3,7 +3,7 @@
 use biplane_model::{AgentName, EventKind, NewEvent, ProcessIdentity, Task, TaskId, TaskStatus, Timestamp};
 
 use super::{Guard, changed, changed_as, fence, guarded, readiness, shift};
-use crate::{BoardError, Changes, View};
+use crate::{BoardError, Changes, ReadyOrder, View};
 
 /// How many ready tasks are looked at before all of them are.
 const READY_WINDOW: usize = 64;
@@ -32,7 +32,10 @@ pub struct Claim {
 pub fn claim(view: &dyn View, claim: &Claim, now: Timestamp) -> Result<(Changes, Task), BoardError> {
     let mut task = match &claim.id {
         Some(id) => guarded(view, id, claim.guard)?,
-        None => next_ready(view, &claim.owner)?.ok_or(BoardError::NothingReady)?,
+        None => {
+            let free = |task: &Task| task.owner.as_ref().is_none_or(|o| *o == claim.owner).then_some(());
+            next_ready(view, ReadyOrder::Priority, free)?.ok_or(BoardError::NothingReady)?.0
+        }
     };
     let previous = task.owner.clone();
     match task.status {
@@ -72,13 +75,23 @@ fn is_free(task: &Task, owner: &AgentName, now: Timestamp) -> bool {
     }
 }
 
-fn next_ready(view: &dyn View, owner: &AgentName) -> Result<Option<Task>, BoardError> {
-    let free = |task: &Task| task.owner.as_ref().is_none_or(|o| o == owner);
+/// The first task in `order` that is ready and for which `wanted` has an answer, and that answer.
+///
+/// # Errors
+/// When the ledger can't be read.
+pub fn next_ready<T>(
+    view: &dyn View,
+    order: ReadyOrder,
+    mut wanted: impl FnMut(&Task) -> Option<T>,
+) -> Result<Option<(Task, T)>, BoardError> {
     for limit in [READY_WINDOW, usize::MAX] {
-        let ready = view.ready(limit)?;
+        let ready = view.ready(order, limit)?;
         let all_seen = ready.len() < limit;
-        if let Some(task) = ready.into_iter().find(free) {
-            return Ok(Some(task));
+        let seen = if limit == READY_WINDOW { 0 } else { READY_WINDOW };
+        for task in ready.into_iter().skip(seen) {
+            if let Some(answer) = wanted(&task) {
+                return Ok(Some((task, answer)));
+            }
         }
         if all_seen {
             break;

@@ -1,8 +1,8 @@
 //! Creating tasks.
 
 use biplane_model::{
-    AgentName, EventKind, Label, RepoName, Task, TaskId, TaskPrefix, TaskStatus, Timestamp, WorktreeState,
-    sanitize_line,
+    AgentName, EventKind, Label, ProfileName, RepoName, Task, TaskId, TaskPrefix, TaskStatus, Timestamp,
+    WorktreeState, sanitize_line,
 };
 
 use super::{changed_as, depend};
@@ -27,6 +27,10 @@ pub struct NewTask {
     pub owner: Option<AgentName>,
     /// The gate its work must pass instead of the settings' one.
     pub gate: Option<String>,
+    /// The roles its work goes through; the settings' profile without.
+    pub profile: Option<ProfileName>,
+    /// The repository it is about.
+    pub repo: RepoName,
 }
 
 /// Creates a task with the next free id.
@@ -47,7 +51,7 @@ pub fn create(view: &dyn View, new: &NewTask, now: Timestamp) -> Result<(Changes
     let after = depend::checked(view, &id, &new.after)?;
     let task = Task {
         id,
-        repo: RepoName::default(),
+        repo: new.repo.clone(),
         subject,
         description: new.description.clone(),
         status: TaskStatus::Pending,
@@ -61,11 +65,13 @@ pub fn create(view: &dyn View, new: &NewTask, now: Timestamp) -> Result<(Changes
         closeout: None,
         reason: String::new(),
         gate: new.gate.clone(),
+        profile: new.profile.clone(),
         epoch: 0,
         lease_until: None,
         holder: None,
         run: None,
         attempts: 0,
+        opened_at: now,
         created_at: now,
         updated_at: now,
         rev: 0,

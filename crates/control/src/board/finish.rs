@@ -132,7 +132,7 @@ pub fn cancel(
     end(view, id, (TaskStatus::Cancelled, EventKind::TaskCancelled), reason, guard, now)
 }
 
-/// Makes a blocked, failed or cancelled task pending again; its attempts are counted anew.
+/// Makes a blocked, failed or cancelled task pending again; attempts, time and cost are counted anew.
 ///
 /// # Errors
 /// An illegal move, or the guard.
@@ -147,6 +147,7 @@ pub fn reopen(
     fence(&mut task);
     task.owner = None;
     task.attempts = 0;
+    task.opened_at = now;
     Ok(changed_as(task, EventKind::TaskReopened))
 }
 

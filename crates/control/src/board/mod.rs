@@ -13,7 +13,7 @@ mod update;
 use biplane_model::{EventKind, NewEvent, Task, TaskId, TaskStatus, Timestamp};
 
 pub use binding::{begin, bind, mark_worktree, unbind};
-pub use claim::{Claim, claim, release, renew, start};
+pub use claim::{Claim, claim, next_ready, release, renew, start};
 pub use create::{NewTask, create};
 pub use depend::{Readiness, readiness, waits_for};
 pub use finish::{block, cancel, complete, fail, give_back, reopen, review};

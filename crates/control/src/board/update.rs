@@ -1,6 +1,8 @@
 //! Changing what a task says, and its state by name.
 
-use biplane_model::{AgentName, EventKind, Label, NewEvent, Task, TaskId, TaskStatus, Timestamp};
+use biplane_model::{
+    AgentName, EventKind, Label, NewEvent, ProfileName, Task, TaskId, TaskStatus, Timestamp,
+};
 
 use super::{Guard, changed, claim, create, depend, fence, finish, guarded};
 use crate::{BoardError, Changes, View};
@@ -24,6 +26,8 @@ pub struct TaskUpdate {
     pub after: Option<Vec<TaskId>>,
     /// The gate of this task alone; `Some(None)` for the settings' one.
     pub gate: Option<Option<String>>,
+    /// The profile of this task alone; `Some(None)` for the settings' one.
+    pub profile: Option<Option<ProfileName>>,
     /// Why, for the moves that have a reason.
     pub reason: String,
 }
@@ -84,6 +88,7 @@ fn set_fields(
     }
     task.priority = update.priority.unwrap_or(task.priority);
     task.gate = update.gate.clone().unwrap_or(task.gate.take());
+    task.profile = update.profile.clone().unwrap_or(task.profile.take());
     let fields = [
         ("subject", task.subject != before.subject),
         ("description", task.description != before.description),
@@ -92,6 +97,7 @@ fn set_fields(
         ("labels", task.labels != before.labels),
         ("blockedBy", task.after != before.after),
         ("gate", task.gate != before.gate),
+        ("profile", task.profile != before.profile),
     ];
     Ok(fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect())
 }
@@ -141,7 +147,7 @@ impl View for Overlay<'_> {
     pass_on! {
         fn tasks(&self, filter: &crate::TaskFilter) -> Vec<Task>;
         fn task_revisions(&self) -> Vec<(TaskId, u64)>;
-        fn ready(&self, limit: usize) -> Vec<Task>;
+        fn ready(&self, order: crate::ReadyOrder, limit: usize) -> Vec<Task>;
         fn dependents(&self, id: &TaskId) -> Vec<TaskId>;
         fn worktree(&self, id: biplane_model::WorktreeId) -> Option<biplane_model::Worktree>;
         fn worktrees(&self, filter: &crate::WorktreeFilter) -> Vec<biplane_model::Worktree>;

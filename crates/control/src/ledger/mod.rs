@@ -32,9 +32,9 @@ pub trait View {
     fn tasks(&self, filter: &TaskFilter) -> Result<Vec<Task>, LedgerError>;
     /// The id and revision of every task, in no particular order; cheap.
     fn task_revisions(&self) -> Result<Vec<(TaskId, u64)>, LedgerError>;
-    /// Pending tasks whose dependencies are all completed, by priority (high first), then by age.
+    /// Pending tasks whose dependencies are all completed, in this order, older ones first where it says nothing.
     /// At most `limit` of them.
-    fn ready(&self, limit: usize) -> Result<Vec<Task>, LedgerError>;
+    fn ready(&self, order: ReadyOrder, limit: usize) -> Result<Vec<Task>, LedgerError>;
     /// The tasks that wait for `id`, whatever their state.
     fn dependents(&self, id: &TaskId) -> Result<Vec<TaskId>, LedgerError>;
     /// The worktree record `id`.
@@ -57,6 +57,15 @@ pub trait View {
     fn events(&self, since: Seq, filter: &EventFilter, limit: usize) -> Result<Vec<Event>, LedgerError>;
     /// The newest `limit` events that `filter` lets through, oldest of them first.
     fn newest_events(&self, filter: &EventFilter, limit: usize) -> Result<Vec<Event>, LedgerError>;
+}
+
+/// In which order ready tasks are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadyOrder {
+    /// Those with the highest priority first.
+    Priority,
+    /// The same, where a task gains one in priority for each such time since it was created, so that none waits for ever.
+    Aged(Duration),
 }
 
 /// Which tasks.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use biplane_execution::supervise;
 use biplane_model::{
-    AgentName, Event, ProcessIdentity, RepoName, Run, RunEvidence, RunId, RunKind, RunStatus, TaskId,
-    Timestamp, WorktreeId, WorktreeName, clip, sanitize_line,
+    Actor, AgentName, CommitId, Event, ProcessIdentity, RepoName, Role, Run, RunEvidence, RunId, RunKind,
+    RunStatus, TaskId, Timestamp, Usage, WorktreeId, WorktreeName, clip, sanitize_line,
 };
 use serde::Deserialize;
 
@@ -36,6 +36,12 @@ pub(super) struct WireRun {
     task_id: Option<TaskId>,
     epoch: u64,
     agent: String,
+    role: Option<Role>,
+    base: Option<CommitId>,
+    session: Option<String>,
+    #[serde(default)]
+    usage: Usage,
+    stop_by: Option<String>,
     command: String,
     status: RunStatus,
     exit_code: Option<i32>,
@@ -130,6 +136,11 @@ fn begun(event: &Event, numbers: &Numbers) -> Option<Run> {
         epoch: fact.task.as_ref().map_or(0, |t| t.epoch),
         kind: kind.unwrap_or(RunKind::Command),
         agent: None,
+        role: None,
+        base: None,
+        session: None,
+        usage: Usage::default(),
+        stop_by: None,
         command: said.command.clone(),
         status: said.status,
         supervisor: nobody(),
@@ -154,6 +165,11 @@ impl WireRun {
     fn complete(&self, run: &mut Run) {
         run.kind = self.kind;
         run.agent = self.agent.parse::<AgentName>().ok();
+        run.role = self.role;
+        run.base.clone_from(&self.base);
+        run.session = self.session.clone().filter(|name| name.len() <= Run::MAX_SESSION);
+        run.usage = self.usage;
+        run.stop_by = self.stop_by.as_deref().map(Actor::new);
         run.command = clip(&sanitize_line(&self.command), 200);
         run.task.clone_from(&self.task_id);
         run.epoch = self.epoch;
@@ -179,6 +195,11 @@ impl WireRun {
             epoch: 0,
             kind: self.kind,
             agent: None,
+            role: None,
+            base: None,
+            session: None,
+            usage: Usage::default(),
+            stop_by: None,
             command: String::new(),
             status: self.status,
             supervisor: nobody(),

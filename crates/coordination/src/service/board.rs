@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use biplane_control::{
-    Changes, TaskFilter, View, WorktreeFilter,
+    Changes, ReadyOrder, TaskFilter, View, WorktreeFilter,
     board::{self, Claim, Guard, NewTask, Readiness, TaskUpdate},
 };
 use biplane_model::{AgentName, CommitId, Task, TaskId, TaskStatus, view::TaskView};
@@ -107,7 +107,7 @@ impl Service {
     pub fn task_ready(&self) -> Result<Vec<ListedTask>> {
         self.look(|view| {
             let bases = bases(view)?;
-            let listed = view.ready(usize::MAX)?.into_iter().map(|task| ListedTask {
+            let listed = view.ready(ReadyOrder::Priority, usize::MAX)?.into_iter().map(|task| ListedTask {
                 task: TaskView::new(&task, bases.get(&task.id)),
                 waits_for: Readiness::default(),
             });

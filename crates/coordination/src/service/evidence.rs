@@ -14,6 +14,15 @@ impl Service {
         let state = git.state(WithIgnored::No)?;
         let head = state.head.clone().ok_or_else(|| Error::failed("the worktree has no commit"))?;
         let commits = git.commits_between(&worktree.base, &head)?;
-        Ok(RunEvidence { head, commits, dirty_files: state.dirty_files() })
+        Ok(RunEvidence {
+            head,
+            commits,
+            dirty_files: state.dirty_files(),
+            new_commits: 0,
+            denied: 0,
+            failed_calls: 0,
+            output_hash: None,
+            findings: None,
+        })
     }
 }

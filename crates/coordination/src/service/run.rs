@@ -15,7 +15,7 @@ use biplane_execution::{
     worktrees,
 };
 use biplane_model::{
-    AgentName, EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunId, RunKind, RunStatus, TaskId,
+    AgentName, EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunId, RunKind, RunStatus, TaskId, Usage,
     Worktree, WorktreeName, view::RunView,
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -157,6 +157,11 @@ impl Service {
                 epoch: job.epoch,
                 kind: job.kind,
                 agent: job.agent.clone(),
+                role: None,
+                base: None,
+                session: None,
+                usage: Usage::default(),
+                stop_by: None,
                 command: preview.clone(),
                 status: RunStatus::Starting,
                 supervisor: self.me(),

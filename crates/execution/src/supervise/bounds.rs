@@ -34,6 +34,8 @@ pub const ENDING_SCAN: Duration = Duration::from_millis(10);
 /// How many processes left behind are reported; more are killed, not listed.
 pub const STRAYS: usize = 256;
 
+/// How many bytes may wait for a command to read them from its standard input.
+pub const INPUT_WAITING: usize = 16 * 1024 * 1024;
 /// How much is read from or written to a pipe at once, in bytes.
 pub const CHUNK: usize = 64 * 1024;
 /// How much is written to our own output at once, in bytes: a pipe that is ready takes as much without blocking

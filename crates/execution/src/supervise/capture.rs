@@ -113,7 +113,7 @@ pub fn capture(spec: &Capture) -> Result<Captured, SuperviseError> {
 fn read_to_end(spec: &Capture, root: &mut Root) -> Result<(Vec<u8>, VecDeque<u8>), SuperviseError> {
     let lost = |source: rustix::io::Errno| lost(spec, source.into());
     let deadline = Instant::now() + spec.timeout;
-    let mut sink = Sink::new(root.child.stdin.take(), &spec.stdin).map_err(lost)?;
+    let mut sink = Sink::new(root.child.stdin.take(), &spec.stdin, false).map_err(lost)?;
     let mut stdout = Source::new(root.child.stdout.take()).map_err(lost)?;
     let mut stderr = Source::new(root.child.stderr.take()).map_err(lost)?;
     let (mut wanted, mut told) = (Vec::new(), VecDeque::new());

@@ -56,5 +56,6 @@ pub use reap::{reap, reap_helpers, with_marker};
 pub use run::run;
 pub use signals::StopFlag;
 pub use spec::{
-    Echo, EnvChanges, How, Input, LogSpec, Marker, RunExit, RunObserver, RunSpec, StopReason, Stray, Tick,
+    Echo, EnvChanges, How, Input, LogSpec, Marker, Reply, RunExit, RunObserver, RunSpec, StopReason, Stray,
+    StreamName, Tick,
 };

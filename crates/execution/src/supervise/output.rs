@@ -5,11 +5,11 @@ use std::{process::Child, time::Instant};
 use rustix::{event::PollFd, io::Errno};
 
 use super::{
-    RunObserver, RunSpec, bounds,
+    RunObserver, RunSpec, StreamName, bounds,
     echo::Copy,
     lines::Lines,
     log::{Log, LogEnd},
-    pipes::{Read, Source},
+    pipes::{Read, Sink, Source},
 };
 
 #[derive(Debug)]
@@ -59,10 +59,10 @@ impl Output {
         self.streams.iter().filter_map(|stream| stream.copy.interest())
     }
 
-    /// Moves one piece of each stream; returns how many bytes were read.
-    pub(super) fn pump(&mut self) -> usize {
+    /// Moves one piece of each stream, the observer's answers to `sink` among it; returns how many bytes were read.
+    pub(super) fn pump(&mut self, observer: &mut dyn RunObserver, sink: &mut Sink) -> usize {
         let mut total = 0;
-        for stream in &mut self.streams {
+        for (stream, which) in self.streams.iter_mut().zip([StreamName::Output, StreamName::Error]) {
             stream.copy.write();
             if stream.copy.is_waiting() {
                 continue;
@@ -75,6 +75,11 @@ impl Output {
                 self.log.append(bytes);
                 stream.lines.feed(bytes);
                 stream.copy.put(bytes);
+                let reply = observer.output(which, bytes);
+                sink.push(&reply.input);
+                if reply.close {
+                    sink.close();
+                }
             }
         }
         total

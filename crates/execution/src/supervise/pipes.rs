@@ -1,6 +1,7 @@
 //! Pipes to and from a child, none of which ever blocks us.
 
 use std::{
+    collections::VecDeque,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
@@ -74,32 +75,54 @@ impl Source {
 
 /// The writing end of a child's input, and what it is still to get.
 #[derive(Debug)]
-pub(super) struct Sink<'a> {
+pub(super) struct Sink {
     fd: Option<OwnedFd>,
-    rest: &'a [u8],
+    rest: VecDeque<u8>,
+    /// Whether it stays open when all is written.
+    stays_open: bool,
 }
 
-impl<'a> Sink<'a> {
-    /// Writes `bytes` to `fd`, then closes it.
-    pub(super) fn new(fd: Option<impl Into<OwnedFd>>, bytes: &'a [u8]) -> Result<Self, Errno> {
+impl Sink {
+    /// Writes `bytes` to `fd`, then closes it unless it `stays_open`.
+    pub(super) fn new(fd: Option<impl Into<OwnedFd>>, bytes: &[u8], stays_open: bool) -> Result<Self, Errno> {
         let fd = fd.map(Into::into);
         if let Some(fd) = &fd {
             rustix::io::ioctl_fionbio(fd, true)?;
         }
-        let mut sink = Self { fd, rest: bytes };
+        let mut sink = Self { fd, rest: bytes.iter().copied().collect(), stays_open };
         sink.write();
         Ok(sink)
+    }
+
+    /// Adds to what is written. A child that lets more than [`bounds::INPUT_WAITING`] wait is told nothing more.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.fd.is_some() && self.stays_open {
+            if self.rest.len() + bytes.len() > bounds::INPUT_WAITING {
+                return self.close();
+            }
+            self.rest.extend(bytes);
+            self.write();
+        }
+    }
+
+    /// Closes it when all is written.
+    pub(super) fn close(&mut self) {
+        self.stays_open = false;
+        self.write();
     }
 
     /// Writes what fits. A child that doesn't read to the end is no failure.
     pub(super) fn write(&mut self) {
         while let Some(fd) = &self.fd {
             if self.rest.is_empty() {
-                self.fd = None;
+                if !self.stays_open {
+                    self.fd = None;
+                }
                 return;
             }
-            match rustix::io::write(fd, &self.rest[..self.rest.len().min(bounds::CHUNK)]) {
-                Ok(count) => self.rest = &self.rest[count..],
+            let (next, _) = self.rest.as_slices();
+            match rustix::io::write(fd, &next[..next.len().min(bounds::CHUNK)]) {
+                Ok(count) => _ = self.rest.drain(..count),
                 Err(Errno::AGAIN | Errno::INTR) => return,
                 Err(_) => self.fd = None,
             }
@@ -108,6 +131,6 @@ impl<'a> Sink<'a> {
 
     /// What to wait for.
     pub(super) fn interest(&self) -> Option<PollFd<'_>> {
-        self.fd.as_ref().map(|fd| PollFd::new(fd, PollFlags::OUT))
+        self.fd.as_ref().filter(|_| !self.rest.is_empty()).map(|fd| PollFd::new(fd, PollFlags::OUT))
     }
 }

@@ -62,8 +62,12 @@ pub(super) fn supervise(
     let identity =
         identity::of(pid).unwrap_or_else(|| ProcessIdentity { pid, start_time: 0, ..identity::current() });
     observer.started(&identity);
-    let input = if let Input::Bytes(bytes) = &spec.input { bytes.as_slice() } else { &[] };
-    let sink = Sink::new(root.child.stdin.take(), input).map_err(lost)?;
+    let (input, stays_open): (&[u8], _) = match &spec.input {
+        Input::Bytes(bytes) => (bytes, false),
+        Input::Open(bytes) => (bytes, true),
+        Input::Null | Input::Inherit => (&[], false),
+    };
+    let sink = Sink::new(root.child.stdin.take(), input, stays_open).map_err(lost)?;
     let output = Output::new(spec, &mut root.child, log).map_err(lost)?;
     let directory = spec.cwd.as_ref().and_then(|cwd| fs_err::canonicalize(cwd).ok());
     let run = Supervision {
@@ -89,7 +93,7 @@ fn launch(spec: &RunSpec, streams: Streams) -> Launch<'_> {
         (Streams::Ours, _) => (Stdio::inherit(), Stdio::inherit),
         (Streams::Piped, Input::Null) => (Stdio::null(), Stdio::piped),
         (Streams::Piped, Input::Inherit) => (Stdio::inherit(), Stdio::piped),
-        (Streams::Piped, Input::Bytes(_)) => (Stdio::piped(), Stdio::piped),
+        (Streams::Piped, Input::Bytes(_) | Input::Open(_)) => (Stdio::piped(), Stdio::piped),
     };
     Launch {
         program: &spec.program,
@@ -109,7 +113,7 @@ struct Supervision<'a> {
     root: Root,
     family: Family,
     terminal: Option<Handover>,
-    sink: Sink<'a>,
+    sink: Sink,
     output: Output,
     started: Instant,
     next_tick: Instant,
@@ -126,7 +130,7 @@ impl Supervision<'_> {
         loop {
             self.wait()?;
             self.sink.write();
-            self.output.pump();
+            self.output.pump(self.observer, &mut self.sink);
             let now = Instant::now();
             self.output.show(now, self.observer);
             self.look_at_command();
@@ -188,7 +192,7 @@ impl Supervision<'_> {
         if let Tick::Stop(reason) | Tick::Kill(reason) = tick {
             let first = match reason {
                 StopReason::Signal(number) => Signal::from_named_raw(number).unwrap_or(Signal::TERM),
-                StopReason::Cancelled | StopReason::Fenced => Signal::TERM,
+                StopReason::Cancelled | StopReason::Fenced | StopReason::Finished => Signal::TERM,
             };
             self.end(How::Stopped(reason), first);
         }
@@ -258,7 +262,7 @@ impl Supervision<'_> {
         let mut left = 2 * bounds::DRAIN;
         let patience = self.how.map(|_| Instant::now() + bounds::ECHO_WAIT);
         while left > 0 {
-            let read = self.output.pump();
+            let read = self.output.pump(self.observer, &mut self.sink);
             left = left.saturating_sub(read);
             if self.output.is_done() {
                 break;

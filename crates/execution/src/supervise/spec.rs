@@ -45,6 +45,8 @@ pub enum Input {
     Inherit,
     /// These bytes, then the end.
     Bytes(Vec<u8>),
+    /// These bytes, then what the observer has to say, until it closes it.
+    Open(Vec<u8>),
 }
 
 /// Which of a command's streams are copied, as they come, to ours of the same name.
@@ -124,6 +126,8 @@ pub enum StopReason {
     Signal(i32),
     /// The supervisor may not go on: its lease is lost.
     Fenced,
+    /// It has said all that it was started for, and does not end.
+    Finished,
 }
 
 /// What an observer wants.
@@ -137,6 +141,24 @@ pub enum Tick {
     Kill(StopReason),
 }
 
+/// Which of a command's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamName {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
+}
+
+/// What an observer answers to output; for runs with [`Input::Open`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// Bytes for the command's standard input.
+    pub input: Vec<u8>,
+    /// Close its standard input behind them.
+    pub close: bool,
+}
+
 /// Who watches a run. Its methods are called from the supervising thread and should not take long.
 pub trait RunObserver {
     /// The command was started.
@@ -147,6 +169,12 @@ pub trait RunObserver {
     /// Called about every [`RunSpec::tick`], until the very end.
     fn tick(&mut self) -> Tick {
         Tick::Continue
+    }
+
+    /// A piece of output, as it comes: lines may be cut anywhere, and hold anything.
+    fn output(&mut self, stream: StreamName, bytes: &[u8]) -> Reply {
+        _ = (stream, bytes);
+        Reply::default()
     }
 
     /// The last full line of output, fit to be shown, at most [`bounds::LINE`] characters, at most once every

@@ -50,7 +50,7 @@ pub(super) fn exit_code(how: How) -> ExitCode {
         How::Exited(code) => u8::try_from(code).unwrap_or(exit::FAILED),
         How::Signalled(n) | How::Stopped(StopReason::Signal(n)) => signal(n),
         How::TimedOut => exit::BUSY,
-        How::Stopped(StopReason::Cancelled | StopReason::Fenced) => exit::FAILED,
+        How::Stopped(StopReason::Cancelled | StopReason::Fenced | StopReason::Finished) => exit::FAILED,
     })
 }
 

@@ -40,6 +40,8 @@ fn create(app: &App, args: TaskCreateArgs) -> anyhow::Result<()> {
         labels: args.labels,
         owner: args.owner,
         gate: args.gate,
+        profile: args.profile,
+        repo: Default::default(),
     };
     let task = app.service(Access::Write)?.task_create(&new)?;
     app.printer.value(&task, || format!("created {}", words::named(&task)))
@@ -91,6 +93,7 @@ fn shown(listed: &ListedTask, dependents: &[TaskId], now: biplane_model::Timesta
     fact("before", words::ids(dependents));
     fact("last tree", if task.worktree.is_empty() { task.last_worktree.clone() } else { String::new() });
     fact("gate", task.gate.clone().map(|g| sanitize(&g)).unwrap_or_default());
+    fact("profile", task.profile.as_ref().map(ToString::to_string).unwrap_or_default());
     fact("claim", claim_words(task, now));
     fact("attempts", if task.attempts > 0 { task.attempts.to_string() } else { String::new() });
     fact("created", words::clock(task.created_at, now));
@@ -120,6 +123,7 @@ fn update(app: &App, args: TaskUpdateArgs) -> anyhow::Result<()> {
         labels: (!args.labels.is_empty() || args.no_labels).then_some(args.labels),
         after: (!args.after.is_empty() || args.no_after).then_some(args.after),
         gate: args.gate.map(Some).or(args.no_gate.then_some(None)),
+        profile: args.profile.map(Some).or(args.no_profile.then_some(None)),
         reason: args.reason,
     };
     let done = app.service(Access::Write)?.task_update(&args.id, &update, args.rev)?;

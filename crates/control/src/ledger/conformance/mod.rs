@@ -18,8 +18,8 @@ use biplane_model::{Actor, NewEvent, Timestamp};
 pub use self::{
     races::{gapless_under_contention, one_of_two_writers_wins, readers_see_whole_commits, wait_wakes_up},
     reading::{
-        counters, dependents, events_by_filter, ready_order, runs_by_filter, submissions_by_filter,
-        task_revisions, tasks_by_filter, view_is_one_moment, worktrees_by_filter,
+        counters, dependents, events_by_filter, ready_order, ready_order_with_age, runs_by_filter,
+        submissions_by_filter, task_revisions, tasks_by_filter, view_is_one_moment, worktrees_by_filter,
     },
     records::{every_field_comes_back, extreme_numbers_come_back},
     samples::{event, run, submission, task, worktree},
@@ -71,7 +71,7 @@ macro_rules! conformance_tests {
     ($fresh:expr) => {
         $crate::conformance_tests! { @each $fresh;
             gapless_under_contention one_of_two_writers_wins readers_see_whole_commits wait_wakes_up
-            counters dependents events_by_filter ready_order runs_by_filter submissions_by_filter
+            counters dependents events_by_filter ready_order ready_order_with_age runs_by_filter submissions_by_filter
             task_revisions tasks_by_filter view_is_one_moment worktrees_by_filter
             a_live_name_is_unique a_panic_stores_nothing a_task_has_one_live_worktree an_error_stores_nothing
             empty_changes_write_nothing every_field_comes_back extreme_numbers_come_back names_are_handed_on

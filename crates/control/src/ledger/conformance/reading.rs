@@ -1,17 +1,19 @@
 //! What a view shows.
 
+use std::time::Duration;
+
 use biplane_model::{
     EventKind, NewEvent, Run, RunStatus, Seq, Submission, SubmissionStatus, Task, TaskId, TaskStatus,
-    Worktree, WorktreeId, WorktreeStatus,
+    Timestamp, Worktree, WorktreeId, WorktreeStatus,
 };
 
 use super::{
-    Store, append, commit,
+    AT, Store, append, commit,
     samples::{event, run, submission, task, worktree},
 };
 use crate::{
-    Changes, EventFilter, Ledger, LedgerError, LedgerExt, RunFilter, SubmissionFilter, TaskFilter, View,
-    WorktreeFilter,
+    Changes, EventFilter, Ledger, LedgerError, LedgerExt, ReadyOrder, RunFilter, SubmissionFilter,
+    TaskFilter, View, WorktreeFilter,
 };
 
 fn id(text: &str) -> TaskId {
@@ -82,7 +84,7 @@ pub fn ready_order(store: &impl Store) {
         Task { after: after(&["off"]), ..task("waits2") },
     ];
     commit(&*ledger, &Changes { tasks, ..Changes::default() }).unwrap();
-    let ready = |limit| task_ids(see(&*ledger, |v| v.ready(limit)));
+    let ready = |limit| task_ids(see(&*ledger, |v| v.ready(ReadyOrder::Priority, limit)));
     assert_eq!(ready(usize::MAX), ["high", "high2", "old", "young", "low"]);
     assert_eq!(ready(2), ["high", "high2"]);
     assert_eq!(ready(0), [""; 0]);
@@ -93,6 +95,26 @@ pub fn ready_order(store: &impl Store) {
     ];
     commit(&*ledger, &Changes { tasks, ..Changes::default() }).unwrap();
     assert_eq!(ready(4), ["high", "high2", "waits", "lost"]);
+}
+
+/// With ageing, who waits long goes before who is urgent and new, and of equals the older goes first.
+pub fn ready_order_with_age(store: &impl Store) {
+    let ledger = store.open();
+    let minute = |n: i64| Timestamp(AT.0 + n * 60_000_000);
+    let tasks = vec![
+        Task { created_at: minute(0), ..task("old") },
+        Task { created_at: minute(9), priority: 1, ..task("urgent") },
+        Task { created_at: minute(11), priority: 1, ..task("late") },
+        Task { created_at: minute(11), ..task("young") },
+    ];
+    commit(&*ledger, &Changes { tasks, ..Changes::default() }).unwrap();
+    let ready = |step| {
+        let order = ReadyOrder::Aged(Duration::from_secs(step));
+        task_ids(see(&*ledger, |v| v.ready(order, usize::MAX)))
+    };
+    assert_eq!(ready(600), ["urgent", "old", "late", "young"]);
+    assert_eq!(ready(60), ["old", "urgent", "late", "young"]);
+    assert_eq!(ready(100_000), ["urgent", "late", "old", "young"]);
 }
 
 /// The tasks that wait for one, as their lists stand now.
@@ -261,7 +283,7 @@ pub fn view_is_one_moment(store: &impl Store) {
             .read(&mut |view| {
                 assert_eq!(view.last_seq()?, Seq(1));
                 begun.send(()).unwrap();
-                let _ = end.recv_timeout(std::time::Duration::from_millis(500));
+                let _ = end.recv_timeout(Duration::from_millis(500));
                 assert_eq!(view.last_seq()?, Seq(1));
                 assert_eq!(view.events(Seq(0), &EventFilter::default(), 9)?.len(), 1);
                 Ok(())

@@ -1,9 +1,9 @@
 //! Every field of every record comes back.
 
 use biplane_model::{
-    Closeout, CloseoutAction, EventKind, NewEvent, Operation, OperationKind, RepoName, Run, RunEvidence,
-    RunId, RunKind, RunStatus, Seq, Strategy, Submission, SubmissionStatus, Task, TaskStatus, Timestamp,
-    Worktree, WorktreeState, WorktreeStatus,
+    Actor, Closeout, CloseoutAction, EventKind, Findings, NewEvent, Operation, OperationKind, RepoName, Role,
+    Run, RunEvidence, RunId, RunKind, RunStatus, Seq, Strategy, Submission, SubmissionStatus, Task,
+    TaskStatus, Timestamp, Usage, Worktree, WorktreeState, WorktreeStatus,
 };
 
 use super::{
@@ -28,11 +28,13 @@ fn full_task() -> Task {
         closeout: Some(Closeout { action: CloseoutAction::Keep, reason: String::new(), at: Timestamp(7) }),
         reason: "because".to_owned(),
         gate: Some("cargo test".to_owned()),
+        profile: Some("careful".parse().unwrap()),
         epoch: 12,
         lease_until: Some(Timestamp(1_763_640_000_999_999)),
         holder: Some(process(4711)),
         run: Some(RunId(17)),
         attempts: u32::MAX,
+        opened_at: Timestamp(8),
         created_at: Timestamp(1),
         updated_at: Timestamp(2),
         ..task("7")
@@ -62,13 +64,27 @@ fn full_run() -> Run {
         epoch: 12,
         kind: RunKind::Agent,
         agent: Some("alice".parse().unwrap()),
+        role: Some(Role::Review),
+        base: Some(commit_id('f')),
+        session: Some("5f9c \"x\"".to_owned()),
+        usage: Usage { input_tokens: 1, output_tokens: 2, cached_tokens: 3, cost_microusd: u64::MAX },
+        stop_by: Some(Actor::new("ann")),
         status: RunStatus::TimedOut,
         child: Some(biplane_model::ProcessIdentity { boot_id: String::new(), ..process(2) }),
         ended_at: Some(Timestamp(9)),
         exit_code: Some(i32::MIN),
         signal: Some(9),
         error: "too slow".to_owned(),
-        evidence: Some(RunEvidence { head: commit_id('c'), commits: 2, dirty_files: 3 }),
+        evidence: Some(RunEvidence {
+            head: commit_id('c'),
+            commits: 2,
+            dirty_files: 3,
+            new_commits: 4,
+            denied: 5,
+            failed_calls: 6,
+            output_hash: Some("e3b0".to_owned()),
+            findings: Some(Findings { critical: 7, major: 8, minor: 9 }),
+        }),
         ..run(17, 3)
     }
 }

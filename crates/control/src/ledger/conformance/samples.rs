@@ -2,7 +2,8 @@
 
 use biplane_model::{
     EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunId, RunKind, RunStatus, Strategy, Submission,
-    SubmissionId, SubmissionStatus, Task, TaskStatus, Worktree, WorktreeId, WorktreeState, WorktreeStatus,
+    SubmissionId, SubmissionStatus, Task, TaskStatus, Usage, Worktree, WorktreeId, WorktreeState,
+    WorktreeStatus,
 };
 
 use super::AT;
@@ -35,11 +36,13 @@ pub fn task(id: &str) -> Task {
         closeout: None,
         reason: String::new(),
         gate: None,
+        profile: None,
         epoch: 0,
         lease_until: None,
         holder: None,
         run: None,
         attempts: 0,
+        opened_at: AT,
         created_at: AT,
         updated_at: AT,
         rev: 0,
@@ -84,6 +87,11 @@ pub fn run(id: u64, worktree: u64) -> Run {
         epoch: 0,
         kind: RunKind::Command,
         agent: None,
+        role: None,
+        base: None,
+        session: None,
+        usage: Usage::default(),
+        stop_by: None,
         command: "true".to_owned(),
         status: RunStatus::Running,
         supervisor: process(1),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     LedgerError,
-    ledger::{EventFilter, RunFilter, SubmissionFilter, TaskFilter, View, WorktreeFilter},
+    ledger::{EventFilter, ReadyOrder, RunFilter, SubmissionFilter, TaskFilter, View, WorktreeFilter},
 };
 
 /// Conditions that the partial indexes of the schema have word for word; a test compares them with the state machines.
@@ -19,10 +19,15 @@ pub(super) const LIVE_WORKTREE: &str = "status <> 'removed'";
 pub(super) const OPEN_RUN: &str = "status IN ('starting', 'running')";
 pub(super) const OPEN_SUBMISSION: &str = "status IN ('queued', 'testing')";
 
-pub(super) const READY: &str = "status = 'pending' AND NOT EXISTS (
+/// What is ready; the order and a limit come behind it.
+const IS_READY: &str = "status = 'pending' AND NOT EXISTS (
     SELECT 1 FROM dependency d WHERE d.task = task.id AND NOT EXISTS (
-        SELECT 1 FROM task other WHERE other.id = d.on_task AND other.status = 'completed'))
-    ORDER BY priority DESC, ord LIMIT ?";
+        SELECT 1 FROM task other WHERE other.id = d.on_task AND other.status = 'completed'))";
+
+/// What is ready, by priority.
+pub(super) fn by_priority() -> String {
+    format!("{IS_READY} ORDER BY priority DESC, ord LIMIT ?")
+}
 
 /// Conditions that must all hold, and their values.
 #[derive(Default)]
@@ -146,8 +151,17 @@ impl View for Session<'_> {
         self.rows("SELECT id, rev FROM task", &[], |row| Fields::new(row).revision())
     }
 
-    fn ready(&self, limit: usize) -> Result<Vec<Task>, LedgerError> {
-        self.records(READY, &[bound(limit).into()])
+    fn ready(&self, order: ReadyOrder, limit: usize) -> Result<Vec<Task>, LedgerError> {
+        let limit: Value = bound(limit).into();
+        match order {
+            ReadyOrder::Priority => self.records(&by_priority(), &[limit]),
+            ReadyOrder::Aged(step) => {
+                // The order at any moment: the age that all have gained since is the same.
+                let step = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1);
+                let order = format!("{IS_READY} ORDER BY priority * ? - created_at DESC, ord LIMIT ?");
+                self.records(&order, &[step.into(), limit])
+            }
+        }
     }
 
     fn dependents(&self, id: &TaskId) -> Result<Vec<TaskId>, LedgerError> {

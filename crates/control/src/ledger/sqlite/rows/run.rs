@@ -1,6 +1,9 @@
 //! A run's row.
 
-use biplane_model::{AgentName, RepoName, Run, RunEvidence, RunId, RunKind, TaskId, WorktreeId};
+use biplane_model::{
+    Actor, AgentName, CommitId, Findings, RepoName, Role, Run, RunEvidence, RunId, RunKind, TaskId, Usage,
+    WorktreeId,
+};
 use rusqlite::types::ToSqlOutput;
 
 use super::{Fields, Record, count, int, maybe, process, text, time, word};
@@ -11,6 +14,9 @@ const KINDS: [(RunKind, &str); 4] = [
     (RunKind::Gate, "gate"),
     (RunKind::Setup, "setup"),
 ];
+
+const ROLES: [(Role, &str); 3] =
+    [(Role::Implement, "implement"), (Role::Verify, "verify"), (Role::Review, "review")];
 
 impl Record for Run {
     const TABLE: &'static str = "run";
@@ -23,6 +29,14 @@ impl Record for Run {
         "epoch",
         "kind",
         "agent",
+        "role",
+        "base",
+        "session",
+        "input_tokens",
+        "output_tokens",
+        "cached_tokens",
+        "cost_microusd",
+        "stop_by",
         "command",
         "status",
         "supervisor",
@@ -35,6 +49,13 @@ impl Record for Run {
         "evidence_head",
         "evidence_commits",
         "evidence_dirty_files",
+        "evidence_new_commits",
+        "evidence_denied",
+        "evidence_failed_calls",
+        "evidence_output_hash",
+        "findings_critical",
+        "findings_major",
+        "findings_minor",
         "rev",
     ];
 
@@ -48,6 +69,16 @@ impl Record for Run {
             epoch: f.count()?,
             kind: f.word(&KINDS)?,
             agent: f.maybe_parsed()?,
+            role: f.maybe_word(&ROLES)?,
+            base: f.maybe_parsed()?,
+            session: f.maybe_text()?,
+            usage: Usage {
+                input_tokens: f.count()?,
+                output_tokens: f.count()?,
+                cached_tokens: f.count()?,
+                cost_microusd: f.count()?,
+            },
+            stop_by: f.maybe_text()?.map(|name| Actor::new(&name)),
             command: f.text()?,
             status: f.parsed()?,
             supervisor: {
@@ -67,6 +98,7 @@ impl Record for Run {
 
     fn values(&self) -> Vec<ToSqlOutput<'_>> {
         let evidence = self.evidence.as_ref();
+        let findings = evidence.and_then(|e| e.findings);
         vec![
             count(self.id.0),
             text(&self.repo.0),
@@ -76,6 +108,14 @@ impl Record for Run {
             count(self.epoch),
             word(&KINDS, self.kind),
             maybe(self.agent.as_ref().map(AgentName::as_str), text),
+            maybe(self.role, |role| word(&ROLES, role)),
+            maybe(self.base.as_ref().map(CommitId::as_str), text),
+            maybe(self.session.as_deref(), text),
+            count(self.usage.input_tokens),
+            count(self.usage.output_tokens),
+            count(self.usage.cached_tokens),
+            count(self.usage.cost_microusd),
+            maybe(self.stop_by.as_ref().map(Actor::as_str), text),
             text(&self.command),
             text(self.status.as_str()),
             process(&self.supervisor),
@@ -88,6 +128,13 @@ impl Record for Run {
             maybe(evidence.map(|e| e.head.as_str()), text),
             maybe(evidence.map(|e| e.commits), count),
             maybe(evidence.map(|e| e.dirty_files), count),
+            count(evidence.map_or(0, |e| e.new_commits)),
+            count(evidence.map_or(0, |e| e.denied)),
+            count(evidence.map_or(0, |e| e.failed_calls)),
+            maybe(evidence.and_then(|e| e.output_hash.as_deref()), text),
+            maybe(findings.map(|f| f.critical), count),
+            maybe(findings.map(|f| f.major), count),
+            maybe(findings.map(|f| f.minor), count),
         ]
     }
 
@@ -102,6 +149,22 @@ impl Record for Run {
 
 fn evidence(f: &mut Fields<'_>) -> rusqlite::Result<Option<RunEvidence>> {
     let (head, commits, dirty_files) = (f.maybe_parsed()?, f.maybe_count()?, f.maybe_count()?);
+    let (new_commits, denied, failed_calls) = (f.count()?, f.count()?, f.count()?);
+    let output_hash = f.maybe_text()?;
+    let (critical, major, minor) = (f.maybe_count()?, f.maybe_count()?, f.maybe_count()?);
     let Some(head) = head else { return Ok(None) };
-    Ok(Some(RunEvidence { head, commits: f.present(commits)?, dirty_files: f.present(dirty_files)? }))
+    let findings = match critical {
+        Some(critical) => Some(Findings { critical, major: f.present(major)?, minor: f.present(minor)? }),
+        None => None,
+    };
+    Ok(Some(RunEvidence {
+        head,
+        commits: f.present(commits)?,
+        dirty_files: f.present(dirty_files)?,
+        new_commits,
+        denied,
+        failed_calls,
+        output_hash,
+        findings,
+    }))
 }

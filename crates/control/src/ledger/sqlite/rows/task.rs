@@ -1,7 +1,8 @@
 //! A task's row.
 
 use biplane_model::{
-    AgentName, Closeout, CloseoutAction, Label, RepoName, RunId, Task, TaskId, WorktreeName, WorktreeState,
+    AgentName, Closeout, CloseoutAction, Label, ProfileName, RepoName, RunId, Task, TaskId, WorktreeName,
+    WorktreeState,
 };
 use rusqlite::types::ToSqlOutput;
 
@@ -37,11 +38,13 @@ impl Record for Task {
         "closeout_at",
         "reason",
         "gate",
+        "profile",
         "epoch",
         "lease_until",
         "holder",
         "run",
         "attempts",
+        "opened_at",
         "created_at",
         "updated_at",
         "rev",
@@ -64,6 +67,7 @@ impl Record for Task {
             closeout: closeout(f)?,
             reason: f.text()?,
             gate: f.maybe_text()?,
+            profile: f.maybe_parsed()?,
             epoch: f.count()?,
             lease_until: f.maybe_time()?,
             holder: f.maybe_process()?,
@@ -72,6 +76,7 @@ impl Record for Task {
                 let attempts = f.maybe_narrow()?;
                 f.present(attempts)?
             },
+            opened_at: f.time()?,
             created_at: f.time()?,
             updated_at: f.time()?,
             rev: f.count()?,
@@ -98,11 +103,13 @@ impl Record for Task {
             maybe(closeout.map(|c| c.at), time),
             text(&self.reason),
             maybe(self.gate.as_deref(), text),
+            maybe(self.profile.as_ref().map(ProfileName::as_str), text),
             count(self.epoch),
             maybe(self.lease_until, time),
             maybe(self.holder.as_ref(), process),
             maybe(self.run, |run| count(run.0)),
             int(self.attempts.into()),
+            time(self.opened_at),
             time(self.created_at),
             time(self.updated_at),
         ]

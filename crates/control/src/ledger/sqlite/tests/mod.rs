@@ -206,7 +206,7 @@ fn filters_use_the_indexes() {
         lines.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
     };
     for (sql, index) in [
-        (format!("SELECT * FROM task WHERE {}", read::READY), "task_ready"),
+        (format!("SELECT * FROM task WHERE {}", read::by_priority()), "task_ready"),
         (
             format!("SELECT * FROM worktree WHERE {} AND name = ? COLLATE NOCASE", read::LIVE_WORKTREE),
             "worktree_live_name",
