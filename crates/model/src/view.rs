@@ -45,7 +45,7 @@ pub struct TaskView {
     /// The gate of this task alone, when it has one.
     pub gate: Option<String>,
     /// The roles its work goes through, when they are not those of the settings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub profile: Option<ProfileName>,
     /// The commit its worktree was created at, `""` when it is unbound.
     pub base: String,
@@ -256,19 +256,14 @@ pub struct RunView {
     /// The agent, `""` when it was none.
     pub agent: String,
     /// What it did for its task.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
     /// The branch's head before it began.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<CommitId>,
     /// The agent's own name for its conversation.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// What the agent has used, as far as it told.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// Who asked for it to be stopped.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_by: Option<Actor>,
     /// The start of the command line.
     pub command: String,
