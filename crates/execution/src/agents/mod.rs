@@ -66,8 +66,7 @@ pub struct Brief {
 }
 
 /// What an agent may do without asking. What it asks for beyond that is refused: nobody is there to answer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Permissions {
     /// Read, and change files in its worktree.
     #[default]
@@ -143,7 +142,7 @@ pub trait Driver: Send + Sync {
 /// The drivers, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum DriverName {
     /// Claude Code.
     Claude,
     /// Codex.
@@ -154,7 +153,7 @@ pub enum Kind {
     Command,
 }
 
-impl Kind {
+impl DriverName {
     /// Every driver.
     pub const ALL: [Self; 4] = [Self::Claude, Self::Codex, Self::Acp, Self::Command];
 
@@ -179,7 +178,7 @@ impl Kind {
     }
 }
 
-impl std::fmt::Display for Kind {
+impl std::fmt::Display for DriverName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())
     }
@@ -205,9 +204,9 @@ mod tests {
 
     #[test]
     fn drivers_are_known_by_their_words() {
-        for kind in Kind::ALL {
+        for kind in DriverName::ALL {
             let word = format!("\"{kind}\"");
-            assert_eq!(serde_json::from_str::<Kind>(&word).unwrap(), kind);
+            assert_eq!(serde_json::from_str::<DriverName>(&word).unwrap(), kind);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The programs that are known by name: which driver speaks with them, how they are started, had and checked.
 
-use super::{Kind, find::Version};
+use super::{DriverName, find::Version};
 
 /// A program that is known by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Preset {
     /// What it is, for people.
     pub title: &'static str,
     /// The driver that speaks with it.
-    pub driver: Kind,
+    pub driver: DriverName,
     /// The program, as it is found on `PATH`.
     pub program: &'static str,
     /// The arguments that always come first.
@@ -32,7 +32,7 @@ pub const PRESETS: [Preset; 6] = [
     Preset {
         name: "claude",
         title: "Claude Code",
-        driver: Kind::Claude,
+        driver: DriverName::Claude,
         program: "claude",
         args: &[],
         env: &[
@@ -50,7 +50,7 @@ pub const PRESETS: [Preset; 6] = [
     Preset {
         name: "codex",
         title: "Codex",
-        driver: Kind::Codex,
+        driver: DriverName::Codex,
         program: "codex",
         args: &[],
         env: &[],
@@ -61,7 +61,7 @@ pub const PRESETS: [Preset; 6] = [
     Preset {
         name: "gemini",
         title: "Gemini CLI",
-        driver: Kind::Acp,
+        driver: DriverName::Acp,
         program: "gemini",
         args: &["--acp"],
         env: &[("GEMINI_TELEMETRY_ENABLED", "false")],
@@ -72,7 +72,7 @@ pub const PRESETS: [Preset; 6] = [
     Preset {
         name: "qwen",
         title: "Qwen Code",
-        driver: Kind::Acp,
+        driver: DriverName::Acp,
         program: "qwen",
         args: &["--acp"],
         env: &[("GEMINI_TELEMETRY_ENABLED", "false"), ("QWEN_TELEMETRY_ENABLED", "false")],
@@ -83,7 +83,7 @@ pub const PRESETS: [Preset; 6] = [
     Preset {
         name: "opencode",
         title: "OpenCode",
-        driver: Kind::Acp,
+        driver: DriverName::Acp,
         program: "opencode",
         args: &["acp"],
         env: &[("OPENCODE_DISABLE_AUTOUPDATE", "1")],
@@ -94,7 +94,7 @@ pub const PRESETS: [Preset; 6] = [
     Preset {
         name: "copilot",
         title: "GitHub Copilot CLI",
-        driver: Kind::Acp,
+        driver: DriverName::Acp,
         program: "copilot",
         args: &["--acp", "--no-auto-update"],
         env: &[],
