@@ -6,7 +6,7 @@ use biplane_execution::agents::Permissions;
 use biplane_model::{AgentName, Label};
 use serde::Deserialize;
 
-use super::{parse_bytes, parse_duration};
+use super::{parse_bytes, parse_duration, tasks};
 use crate::{
     bounds,
     error::{Error, Result},
@@ -103,6 +103,10 @@ pub struct Up {
     pub min_disk: u64,
     /// The load for each processor from which on no agent is started; 0: any.
     pub max_load: f64,
+    /// How long the claim of a run holds unless it is renewed.
+    pub lease: Duration,
+    /// How often a run of a task may be lost until the task waits for a person.
+    pub recoveries: u32,
 }
 
 impl Default for Up {
@@ -114,6 +118,8 @@ impl Default for Up {
             min_memory: bounds::MIN_MEMORY,
             min_disk: bounds::MIN_DISK,
             max_load: bounds::MAX_LOAD,
+            lease: bounds::RUN_LEASE,
+            recoveries: bounds::RECOVERIES,
         }
     }
 }
@@ -213,6 +219,8 @@ pub(super) struct FileUp {
     min_memory: Word,
     min_disk: Word,
     max_load: Option<toml::Spanned<f64>>,
+    lease: Word,
+    recoveries: Option<toml::Spanned<u32>>,
 }
 
 impl FileUp {
@@ -230,6 +238,8 @@ impl FileUp {
             }
             up.max_load = *load.get_ref();
         }
+        read_word(&self.lease, &mut up.lease, tasks::parse_lease, at)?;
+        tasks::read_number(&self.recoveries, &mut up.recoveries, at)?;
         Ok(up)
     }
 }

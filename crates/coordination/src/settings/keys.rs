@@ -224,6 +224,18 @@ pub const KEYS: &[Key] = &[
         "The load for each processor from which on `up` starts no agent; 0: any.",
     ),
     key(
+        "up.lease",
+        "duration from 2s to 1h",
+        Means("\"90s\""),
+        "How long the claim of a run holds unless it is renewed. A run that does not renew it is ended, and its task goes back.",
+    ),
+    key(
+        "up.recoveries",
+        "integer from 1 on",
+        Means("3"),
+        "How often a run of a task may be lost, with its supervisor or its claim, until the task waits for a person.",
+    ),
+    key(
         "worktrees.dir",
         "string",
         Means("\".worktrees\""),
@@ -299,6 +311,24 @@ pub const KEYS: &[Key] = &[
         "How long a command of `biplane run` may take unless `--timeout` says otherwise.",
     ),
     key("limits.log", "size", Means("\"10M\""), "The most that is kept of a run's output."),
+    key(
+        "limits.task_attempts",
+        "integer from 1 on",
+        Means("10"),
+        "How many runs of agents one task may have until it waits for a person, since it was last opened. Those that somebody stopped don't count.",
+    ),
+    key(
+        "limits.task_cost",
+        "string",
+        Otherwise("no limit", "\"5.00\""),
+        "What these runs may cost together, in US dollars, as far as the agents tell.",
+    ),
+    key(
+        "limits.task_time",
+        "duration",
+        Otherwise("no limit", "\"4h\""),
+        "How long these runs may take together.",
+    ),
     key(
         "limits.disk",
         "size",

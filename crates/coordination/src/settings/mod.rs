@@ -8,11 +8,13 @@ mod guess;
 mod keys;
 mod profiles;
 mod starter;
+mod tasks;
 pub(crate) mod template;
 mod worktrees;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use biplane_control::board::TaskLimits;
 use biplane_model::{AgentName, ProfileName, Strategy};
 use camino::Utf8Path;
 use serde::Deserialize;
@@ -67,6 +69,8 @@ pub struct Settings {
     pub run_timeout: Duration,
     /// The most bytes of a run's output that are kept.
     pub log_bytes: u64,
+    /// What the runs of one task may use before it waits for a person.
+    pub task_limits: TaskLimits,
     /// How worktrees are made and kept.
     pub worktrees: Worktrees,
 }
@@ -91,6 +95,7 @@ impl Default for Settings {
             remove_landed: true,
             run_timeout: bounds::RUN_TIMEOUT,
             log_bytes: bounds::LOG_BYTES,
+            task_limits: tasks::default(),
             worktrees: Worktrees::default(),
         }
     }
@@ -123,7 +128,16 @@ struct File {
 struct FileLimits {
     run_timeout: Option<toml::Spanned<String>>,
     log: Option<toml::Spanned<String>>,
+    task_attempts: Option<toml::Spanned<u32>>,
+    task_cost: Option<toml::Spanned<String>>,
+    task_time: Option<toml::Spanned<String>>,
     disk: Option<toml::Spanned<String>>,
+}
+
+impl FileLimits {
+    fn read_tasks(&self, at: At<'_>) -> Result<TaskLimits> {
+        tasks::read(&self.task_attempts, &self.task_cost, &self.task_time, at)
+    }
 }
 
 impl File {
@@ -288,6 +302,7 @@ impl Settings {
             remove_landed: file.up.remove_landed.unwrap_or(defaults.remove_landed),
             run_timeout: duration(&file.limits.run_timeout, defaults.run_timeout)?,
             log_bytes,
+            task_limits: file.limits.read_tasks(&at)?,
             worktrees: file.worktree_tables().read(&at)?,
             ..settings
         })

@@ -56,6 +56,8 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # min_memory = "256M"        # free memory that is left for others when an agent is started
 # min_disk = "512M"          # and free space on the disk
 # max_load = 16.0            # the load for each processor from which on no agent is started
+# lease = "90s"              # a run that does not renew its claim for so long is ended, and its task goes back
+# recoveries = 3             # how often a run of a task may be lost until the task waits for a person
 # revisions = 2              # how often a bounced task goes back to its agent before it waits for a person
 # commit_leftovers = true    # commit what an agent left uncommitted
 # remove_landed = true       # remove a worktree whose work has landed
@@ -88,6 +90,9 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # [limits]
 # run_timeout = "300s"       # for `biplane run`
 # log = "10M"                # the most that is kept of a run's output
+# task_attempts = 10         # how many runs of agents one task may have until it waits for a person
+# task_cost = "5.00"         # what they may cost together, in US dollars; no limit without it
+# task_time = "4h"           # how long they may take together; no limit without it
 # disk = "20G"               # the most that spare and recycled worktrees may take
 "#
     )
