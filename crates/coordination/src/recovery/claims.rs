@@ -29,7 +29,7 @@ impl Service {
 
     fn void_claim(&self, task: &Task) -> Result<Option<String>> {
         let runs = self.look(|view| {
-            Ok(view.runs(&RunFilter { open: true, task: Some(task.id.clone()), worktree: None })?)
+            Ok(view.runs(&RunFilter { open: true, task: Some(task.id.clone()), ..RunFilter::default() })?)
         })?;
         if runs.iter().any(|run| run.kind == RunKind::Agent) {
             return Ok(None);
