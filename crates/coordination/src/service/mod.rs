@@ -16,11 +16,14 @@ mod remove;
 mod removing;
 mod restore;
 mod run;
+mod runlog;
 mod setup;
 mod snapshot;
 mod submit;
 mod tail;
 mod tend;
+mod tend_logs;
+mod usage;
 mod worktree;
 mod would;
 
@@ -42,9 +45,11 @@ pub use place::{CreateWorktree, Start};
 pub use remove::{Closing, Processes, Removal, RemoveRequest};
 pub use restore::{Restoration, RestoreRequest};
 pub use run::{RunReport, RunRequest};
+pub use runlog::{RunLife, RunQuery};
 pub use setup::{SetupEnd, SetupFailure, SetupReport, SetupState};
 pub use snapshot::{ListedSnapshot, Pruned};
 pub use submit::{MergeRequest, Submitted};
+pub use usage::{UsageBy, UsageReport, UsageRequest, UsageRow};
 pub use worktree::{Diff, WorktreeStatusReport};
 pub use would::RemovalPlan;
 

@@ -5,6 +5,7 @@
 mod duration;
 mod guess;
 mod keys;
+mod logs;
 mod starter;
 pub(crate) mod template;
 mod worktrees;
@@ -23,6 +24,7 @@ use crate::{
 pub use duration::{parse_bytes, parse_duration};
 pub use guess::guess_gate;
 pub use keys::{Absent, KEYS, Key};
+pub use logs::Logs;
 pub use starter::starter_file;
 pub use worktrees::{Pool, Ports, Setup, Snapshots, Worktrees};
 
@@ -55,6 +57,8 @@ pub struct Settings {
     pub run_timeout: Duration,
     /// The most bytes of a run's output that are kept.
     pub log_bytes: u64,
+    /// What is kept of runs.
+    pub logs: Logs,
     /// How worktrees are made and kept.
     pub worktrees: Worktrees,
 }
@@ -103,6 +107,7 @@ impl Default for Settings {
             remove_landed: true,
             run_timeout: bounds::RUN_TIMEOUT,
             log_bytes: bounds::LOG_BYTES,
+            logs: Logs::default(),
             worktrees: Worktrees::default(),
         }
     }
@@ -124,6 +129,7 @@ struct File {
     ports: worktrees::FilePorts,
     snapshots: worktrees::FileSnapshots,
     pool: worktrees::FilePool,
+    logs: logs::FileLogs,
     limits: FileLimits,
 }
 
@@ -250,6 +256,7 @@ impl Settings {
             remove_landed: file.up.remove_landed.unwrap_or(defaults.remove_landed),
             run_timeout: duration(&file.limits.run_timeout, defaults.run_timeout)?,
             log_bytes,
+            logs: file.logs.read(&at)?,
             worktrees: file.worktree_tables().read(&at)?,
         })
     }
@@ -356,7 +363,8 @@ mod tests {
         assert_eq!(
             error("target = \"main\"\ngaet = \"x\"\n"),
             "`biplane.toml` line 2, key `gaet`: unknown field `gaet`, expected one of `target`, `gate`, `gate_timeout`, \
-             `strategy`, `agent`, `agents`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `limits` | did you mean `gate`?"
+             `strategy`, `agent`, `agents`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `logs`, \
+             `limits` | did you mean `gate`?"
         );
         assert!(
             error("\n[up]\nagents = \"four\"")
@@ -370,6 +378,7 @@ mod tests {
         );
         assert!(error("agent = \"x\"").contains("there is no `[agents.x]`"));
         assert!(error("[agents.x]\ncommand = []").contains("names a program"));
+        assert!(error("[logs]\nsecrets = [\"A=b\"]").contains("use names of variables"));
         assert!(error("strategy = \"octopus\"").contains("is none of `merge`, `squash`, `rebase`"));
     }
 

@@ -60,6 +60,11 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # size = 2                   # 0: none
 # keep = ["target"]          # ignored directories that stay when a removed worktree becomes a spare one
 
+# [logs]                     # what is kept of runs
+# keep = "1G"                # of all together; those of the oldest runs go first
+# keep_for = "90d"
+# secrets = ["MY_PHRASE"]    # variables to mask, beside MY_API_KEY, MY_TOKEN, MY_PASSWORD and the like
+
 # [limits]
 # run_timeout = "300s"       # for `biplane run`
 # log = "10M"                # the most that is kept of a run's output
