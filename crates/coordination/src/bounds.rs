@@ -38,6 +38,16 @@ pub const VIEWS_LOCK_WAIT: Duration = Duration::from_secs(30);
 pub const MERGE_LOCK_WAIT: Duration = Duration::from_secs(3600);
 /// How often a candidate is made anew because the target moved while the gate ran.
 pub const LAND_TRIES: u32 = 5;
+/// How long what tests the work before it is submitted may take unless told otherwise.
+pub const VERIFY_TIMEOUT: Duration = Duration::from_secs(1800);
+/// A ready task gains one in priority each time it has waited so long, unless told otherwise.
+pub const AGEING: Duration = Duration::from_secs(3600);
+/// Free memory that `up` leaves for others unless told otherwise, in bytes.
+pub const MIN_MEMORY: u64 = 256 << 20;
+/// Free space on the disk that `up` leaves unless told otherwise, in bytes.
+pub const MIN_DISK: u64 = 512 << 20;
+/// The load for each processor from which on `up` starts no agent unless told otherwise.
+pub const MAX_LOAD: f64 = 16.0;
 /// How often a task goes back to its agent after a bounce before it waits for a person.
 pub const REVISIONS: u32 = 2;
 /// How many removed worktrees the index still shows.

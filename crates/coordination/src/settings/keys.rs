@@ -55,27 +55,118 @@ pub const KEYS: &[Key] = &[
         "agent",
         "string",
         Otherwise("`up` needs `--agent` or a command", "\"mine\""),
-        "The agent that `up` starts: the NAME of one of `[agents.NAME]`.",
+        "The agent that `up` starts: the NAME of one of `[agents.NAME]`, or a known program: `claude`, `codex`, `gemini`, `qwen`, `opencode`, `copilot`.",
+    ),
+    key(
+        "agents.NAME.driver",
+        "`\"claude\"`, `\"codex\"`, `\"acp\"` or `\"command\"`",
+        Otherwise("that of the known program NAME, `command` otherwise", "\"acp\""),
+        "How the program is driven: as Claude Code, as Codex, by the Agent Client Protocol, or as any command.",
     ),
     key(
         "agents.NAME.command",
         "array of strings",
-        Otherwise("an error: every agent has one", "[\"my-agent\", \"{prompt}\"]"),
-        "The program and its arguments; `{prompt}` in an argument stands for the prompt.",
+        Otherwise("that of the known program NAME; an error otherwise", "[\"my-agent\", \"{prompt}\"]"),
+        "The program and the arguments that come first; `{prompt}` in an argument of a plain command stands for the prompt.",
+    ),
+    key(
+        "agents.NAME.args",
+        "array of strings",
+        Means("[]"),
+        "Arguments that come behind those of the driver.",
+    ),
+    key(
+        "agents.NAME.permissions",
+        "`\"edits\"` or `\"all\"`",
+        Means("\"edits\""),
+        "What it may do without asking: read, and change files in its worktree; or everything that you may do. What it asks for beyond that is refused.",
     ),
     key(
         "agents.NAME.prompt",
         "`\"argument\"`, `\"stdin\"` or `\"file\"`",
         Otherwise("`argument` when the command has `{prompt}` in it, `stdin` otherwise", "\"file\""),
-        "How the agent gets its prompt. `BIPLANE_PROMPT_FILE` names a file with it in every case.",
+        "How a plain command gets its prompt. `BIPLANE_PROMPT_FILE` names a file with it in every case.",
     ),
     key("agents.NAME.timeout", "duration", Means("\"1h\""), "How long one attempt may take."),
     key("agents.NAME.env", "table of strings", Means("{}"), "Variables set in the agent's environment."),
     key(
         "agents.NAME.resume",
         "boolean",
-        Means("false"),
+        Otherwise("`false` for plain commands, `true` otherwise", "true"),
         "Whether a new attempt goes on in the worktree of the last one, instead of in a fresh one.",
+    ),
+    key("agents.NAME.max", "integer from 1 to 256", Means("256"), "How many of it `up` runs at once."),
+    key(
+        "agents.NAME.memory",
+        "size",
+        Otherwise("that of the known program NAME, unknown otherwise", "\"400M\""),
+        "The memory that one of it needs: `up` starts none while less is free.",
+    ),
+    key(
+        "agents.NAME.labels",
+        "array of strings",
+        Means("[]"),
+        "What it is good for: tasks with one of these labels go to it before others; it gets none without.",
+    ),
+    key(
+        "profile",
+        "string",
+        Otherwise("an agent does the work, and the gate tests it", "\"careful\""),
+        "The roles that tasks go through: the NAME of one of `[profiles.NAME]`.",
+    ),
+    key(
+        "profiles.NAME.implement.agent",
+        "string",
+        Otherwise("any agent of `up`", "\"mine\""),
+        "Who does the work.",
+    ),
+    key(
+        "profiles.NAME.verify.command",
+        "string",
+        Otherwise("nothing is tested before the gate", "\"make test\""),
+        "What tests the work in its worktree, before it is submitted; run by `sh -c`. It must leave the work as it is.",
+    ),
+    key(
+        "profiles.NAME.verify.agent",
+        "string",
+        Otherwise("`command`", "\"mine\""),
+        "The agent that tests the work, instead of a command.",
+    ),
+    key(
+        "profiles.NAME.verify.timeout",
+        "duration",
+        Otherwise("`\"30m\"`", "\"10m\""),
+        "How long the command may take.",
+    ),
+    key(
+        "profiles.NAME.review.agent",
+        "string",
+        Otherwise("nobody reads the work before it is submitted", "\"mine\""),
+        "The agent that reads the work and writes down its findings. It must leave the work as it is.",
+    ),
+    key(
+        "profiles.NAME.review.block_on",
+        "`\"critical\"`, `\"major\"` or `\"minor\"`",
+        Otherwise("`\"critical\"`", "\"major\""),
+        "From which findings on the work goes back to who did it.",
+    ),
+    key(
+        "prompts.implement",
+        "string",
+        Otherwise("the built-in one", "\"{task} {subject}\""),
+        "The template of the prompt of who does the work. `{task}`, `{subject}`, `{description}`, `{dependencies}`, `{findings}`, `{progress}`, `{branch}`, `{diff}` and `{finish}` are filled in.",
+    ),
+    key(
+        "prompts.verify",
+        "string",
+        Otherwise("the built-in one", "\"{task} {subject}\""),
+        "The same for who tests it.",
+    ),
+    key(
+        "prompts.review",
+        "string",
+        Otherwise("the built-in one", "\"{task} {subject}\""),
+        "The same for who reads it.",
     ),
     key("up.agents", "integer from 1 to 256", Means("2"), "How many agents `up` runs at once."),
     key(
@@ -95,6 +186,42 @@ pub const KEYS: &[Key] = &[
         "boolean",
         Means("true"),
         "Whether `up` removes a worktree whose work has landed.",
+    ),
+    key(
+        "up.team",
+        "array of strings",
+        Otherwise("the one of `agent`", "[\"mine\"]"),
+        "The agents that `up` may start, those named first before the others.",
+    ),
+    key(
+        "up.ageing",
+        "duration",
+        Means("\"1h\""),
+        "A ready task gains one in priority each time it has waited so long.",
+    ),
+    key(
+        "up.merge_target",
+        "boolean",
+        Means("true"),
+        "Whether the target is merged into a worktree before the next attempt in it; conflicts are left to the agent.",
+    ),
+    key(
+        "up.min_memory",
+        "size",
+        Means("\"256M\""),
+        "Free memory that `up` leaves for others when it starts an agent.",
+    ),
+    key(
+        "up.min_disk",
+        "size",
+        Means("\"512M\""),
+        "Free space on the disk that `up` leaves when it starts an agent.",
+    ),
+    key(
+        "up.max_load",
+        "number from 0 to 1000",
+        Means("16.0"),
+        "The load for each processor from which on `up` starts no agent; 0: any.",
     ),
     key(
         "worktrees.dir",
@@ -203,7 +330,8 @@ mod tests {
     use super::*;
     use crate::settings::Settings;
 
-    const TABLES: [&str; 8] = ["up", "worktrees", "setup", "ports", "snapshots", "pool", "logs", "limits"];
+    const TABLES: [&str; 9] =
+        ["prompts", "up", "worktrees", "setup", "ports", "snapshots", "pool", "logs", "limits"];
 
     /// A settings file with these values, and an agent for the keys of agents.
     fn file(values: &[(&str, &str)]) -> String {
@@ -214,11 +342,15 @@ mod tests {
         let top = lines(&|name| (!name.contains('.')).then(|| name.to_owned()));
         let agent = lines(&below("agents.NAME."));
         let command = if agent.contains("command = ") { "" } else { "command = [\"x\"]\n" };
+        let profile = lines(&below("profiles.NAME."));
+        let verify = if profile.contains("verify.timeout") { "verify.command = \"x\"\n" } else { "" };
+        let review = if profile.contains("review.block_on") { "review.agent = \"mine\"\n" } else { "" };
+        let profile = format!("[profiles.careful]\n{verify}{review}{profile}");
         let tables = TABLES.map(|table| {
             let body = lines(&|name| name.strip_prefix(table)?.strip_prefix('.').map(str::to_owned));
             format!("[{table}]\n{body}")
         });
-        format!("{top}[agents.mine]\n{command}{agent}{}", tables.concat())
+        format!("{top}[agents.mine]\n{command}{agent}{profile}{}", tables.concat())
     }
 
     #[test]
@@ -247,7 +379,8 @@ mod tests {
     #[test]
     fn no_key_is_missing() {
         let tables = TABLES.map(|table| (format!("{table}."), format!("[{table}]\n")));
-        let others = [("", ""), ("agents.NAME.", "[agents.a]\n")].map(|(t, b)| (t.to_owned(), b.to_owned()));
+        let others = [("", ""), ("agents.NAME.", "[agents.a]\n"), ("profiles.NAME.", "[profiles.a]\n")]
+            .map(|(t, b)| (t.to_owned(), b.to_owned()));
         for (table, before) in others.into_iter().chain(tables) {
             let error = Settings::parse(&format!("{before}nonsense = 1\n")).unwrap_err().to_string();
             let (_, known) = error.split_once("expected ").unwrap();
