@@ -88,7 +88,7 @@ impl Service {
     }
 
     fn open_log(&self, id: RunId, name: &str) -> Result<Option<Lines>> {
-        let io = |e| Error::io("read", &self.home().run_dir(id).join(name), e);
+        let io = |e| Error::io("read", self.home().run_dir(id).join(name), e);
         let Some(dir) = RunDir::open(self.home(), id).map_err(io)? else { return Ok(None) };
         logs::open(&dir, name).map_err(io)
     }

@@ -108,6 +108,6 @@ impl Service {
     }
 
     fn log_fault(&self, run: RunId, error: std::io::Error) -> Error {
-        Error::io("compressed or deleted", &self.home().run_dir(run), error)
+        Error::io("compressed or deleted", self.home().run_dir(run), error)
     }
 }
