@@ -33,6 +33,6 @@ pub use run::{Run, RunEvidence, RunKind, RunStatus};
 pub use state::IllegalMove;
 pub use submission::{Strategy, Submission, SubmissionStatus};
 pub use task::{Closeout, CloseoutAction, Task, TaskStatus, WorktreeState};
-pub use text::{clip, sanitize, sanitize_line};
+pub use text::{clip, sanitize, sanitize_line, without_escapes};
 pub use time::Timestamp;
 pub use worktree::{Operation, OperationKind, Worktree, WorktreeStatus};
