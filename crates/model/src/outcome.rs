@@ -65,13 +65,13 @@ pub fn outcome(shown: &Shown<'_>) -> Outcome {
     let has_earlier = shown.earlier == Earlier::Unjudged && evidence.commits > 0;
     let has_work = evidence.new_commits > 0 || has_earlier;
     if let Some(how) = not_done(shown) {
+        let commits = if has_earlier { evidence.commits } else { evidence.new_commits };
+        let are = if commits == 1 { "is" } else { "are" };
         return match (has_work, evidence.dirty_files) {
-            (true, _) => {
-                let commits = counted(evidence.new_commits.max(u64::from(has_earlier)), "commit");
-                Outcome::Unfit(format!("{how}; its {commits} may be half of something, and {} not landed", {
-                    if evidence.new_commits > 1 { "are" } else { "is" }
-                }))
-            }
+            (true, _) => Outcome::Unfit(format!(
+                "{how}; its {} may be half of something, and {are} not landed",
+                counted(commits, "commit")
+            )),
             (false, 0) => Outcome::Nothing(format!("{how}{}", on_the_way(shown.told, " after "))),
             (false, dirty) => {
                 Outcome::Unfit(format!("{how}; it leaves {} uncommitted", counted(dirty, "file")))
@@ -153,11 +153,15 @@ mod tests {
             Calls { count, names }
         };
         let (denied, failed) = (calls(denied, "Bash: cargo test"), calls(failed, "Edit: a.rs"));
-        Told { denied, failed, ..Told::default() }
+        let mut told = Told::default();
+        (told.denied, told.failed) = (denied, failed);
+        told
     }
 
     fn claims(success: bool, words: &str) -> Told {
-        Told { claim: Some(Claim { success, words: words.to_owned() }), ..Told::default() }
+        let mut told = Told::default();
+        told.claim = Some(Claim { success, words: words.to_owned() });
+        told
     }
 
     #[test]
