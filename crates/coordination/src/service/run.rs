@@ -146,6 +146,7 @@ impl Service {
 
     fn intend_run(&self, job: &Job<'_>) -> Result<Run> {
         let preview = biplane_model::clip(&biplane_model::sanitize_line(&job.command.join(" ")), 200);
+        let base = self.began_at(job)?;
         self.change(|view, now| {
             let number = view.counter("run")? + 1;
             let run = Run {
@@ -158,7 +159,7 @@ impl Service {
                 kind: job.kind,
                 agent: job.agent.clone(),
                 role: None,
-                base: None,
+                base: base.clone(),
                 session: None,
                 usage: Usage::default(),
                 stop_by: None,
@@ -306,7 +307,11 @@ impl Service {
         let before = self.look(|view| run_record(view, id))?;
         let worktree = self.look(|view| record(view, before.worktree_id))?;
         // A gate's work is the candidate, whose worktree is gone already.
-        let evidence = if before.kind == RunKind::Gate { None } else { Some(self.evidence(&worktree)) };
+        let evidence = if before.kind == RunKind::Gate {
+            None
+        } else {
+            Some(self.evidence_since(&worktree, before.base.as_ref()))
+        };
         self.change(|view, now| {
             let mut run = run_record(view, id)?;
             if run.status.is_over() {
@@ -340,7 +345,10 @@ impl Service {
                 event = event.task(&task);
             }
             if let Some(seen) = &run.evidence {
-                event = event.with("commits", seen.commits).with("dirty_files", seen.dirty_files);
+                event = event
+                    .with("commits", seen.commits)
+                    .with("new_commits", seen.new_commits)
+                    .with("dirty_files", seen.dirty_files);
             }
             Ok((Changes { runs: vec![run], events: vec![event], ..Changes::default() }, ()))
         })
