@@ -3,7 +3,7 @@
 use biplane_control::SubmissionFilter;
 use biplane_execution::{git::WithIgnored, supervise::How, worktrees};
 use biplane_model::{
-    CommitId, Earlier, Ended, Outcome, Run, RunEvidence, RunKind, Shown, SubmissionStatus, Told, Worktree,
+    CommitId, Earlier, Ended, Outcome, RunEvidence, RunId, RunKind, Shown, SubmissionStatus, Told, Worktree,
     outcome, sanitize_line,
 };
 
@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 
 impl Service {
     /// What is in the worktree now: commits since its base, uncommitted files.
+    #[allow(dead_code, reason = "for whoever asks without a run")]
     pub(crate) fn evidence(&self, worktree: &Worktree) -> Result<RunEvidence> {
         self.evidence_since(worktree, None)
     }
@@ -61,23 +62,22 @@ impl Service {
     /// When git can't tell: what came of it is unknown then, and no success.
     pub(crate) fn outcome_of(
         &self,
-        run: &Run,
+        run: RunId,
         how: Ended,
         worktree: &Worktree,
         told: &Told,
-    ) -> Result<(Outcome, RunEvidence)> {
-        let base = run.base.as_ref().ok_or_else(|| {
-            Error::failed(format!("it is not recorded where run {} began, so its work can't be told", run.id))
+    ) -> Result<Outcome> {
+        let base = self.look(|view| Ok(view.run(run)?.and_then(|run| run.base)))?.ok_or_else(|| {
+            Error::failed(format!("it is not recorded where run {run} began, so its work can't be told"))
         })?;
-        let mut evidence = self.evidence_since(worktree, Some(base))?;
-        (evidence.denied, evidence.failed_calls) = (told.denied.count, told.failed.count);
+        let evidence = self.evidence_since(worktree, Some(&base))?;
         let place = worktrees::prove(&self.place(worktree)?)?.place;
         let git = place.git();
-        let markers = git.conflict_markers(base, &evidence.head, &git.state(WithIgnored::No)?)?;
+        let markers = git.conflict_markers(&base, &evidence.head, &git.state(WithIgnored::No)?)?;
         let markers: Vec<String> = markers.iter().map(|path| sanitize_line(path)).collect();
-        let earlier = self.earlier(worktree, base)?;
+        let earlier = self.earlier(worktree, &base)?;
         let shown = Shown { ended: how, evidence: &evidence, earlier, markers: &markers, told };
-        Ok((outcome(&shown), evidence))
+        Ok(outcome(&shown))
     }
 
     /// What lay on the branch at `base`, when a run began there.

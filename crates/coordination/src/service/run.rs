@@ -15,8 +15,8 @@ use biplane_execution::{
     worktrees,
 };
 use biplane_model::{
-    AgentName, EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunId, RunKind, RunStatus, TaskId, Usage,
-    Worktree, WorktreeName, view::RunView,
+    AgentName, EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunEvidence, RunId, RunKind, RunStatus,
+    TaskId, Told, Usage, Worktree, WorktreeName, view::RunView,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -310,7 +310,12 @@ impl Service {
         let evidence = if before.kind == RunKind::Gate {
             None
         } else {
-            Some(self.evidence_since(&worktree, before.base.as_ref()))
+            let told = if before.kind == RunKind::Agent { self.told_in(&worktree) } else { Told::default() };
+            Some(self.evidence_since(&worktree, before.base.as_ref()).map(|seen| RunEvidence {
+                denied: told.denied.count,
+                failed_calls: told.failed.count,
+                ..seen
+            }))
         };
         self.change(|view, now| {
             let mut run = run_record(view, id)?;

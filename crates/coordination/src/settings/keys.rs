@@ -224,6 +224,12 @@ pub const KEYS: &[Key] = &[
         "The load for each processor from which on `up` starts no agent; 0: any.",
     ),
     key(
+        "up.outside",
+        "`\"block\"` or `\"tell\"`",
+        Means("\"block\""),
+        "What becomes of an attempt when files or refs outside of its worktree were changed while it ran and nothing explains that: its task waits for a person, or it is only told.",
+    ),
+    key(
         "worktrees.dir",
         "string",
         Means("\".worktrees\""),

@@ -56,6 +56,7 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # min_memory = "256M"        # free memory that is left for others when an agent is started
 # min_disk = "512M"          # and free space on the disk
 # max_load = 16.0            # the load for each processor from which on no agent is started
+# outside = "block"          # "tell": only tell what agents change outside of their worktrees; for who works on beside them
 # revisions = 2              # how often a bounced task goes back to its agent before it waits for a person
 # commit_leftovers = true    # commit what an agent left uncommitted
 # remove_landed = true       # remove a worktree whose work has landed
