@@ -83,11 +83,14 @@ pub fn outcome(shown: &Shown<'_>) -> Outcome {
         let more = shown.markers.len().saturating_sub(MOST_NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let named = named.collect::<Vec<_>>().join(", ");
-        return Outcome::Unfit(format!("it leaves conflict markers in {named}{more}"));
+        return Outcome::Unfit(format!("the agent leaves conflict markers in {named}{more}"));
     }
     if evidence.dirty_files > 0 {
         let files = counted(evidence.dirty_files, "file");
-        return Outcome::Unfit(format!("it leaves {files} uncommitted{}", on_the_way(shown.told, "; ")));
+        return Outcome::Unfit(format!(
+            "the agent leaves {files} uncommitted{}",
+            on_the_way(shown.told, "; ")
+        ));
     }
     if has_work {
         return Outcome::Work;
@@ -270,14 +273,21 @@ mod tests {
                 "nothing: the agent says that it did not succeed",
             ),
             // Fit to be submitted is only what is whole.
-            (Exited(0), (1, 1, 0), None, &marked, told(0, 0), "unfit: it leaves conflict markers in `a.rs`"),
+            (
+                Exited(0),
+                (1, 1, 0),
+                None,
+                &marked,
+                told(0, 0),
+                "unfit: the agent leaves conflict markers in `a.rs`",
+            ),
             (
                 Exited(0),
                 (1, 1, 0),
                 None,
                 &many,
                 told(0, 0),
-                "unfit: it leaves conflict markers in `f0`, `f1`, `f2`, `f3`, `f4` and 2 more",
+                "unfit: the agent leaves conflict markers in `f0`, `f1`, `f2`, `f3`, `f4` and 2 more",
             ),
             (
                 Exited(0),
@@ -285,9 +295,9 @@ mod tests {
                 None,
                 &[],
                 told(1, 0),
-                "unfit: it leaves 2 files uncommitted; 1 tool call was denied (Bash: cargo test)",
+                "unfit: the agent leaves 2 files uncommitted; 1 tool call was denied (Bash: cargo test)",
             ),
-            (Exited(0), (0, 0, 1), None, &[], told(0, 0), "unfit: it leaves 1 file uncommitted"),
+            (Exited(0), (0, 0, 1), None, &[], told(0, 0), "unfit: the agent leaves 1 file uncommitted"),
         ];
         for (ended, (commits, new, dirty), earlier, markers, told, wanted) in table {
             let evidence = evidence(*commits, *new, *dirty);

@@ -60,7 +60,11 @@ fn what_an_agent_does_in_the_main_checkout_is_found() {
         assert!(why.starts_with(&format!("worked outside its worktree: {words}")), "{script}: {why}\n{said}");
         let events = outside(&lab);
         assert_eq!(events.len(), 1, "{script}");
-        assert!(events[0]["data"]["outside"][0].as_str().unwrap().contains(words), "{script}: {:#}", events[0]);
+        assert!(
+            events[0]["data"]["outside"][0].as_str().unwrap().contains(words),
+            "{script}: {:#}",
+            events[0]
+        );
         assert_eq!(events[0]["run"]["id"], "r1");
         // Nothing has landed, and its work is there.
         assert_eq!(lab.repo.git(&["rev-parse", "main"]), before, "{script}");
