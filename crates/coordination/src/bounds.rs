@@ -175,3 +175,17 @@ pub const RUNS_NAMED: usize = 8;
 pub const PATHS_NAMED: usize = 10;
 /// Into how many branches that are not in the target's history a list of worktrees looks for their changes.
 pub const MERGED_LOOKS: usize = 16;
+/// Into how many worktrees that nobody is at work in is looked before and after an agent's run.
+pub const OUTSIDE_SIBLINGS: usize = 16;
+/// How often what lies outside a worktree is looked at anew while something lands.
+pub const OUTSIDE_TRIES: u32 = 100;
+/// How often it is, when something is found, before it is believed.
+pub const OUTSIDE_LOOKS: u32 = 3;
+/// How long is waited between such looks.
+pub const OUTSIDE_REST: Duration = Duration::from_millis(30);
+/// How many events are read at a time to explain what was found.
+pub const OUTSIDE_EVENTS: usize = 5_000;
+/// How many in all; of a longer time nothing is explained.
+pub const OUTSIDE_ALL_EVENTS: u64 = 200_000;
+/// How many changes outside a worktree an event names.
+pub const OUTSIDE_NAMED: usize = 50;

@@ -10,6 +10,7 @@ mod init;
 mod land;
 mod leases;
 mod log;
+mod outside;
 mod place;
 mod pool;
 mod ports;
@@ -63,6 +64,8 @@ pub use would::RemovalPlan;
 
 pub(crate) use {
     along::bring_along,
+    evidence::ended,
+    outside::Before,
     place::record,
     pool::Happened,
     run::{Job, marker},
@@ -108,6 +111,8 @@ pub struct Service {
     verbose: bool,
     /// What could not be opened, when it is being examined.
     trouble: Trouble,
+    /// What agents at work have told.
+    heard: outside::Heard,
     /// The check of the views, while it may be under way; the service ends when it has.
     check: Option<ViewsCheck>,
 }
@@ -228,6 +233,7 @@ impl Service {
             narrate: outside.narrate,
             verbose: false,
             trouble,
+            heard: outside::Heard::default(),
             check: None,
         };
         if is_blank && may_begin {

@@ -15,8 +15,8 @@ use biplane_execution::{
     worktrees,
 };
 use biplane_model::{
-    AgentName, EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunId, RunKind, RunStatus, TaskId, Usage,
-    Worktree, WorktreeName, view::RunView,
+    AgentName, EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunEvidence, RunId, RunKind, RunStatus,
+    TaskId, Told, Usage, Worktree, WorktreeName, view::RunView,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -159,6 +159,7 @@ impl Service {
     fn intend_run(&self, job: &Job<'_>) -> Result<Run> {
         let command = self.masks(&job.env).text(&job.command.join(" ")).into_owned();
         let preview = biplane_model::clip(&biplane_model::sanitize_line(&command), 200);
+        let base = self.began_at(job)?;
         self.change(|view, now| {
             let number = view.counter("run")? + 1;
             let run = Run {
@@ -171,7 +172,7 @@ impl Service {
                 kind: job.kind,
                 agent: job.agent.clone(),
                 role: None,
-                base: None,
+                base: base.clone(),
                 session: None,
                 usage: Usage::default(),
                 stop_by: None,
@@ -346,7 +347,16 @@ impl Service {
         let before = self.look(|view| run_record(view, id))?;
         let worktree = self.look(|view| record(view, before.worktree_id))?;
         // A gate's work is the candidate, whose worktree is gone already.
-        let evidence = if before.kind == RunKind::Gate { None } else { Some(self.evidence(&worktree)) };
+        let evidence = if before.kind == RunKind::Gate {
+            None
+        } else {
+            let told = if before.kind == RunKind::Agent { self.told_in(&worktree) } else { Told::default() };
+            Some(self.evidence_since(&worktree, before.base.as_ref()).map(|seen| RunEvidence {
+                denied: told.denied.count,
+                failed_calls: told.failed.count,
+                ..seen
+            }))
+        };
         self.change(|view, now| {
             let mut run = run_record(view, id)?;
             let is_fenced = match lease {
@@ -387,7 +397,10 @@ impl Service {
                 event = event.task(&task);
             }
             if let Some(seen) = &run.evidence {
-                event = event.with("commits", seen.commits).with("dirty_files", seen.dirty_files);
+                event = event
+                    .with("commits", seen.commits)
+                    .with("new_commits", seen.new_commits)
+                    .with("dirty_files", seen.dirty_files);
             }
             Ok((Changes { runs: vec![run], events: vec![event], ..Changes::default() }, judged))
         })

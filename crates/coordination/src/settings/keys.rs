@@ -236,6 +236,12 @@ pub const KEYS: &[Key] = &[
         "How often a run of a task may be lost, with its supervisor or its claim, until the task waits for a person.",
     ),
     key(
+        "up.outside",
+        "`\"block\"` or `\"tell\"`",
+        Means("\"block\""),
+        "What becomes of an attempt when files or refs outside of its worktree were changed while it ran and nothing explains that: its task waits for a person, or it is only told.",
+    ),
+    key(
         "worktrees.dir",
         "string",
         Means("\".worktrees\""),

@@ -25,7 +25,7 @@ use crate::{
     error::{Error, Result},
 };
 
-pub use agents::{Agent, DriverName, PromptBy, Up};
+pub use agents::{Agent, DriverName, Outside, PromptBy, Up};
 pub use duration::{parse_bytes, parse_duration};
 pub use guess::guess_gate;
 pub use keys::{Absent, KEYS, Key};

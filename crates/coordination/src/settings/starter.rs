@@ -98,6 +98,7 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # max_load = 16.0            # the load for each processor from which on no agent is started
 # lease = "90s"              # a run that does not renew its claim for so long is ended, and its task goes back
 # recoveries = 3             # how often a run of a task may be lost until the task waits for a person
+# outside = "block"          # "tell": only tell what agents change outside of their worktrees; for who works on beside them
 # revisions = 2              # how often a bounced task goes back to its agent before it waits for a person
 # commit_leftovers = true    # commit what an agent left uncommitted
 # remove_landed = true       # remove a worktree whose work has landed
