@@ -17,7 +17,7 @@ use biplane_execution::{
     supervise::StreamName,
 };
 use biplane_model::{AgentEvent, Usage};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde_json::Value;
 
 /// A worktree for a conversation about it.
@@ -43,14 +43,10 @@ impl Scene {
         let cwd = root.join("wt");
         fs_err::create_dir(&cwd).expect("it is new");
         let prompt = "Do it.\nAll of it.".to_owned();
-        let prompt_file = Utf8PathBuf::from("/nowhere/prompt.md");
         let command = vec!["agent".to_owned()];
         let args = vec!["--of-the-user".to_owned()];
         let used = Usage::default();
-        Self {
-            _dir: dir,
-            brief: Brief { command, args, cwd, prompt, prompt_file, session: None, used, permissions },
-        }
+        Self { _dir: dir, brief: Brief { command, args, cwd, prompt, session: None, used, permissions } }
     }
 
     fn resumed(mut self, session: &str, used: Usage) -> Self {
