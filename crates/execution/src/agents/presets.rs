@@ -60,7 +60,7 @@ pub const PRESETS: [Preset; 6] = [
         env: &[],
         oldest: Version { major: 0, minor: 169, patch: 0 },
         install: "npm install -g @openai/codex",
-        memory: 200 * MIB,
+        memory: 250 * MIB,
     },
     Preset {
         name: "gemini",
