@@ -1,19 +1,20 @@
 //! Agent programs: what the drivers make of recorded lines of real ones, and of lines that no program should write.
 //!
 //! The recordings in `fixtures` are those of claude 2.1.197, codex 0.169.0 and qwen 0.15.10 against a stand-in model server; ids
-//! are replaced, lists shortened, and `WT` stands for the worktree.
+//! are replaced, lists shortened, and `WT` stands for the worktree. `real.rs` runs the programs themselves.
 
 mod acp;
 mod claude;
 mod codex;
 mod find;
+mod real;
 
 mod talk;
 
 use std::time::Instant;
 
 use biplane_execution::{
-    agents::{Brief, Conversation, DriverName, Permissions, PromptBy, Told},
+    agents::{Brief, Conversation, DriverName, Permissions, PromptBy, Told, bounds::LINE},
     supervise::StreamName,
 };
 use biplane_model::{AgentEvent, Usage};
@@ -115,9 +116,6 @@ fn short(event: &AgentEvent) -> String {
         AgentEvent::Raw { line: raw } => format!("raw {}", line(raw)),
     }
 }
-
-/// The most bytes of a line that are understood.
-use biplane_execution::agents::bounds::LINE;
 
 fn usage(input_tokens: u64, output_tokens: u64, cached_tokens: u64, cost_microusd: u64) -> Usage {
     Usage { input_tokens, output_tokens, cached_tokens, cost_microusd }
