@@ -10,6 +10,7 @@ mod init;
 mod land;
 mod leases;
 mod log;
+mod outside;
 mod place;
 mod pool;
 mod ports;
@@ -17,6 +18,7 @@ mod remove;
 mod removing;
 mod restore;
 mod run;
+mod runlog;
 mod setup;
 mod snapshot;
 mod steer;
@@ -24,6 +26,8 @@ mod stop;
 mod submit;
 mod tail;
 mod tend;
+mod tend_logs;
+mod usage;
 mod watch;
 mod worktree;
 mod would;
@@ -48,16 +52,20 @@ pub use place::{CreateWorktree, Start};
 pub use remove::{Closing, Processes, Removal, RemoveRequest};
 pub use restore::{Restoration, RestoreRequest};
 pub use run::{RunReport, RunRequest};
+pub use runlog::{RunLife, RunQuery};
 pub use setup::{SetupEnd, SetupFailure, SetupReport, SetupState};
 pub use snapshot::{ListedSnapshot, Pruned};
 pub use steer::{Steered, UpState};
 pub use stop::{StopRequest, StopTarget, Stopped};
 pub use submit::{MergeRequest, Submitted};
+pub use usage::{UsageBy, UsageReport, UsageRequest, UsageRow};
 pub use worktree::{Diff, WorktreeStatusReport};
 pub use would::RemovalPlan;
 
 pub(crate) use {
     along::bring_along,
+    evidence::ended,
+    outside::Before,
     place::record,
     pool::Happened,
     run::{Job, marker},
@@ -103,6 +111,8 @@ pub struct Service {
     verbose: bool,
     /// What could not be opened, when it is being examined.
     trouble: Trouble,
+    /// What agents at work have told.
+    heard: outside::Heard,
     /// The check of the views, while it may be under way; the service ends when it has.
     check: Option<ViewsCheck>,
 }
@@ -223,6 +233,7 @@ impl Service {
             narrate: outside.narrate,
             verbose: false,
             trouble,
+            heard: outside::Heard::default(),
             check: None,
         };
         if is_blank && may_begin {

@@ -6,6 +6,7 @@ mod agents;
 mod duration;
 mod guess;
 mod keys;
+mod logs;
 mod profiles;
 mod starter;
 mod tasks;
@@ -24,10 +25,11 @@ use crate::{
     error::{Error, Result},
 };
 
-pub use agents::{Agent, DriverName, PromptBy, Up};
+pub use agents::{Agent, DriverName, Outside, PromptBy, Up};
 pub use duration::{parse_bytes, parse_duration};
 pub use guess::guess_gate;
 pub use keys::{Absent, KEYS, Key};
+pub use logs::Logs;
 pub use profiles::{Profile, Prompts, Review, Severity, Verify, VerifyBy};
 pub use starter::starter_file;
 pub use worktrees::{Pool, Ports, Setup, Snapshots, Worktrees};
@@ -71,6 +73,8 @@ pub struct Settings {
     pub log_bytes: u64,
     /// What the runs of one task may use before it waits for a person.
     pub task_limits: TaskLimits,
+    /// What is kept of runs.
+    pub logs: Logs,
     /// How worktrees are made and kept.
     pub worktrees: Worktrees,
 }
@@ -96,6 +100,7 @@ impl Default for Settings {
             run_timeout: bounds::RUN_TIMEOUT,
             log_bytes: bounds::LOG_BYTES,
             task_limits: tasks::default(),
+            logs: Logs::default(),
             worktrees: Worktrees::default(),
         }
     }
@@ -120,6 +125,7 @@ struct File {
     ports: worktrees::FilePorts,
     snapshots: worktrees::FileSnapshots,
     pool: worktrees::FilePool,
+    logs: logs::FileLogs,
     limits: FileLimits,
 }
 
@@ -303,6 +309,7 @@ impl Settings {
             run_timeout: duration(&file.limits.run_timeout, defaults.run_timeout)?,
             log_bytes,
             task_limits: file.limits.read_tasks(&at)?,
+            logs: file.logs.read(&at)?,
             worktrees: file.worktree_tables().read(&at)?,
             ..settings
         })
@@ -393,7 +400,7 @@ mod tests {
         assert_eq!(
             error("target = \"main\"\ngaet = \"x\"\n"),
             "`biplane.toml` line 2, key `gaet`: unknown field `gaet`, expected one of `target`, `gate`, `gate_timeout`, \
-             `strategy`, `agent`, `agents`, `profile`, `profiles`, `prompts`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `limits` | did you mean `gate`?"
+             `strategy`, `agent`, `agents`, `profile`, `profiles`, `prompts`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `logs`, `limits` | did you mean `gate`?"
         );
         assert!(
             error("\n[up]\nagents = \"four\"")
@@ -417,6 +424,7 @@ mod tests {
         );
         assert!(error("[agents.x]\ncommand = [\"x\"]\nmax = 0").contains("use 1 to 256"));
         assert!(error("[agents.x]\ncommand = []").contains("names a program"));
+        assert!(error("[logs]\nsecrets = [\"A=b\"]").contains("use names of variables"));
         assert!(error("strategy = \"octopus\"").contains("is none of `merge`, `squash`, `rebase`"));
     }
 
