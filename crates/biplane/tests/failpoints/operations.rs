@@ -67,6 +67,12 @@ fn to_land_beside_work(bed: &Bed) {
     bed.repo.write("untracked.txt", "untracked\n");
 }
 
+/// Work that waits to land.
+fn in_review(bed: &Bed) {
+    to_land(bed);
+    bed.ok(&["submit", "x"]);
+}
+
 fn to_collide(bed: &Bed) {
     settings(bed, GATE);
     bed.work("both.txt", "mine\n");
@@ -156,6 +162,9 @@ operations! {
     task_claim: a_task, ["task", "claim", "1", "--owner", "ann"], 0, |bed| bed.task("1")["owner"] == "ann";
     task_complete: two_tasks, ["task", "complete", "1"], 0,
         |bed| bed.task("1")["status"] == "completed";
+    task_return: in_review, ["task", "return", "1", "--reason", "again"], 0,
+        |bed| bed.has_event("submission.withdrawn") && bed.task("1")["status"] == "pending";
+    pause: a_task, ["pause"], 0, |bed| bed.has_event("up.paused");
     doctor: to_repair, ["doctor", "--fix"], 0,
         |bed| bed.has_event("worktree.remove.after") && bed.task("1")["status"] == "pending";
     import: a_board, ["import"], 0,

@@ -70,7 +70,10 @@ impl Service {
                 return Ok(Some(StopReason::Cancelled));
             }
             let is_fenced = match lease {
-                Some(lease) => view.task(&lease.task)?.is_none_or(|task| task.epoch != lease.epoch),
+                // Nobody is to work on a closed one either.
+                Some(lease) => view
+                    .task(&lease.task)?
+                    .is_none_or(|task| task.epoch != lease.epoch || task.status.is_closed()),
                 None => false,
             };
             Ok((run.status.is_over() || is_fenced).then_some(StopReason::Fenced))
