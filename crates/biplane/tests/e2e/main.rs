@@ -17,6 +17,7 @@ mod input;
 mod lab;
 mod ledger_file;
 mod life;
+mod logs;
 mod merge;
 mod merge_checkouts;
 mod merge_gate;
