@@ -11,8 +11,8 @@ use biplane_execution::{
     worktrees::{self, AddSpec, Place},
 };
 use biplane_model::{
-    CommitId, EventKind, NewEvent, RunKind, Submission, SubmissionId, SubmissionStatus, TaskId, TaskStatus,
-    Worktree, WorktreeStatus, sanitize, sanitize_line, view::SubmissionView,
+    CommitId, EventKind, NewEvent, RunId, RunKind, Submission, SubmissionId, SubmissionStatus, TaskId,
+    TaskStatus, Worktree, WorktreeStatus, sanitize, sanitize_line, view::SubmissionView,
 };
 use camino::Utf8PathBuf;
 
@@ -62,6 +62,8 @@ pub struct GateReport {
     pub command: String,
     /// Whether it passed.
     pub passed: bool,
+    /// Its run.
+    pub run: RunId,
     /// Its log.
     pub log: Utf8PathBuf,
     /// The last lines of its output, made safe to show.
@@ -295,7 +297,7 @@ impl Service {
             How::Stopped(_) => "stopped".to_owned(),
         };
         let tail = if passed { tail } else { format!("{said}\n{tail}") };
-        Ok(GateReport { command: command.to_owned(), passed, log: ran.log, tail })
+        Ok(GateReport { command: command.to_owned(), passed, run: ran.run.id, log: ran.log, tail })
     }
 
     fn scratch(&self, git: &Git, id: SubmissionId, candidate: &CommitId) -> Result<Place> {

@@ -58,7 +58,7 @@ pub(super) fn merge(app: &App, args: MergeArgs) -> anyhow::Result<ExitCode> {
     }
     app.printer.note(&biplane_model::clip(&sanitize(&landing.submission.reason), 4000));
     if let Some(gate) = landing.gate.filter(|g| !g.passed) {
-        app.printer.note(&format!("the gate's whole output is in {}", gate.log));
+        app.printer.note(&format!("`biplane log {}` shows the gate's whole output", gate.run));
     }
     Ok(ExitCode::from(match landing.bounced {
         Some(BounceKind::Gate) => exit::FAILED,
