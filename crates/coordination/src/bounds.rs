@@ -4,10 +4,35 @@ use std::time::Duration;
 
 /// How long a claim made by a person holds, in seconds: a day.
 pub const PERSON_LEASE_S: u64 = 24 * 3600;
-/// How long a supervised run's claim holds unless it is renewed, in seconds.
-pub const RUN_LEASE_S: u64 = 90;
-/// How often a supervised run renews its claim.
-pub const RENEW_EVERY: Duration = Duration::from_secs(20);
+/// How long a supervised run's claim holds unless it is renewed, unless told otherwise.
+pub const RUN_LEASE: Duration = Duration::from_secs(90);
+/// The shortest such lease: a process on a busy machine must be able to keep it.
+pub const LEAST_LEASE: Duration = Duration::from_secs(2);
+/// The longest.
+pub const MOST_LEASE: Duration = Duration::from_secs(3600);
+/// In how many parts of its lease a run renews its claim.
+pub const RENEWALS: u32 = 4;
+/// How long beyond its lease a claim is let be at least, before it is taken away.
+pub const LEASE_MARGIN: Duration = Duration::from_secs(1);
+/// How often the leases of other processes are looked at.
+pub const LEASES_LOOK: Duration = Duration::from_secs(1);
+/// How often a supervisor looks whether its run was asked to stop, or its claim was taken away.
+pub const ORDERS_LOOK: Duration = Duration::from_secs(1);
+/// How often a task whose run was lost goes back by itself before it waits for a person, unless told otherwise: that many
+/// losses are one too many.
+pub const RECOVERIES: u32 = 3;
+/// The most runs of agents on one task before it waits for a person, unless told otherwise.
+pub const TASK_ATTEMPTS: u32 = 10;
+/// The largest limit on what a task may cost, in US dollars.
+pub const MOST_DOLLARS: u64 = 1_000_000;
+/// How long is waited for a supervisor to note the end of a run that was asked to stop, once its processes are gone.
+pub const STOP_WAIT: Duration = Duration::from_secs(4);
+/// How long a new attempt waits for the end of a run whose claim was replaced: its supervisor looks, asks, kills.
+pub const SUPERSEDED_WAIT: Duration = Duration::from_secs(13);
+/// How often is looked whether such a run has ended.
+pub const RUN_OVER_LOOK: Duration = Duration::from_millis(50);
+/// How long an `up` that begins or ends waits for another one that does at this moment.
+pub const UP_LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How long a command in a worktree may take unless told otherwise.
 pub const RUN_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long an agent may take unless told otherwise.
@@ -16,6 +41,20 @@ pub const AGENT_TIMEOUT: Duration = Duration::from_secs(3600);
 pub const GATE_TIMEOUT: Duration = Duration::from_secs(1800);
 /// The most bytes of a run's output that are kept.
 pub const LOG_BYTES: u64 = 10 << 20;
+/// What is kept of the end of a transcript that has reached its bound, in bytes.
+pub const TRANSCRIPT_TAIL: usize = 64 << 10;
+/// The most bytes of a log's line that are shown as one.
+pub const LOG_LINE: usize = 256 << 10;
+/// Logs up to so many bytes are not compressed.
+pub const LOG_PLAIN: u64 = 64 << 10;
+/// The most bytes that the logs of all runs take unless told otherwise.
+pub const LOGS_KEPT: u64 = 1 << 30;
+/// How long they are kept unless told otherwise.
+pub const LOGS_KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);
+/// The background looks after logs at least after every so many runs.
+pub const LOGS_LOOK: u64 = 50;
+/// The most runs in a list when no number is asked for.
+pub const RUNS_SHOWN: usize = 50;
 /// How long is waited for the lock around git's adding of worktrees.
 pub const GIT_LOCK_WAIT: Duration = Duration::from_secs(120);
 /// How long is waited for another process that writes views.
@@ -130,7 +169,23 @@ pub const STALE_LOCK: Duration = Duration::from_secs(10);
 pub const ENTRIES_COUNTED: u64 = 200_000;
 /// How many of the processes in a worktree are named.
 pub const RESIDENTS_SHOWN: usize = 10;
+/// How many runs a sentence names.
+pub const RUNS_NAMED: usize = 8;
 /// How many paths a sentence names.
 pub const PATHS_NAMED: usize = 10;
 /// Into how many branches that are not in the target's history a list of worktrees looks for their changes.
 pub const MERGED_LOOKS: usize = 16;
+/// Into how many worktrees that nobody is at work in is looked before and after an agent's run.
+pub const OUTSIDE_SIBLINGS: usize = 16;
+/// How often what lies outside a worktree is looked at anew while something lands.
+pub const OUTSIDE_TRIES: u32 = 100;
+/// How often it is, when something is found, before it is believed.
+pub const OUTSIDE_LOOKS: u32 = 3;
+/// How long is waited between such looks.
+pub const OUTSIDE_REST: Duration = Duration::from_millis(30);
+/// How many events are read at a time to explain what was found.
+pub const OUTSIDE_EVENTS: usize = 5_000;
+/// How many in all; of a longer time nothing is explained.
+pub const OUTSIDE_ALL_EVENTS: u64 = 200_000;
+/// How many changes outside a worktree an event names.
+pub const OUTSIDE_NAMED: usize = 50;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use biplane_coordination::settings::parse_duration;
+use biplane_coordination::{StopTarget, settings::parse_duration};
 use biplane_model::{
     AgentName, Label, ProfileName, Seq, Strategy, TaskId, TaskPrefix, TaskStatus, WorktreeName,
 };
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by policy or safety, 4 conflict, 5 not found, \
                           6 busy or out of time.";
@@ -46,12 +46,24 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Give ready tasks to agents until none is left.
     Up(UpArgs),
+    /// Stop a run, or what is at work on a task; the task waits for a person then.
+    Stop(StopArgs),
+    /// Have every `up` start no more agents until it is resumed; what is at work goes on.
+    Pause,
+    /// Have every `up` start agents again.
+    Resume,
+    /// Have every `up` end when what is at work is done.
+    Drain,
     /// Freeze a worktree's branch for landing; its task is in review then.
     Submit(MergeArgs),
     /// Submit a worktree's branch, test the merged result, and land it.
     Merge(MergeArgs),
     /// What happened, in order.
     Events(EventsArgs),
+    /// What a run wrote and what its agent told; or which runs there were.
+    Log(LogArgs),
+    /// What agents have used: tokens, cost and time, as far as they told.
+    Usage(UsageArgs),
     /// Compare ledger, views, git and disk.
     Doctor(DoctorArgs),
     /// Take over a board that other tools wrote into `.tasks/` and `.worktrees/`.
@@ -106,11 +118,39 @@ pub(crate) enum TaskCommand {
     Cancel(ReasonArgs),
     /// Set a task aside for a person.
     Block(ReasonArgs),
-    /// Make a blocked, failed or cancelled task pending again.
+    /// Make a blocked, failed or cancelled task pending again; its attempts, time and cost are counted anew.
     Reopen {
         /// The task.
         id: TaskId,
     },
+    /// Have a blocked, failed or cancelled task tried again. As `reopen`, but content with one that is pending, and not with
+    /// one that is being worked on.
+    Retry {
+        /// The task.
+        id: TaskId,
+    },
+    /// Send the work on a task back with comments: from review, or when it is blocked or has failed. Its worktree stays, what
+    /// was submitted is withdrawn, and it counts as a revision.
+    Return(ReturnArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReturnArgs {
+    /// The task.
+    pub(crate) id: TaskId,
+    /// What is to be done differently; the next attempt reads it.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    /// A run, such as `r17`, or a task.
+    #[arg(value_name = "RUN|TASK")]
+    pub(crate) target: StopTarget,
+    /// Why.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]
@@ -486,6 +526,58 @@ pub(crate) struct EventsArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// The run, such as `r17`; or a task or a worktree, for its newest run.
+    #[arg(required_unless_present = "list", conflicts_with = "list")]
+    pub(crate) run: Option<String>,
+    /// The output as it is, not what the agent told. On a terminal it is made harmless.
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) raw: bool,
+    /// Go on until the run has ended, or ^C.
+    #[arg(short, long, conflicts_with = "list")]
+    pub(crate) follow: bool,
+    /// List runs instead, the newest last.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Only runs for this task.
+    #[arg(long, value_name = "ID", requires = "list")]
+    pub(crate) task: Option<TaskId>,
+    /// At most so many runs; the newest 50 unless given.
+    #[arg(long, value_name = "N", requires = "list", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UsageArgs {
+    /// What the sums are made for.
+    #[arg(long, value_enum, default_value_t = SumsBy::Task)]
+    pub(crate) by: SumsBy,
+    /// Only runs that were started since then: a day such as `2026-01-31`, or a time ago such as `24h` or `7d`.
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub(crate) since: Option<Since>,
+}
+
+/// What sums of usage are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SumsBy {
+    /// Each task.
+    Task,
+    /// Each day.
+    Day,
+    /// Each agent.
+    Agent,
+}
+
+/// A beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// The beginning of this day, where one is.
+    Day(jiff::civil::Date),
+    /// So long ago.
+    Ago(Duration),
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// Repair what is safe to repair.
     #[arg(long)]
@@ -514,4 +606,12 @@ pub(crate) struct DemoArgs {
 
 fn sequence(text: &str) -> Result<Seq, String> {
     text.parse().map(Seq).map_err(|_| "an event's number is a whole number".to_owned())
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(day) = text.parse() {
+        return Ok(Since::Day(day));
+    }
+    let fault = "use a day such as `2026-01-31`, or a time ago such as `24h` or `7d`";
+    parse_duration(text).map(Since::Ago).map_err(|_| fault.to_owned())
 }

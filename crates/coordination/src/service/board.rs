@@ -140,8 +140,22 @@ impl Service {
             holder: None,
             guard: Guard::default(),
         };
-        let task = self.change(|view, now| Ok(board::claim(view, &claim, now)?))?;
-        self.task_view(&task.id)
+        let attempt = || self.change(|view, now| Ok(board::claim(view, &claim, now)?));
+        let claimed = match (attempt(), &request.id) {
+            // Whose process is dead, holds nothing: what it has left is put right first.
+            (Err(_), Some(id)) if self.is_left(id)? => {
+                self.recover_first()?;
+                attempt()
+            }
+            (claimed, _) => claimed,
+        };
+        self.task_view(&claimed?.id)
+    }
+
+    /// Whether a task is held by a process that is dead.
+    fn is_left(&self, id: &TaskId) -> Result<bool> {
+        let holder = self.look(|view| Ok(view.task(id)?.and_then(|task| task.holder)))?;
+        Ok(holder.is_some_and(|holder| crate::recovery::is_dead(&holder)))
     }
 
     /// Changes what a task says, and its state by name.

@@ -8,7 +8,9 @@ mod board;
 mod evidence;
 mod init;
 mod land;
+mod leases;
 mod log;
+mod outside;
 mod place;
 mod pool;
 mod ports;
@@ -16,11 +18,17 @@ mod remove;
 mod removing;
 mod restore;
 mod run;
+mod runlog;
 mod setup;
 mod snapshot;
+mod steer;
+mod stop;
 mod submit;
 mod tail;
 mod tend;
+mod tend_logs;
+mod usage;
+mod watch;
 mod worktree;
 mod would;
 
@@ -30,6 +38,7 @@ use biplane_control::{
     Changes, Committed, Ledger, LedgerExt, SqliteLedger, View, board::Guard, gate::OnWait,
 };
 use biplane_execution::supervise::identity;
+use biplane_failpoint as failpoint;
 use biplane_model::{Actor, ProcessIdentity, RunKind, Seq, TaskId, Timestamp};
 
 pub use adopt::AdoptRequest;
@@ -37,19 +46,26 @@ pub use approve::SetupText;
 pub use board::{ClaimRequest, Finished, ListedTask, TaskChange};
 pub use init::InitReport;
 pub use land::{BounceKind, GateReport, Landing};
+pub use leases::Leases;
 pub use log::EventQuery;
 pub use place::{CreateWorktree, Start};
 pub use remove::{Closing, Processes, Removal, RemoveRequest};
 pub use restore::{Restoration, RestoreRequest};
 pub use run::{RunReport, RunRequest};
+pub use runlog::{RunLife, RunQuery};
 pub use setup::{SetupEnd, SetupFailure, SetupReport, SetupState};
 pub use snapshot::{ListedSnapshot, Pruned};
+pub use steer::{Steered, UpState};
+pub use stop::{StopRequest, StopTarget, Stopped};
 pub use submit::{MergeRequest, Submitted};
+pub use usage::{UsageBy, UsageReport, UsageRequest, UsageRow};
 pub use worktree::{Diff, WorktreeStatusReport};
 pub use would::RemovalPlan;
 
 pub(crate) use {
     along::bring_along,
+    evidence::ended,
+    outside::Before,
     place::record,
     pool::Happened,
     run::{Job, marker},
@@ -95,6 +111,8 @@ pub struct Service {
     verbose: bool,
     /// What could not be opened, when it is being examined.
     trouble: Trouble,
+    /// What agents at work have told.
+    heard: outside::Heard,
     /// The check of the views, while it may be under way; the service ends when it has.
     check: Option<ViewsCheck>,
 }
@@ -215,6 +233,7 @@ impl Service {
             narrate: outside.narrate,
             verbose: false,
             trouble,
+            heard: outside::Heard::default(),
             check: None,
         };
         if is_blank && may_begin {
@@ -257,7 +276,7 @@ impl Service {
 
     /// The clock's time.
     pub fn now(&self) -> Timestamp {
-        (self.now)()
+        Timestamp(failpoint::clock((self.now)().0))
     }
 
     /// Who is at work.

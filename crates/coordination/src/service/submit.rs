@@ -63,7 +63,7 @@ impl Service {
     /// Refuses to freeze a branch on which an agent is at work: what it commits next would be left out. The agent itself
     /// may submit.
     fn refuse_under_agent(&self, worktree: &Worktree) -> Result<()> {
-        let filter = RunFilter { open: true, worktree: Some(worktree.id), task: None };
+        let filter = RunFilter { open: true, worktree: Some(worktree.id), ..RunFilter::default() };
         let open = self.look(|view| Ok(view.runs(&filter)?))?;
         let own = self.variable(variables::RUN_ID).and_then(|run| run.parse().ok());
         match open.iter().find(|run| run.kind == RunKind::Agent && Some(run.id) != own) {
@@ -95,6 +95,9 @@ impl Service {
         let id = self.change(|view, now| {
             let worktree = record(view, worktree.id)?;
             let mut changes = Changes::default();
+            if let Some(id) = &worktree.task {
+                board::check(view, id, guard)?;
+            }
             if let Some(same) = replace_open(view, &worktree, &head, &gate, strategy, &mut changes, now)? {
                 return Ok((Changes::default(), same));
             }
@@ -132,6 +135,9 @@ impl Service {
                 NewEvent::new(EventKind::SubmissionQueued).submission(&submission).worktree(&worktree);
             if let Some(task) = &reviewed {
                 event = event.task(task);
+            }
+            if let Some(epoch) = guard.epoch {
+                event = event.with("epoch", epoch);
             }
             changes.events.push(event);
             changes.counters.push(("submission".to_owned(), number));

@@ -6,7 +6,7 @@ use biplane_execution::agents::Permissions;
 use biplane_model::{AgentName, Label};
 use serde::Deserialize;
 
-use super::{parse_bytes, parse_duration};
+use super::{parse_bytes, parse_duration, tasks};
 use crate::{
     bounds,
     error::{Error, Result},
@@ -103,6 +103,22 @@ pub struct Up {
     pub min_disk: u64,
     /// The load for each processor from which on no agent is started; 0: any.
     pub max_load: f64,
+    /// How long the claim of a run holds unless it is renewed.
+    pub lease: Duration,
+    /// How often a run of a task may be lost until the task waits for a person.
+    pub recoveries: u32,
+    /// What becomes of an attempt that worked outside of its worktree.
+    pub outside: Outside,
+}
+
+/// What becomes of an attempt when something was changed outside of its worktree that nothing explains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outside {
+    /// It ends, and its task waits for a person.
+    Block,
+    /// It is told, and the attempt goes on.
+    Tell,
 }
 
 impl Default for Up {
@@ -114,6 +130,9 @@ impl Default for Up {
             min_memory: bounds::MIN_MEMORY,
             min_disk: bounds::MIN_DISK,
             max_load: bounds::MAX_LOAD,
+            lease: bounds::RUN_LEASE,
+            recoveries: bounds::RECOVERIES,
+            outside: Outside::Block,
         }
     }
 }
@@ -213,6 +232,9 @@ pub(super) struct FileUp {
     min_memory: Word,
     min_disk: Word,
     max_load: Option<toml::Spanned<f64>>,
+    lease: Word,
+    recoveries: Option<toml::Spanned<u32>>,
+    outside: Option<Outside>,
 }
 
 impl FileUp {
@@ -223,6 +245,7 @@ impl FileUp {
         read_word(&self.ageing, &mut up.ageing, parse_duration, at)?;
         read_word(&self.min_memory, &mut up.min_memory, parse_bytes, at)?;
         read_word(&self.min_disk, &mut up.min_disk, parse_bytes, at)?;
+        up.outside = self.outside.unwrap_or(up.outside);
         up.merge_target = self.merge_target.unwrap_or(up.merge_target);
         if let Some(load) = &self.max_load {
             if !(0.0..=1000.0).contains(load.get_ref()) {
@@ -230,6 +253,8 @@ impl FileUp {
             }
             up.max_load = *load.get_ref();
         }
+        read_word(&self.lease, &mut up.lease, tasks::parse_lease, at)?;
+        tasks::read_number(&self.recoveries, &mut up.recoveries, at)?;
         Ok(up)
     }
 }

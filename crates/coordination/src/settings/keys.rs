@@ -224,6 +224,24 @@ pub const KEYS: &[Key] = &[
         "The load for each processor from which on `up` starts no agent; 0: any.",
     ),
     key(
+        "up.lease",
+        "duration from 2s to 1h",
+        Means("\"90s\""),
+        "How long the claim of a run holds unless it is renewed. A run that does not renew it is ended, and its task goes back.",
+    ),
+    key(
+        "up.recoveries",
+        "integer from 1 on",
+        Means("3"),
+        "How often a run of a task may be lost, with its supervisor or its claim, until the task waits for a person.",
+    ),
+    key(
+        "up.outside",
+        "`\"block\"` or `\"tell\"`",
+        Means("\"block\""),
+        "What becomes of an attempt when files or refs outside of its worktree were changed while it ran and nothing explains that: its task waits for a person, or it is only told.",
+    ),
+    key(
         "worktrees.dir",
         "string",
         Means("\".worktrees\""),
@@ -293,12 +311,48 @@ pub const KEYS: &[Key] = &[
         "Names of ignored directories, such as `target`, that stay in a removed worktree when it becomes a spare one.",
     ),
     key(
+        "logs.keep",
+        "size",
+        Means("\"1G\""),
+        "The most that the logs of all runs may take. Beyond it those of the oldest runs are deleted, but never those of tasks that are not closed.",
+    ),
+    key(
+        "logs.keep_for",
+        "duration",
+        Means("\"90d\""),
+        "How long the logs of a run are kept, with the same exception.",
+    ),
+    key(
+        "logs.secrets",
+        "array of strings",
+        Means("[]"),
+        "Names of variables whose values are masked in everything that is kept of runs, beside those whose names give them away.",
+    ),
+    key(
         "limits.run_timeout",
         "duration",
         Means("\"300s\""),
         "How long a command of `biplane run` may take unless `--timeout` says otherwise.",
     ),
     key("limits.log", "size", Means("\"10M\""), "The most that is kept of a run's output."),
+    key(
+        "limits.task_attempts",
+        "integer from 1 on",
+        Means("10"),
+        "How many runs of agents one task may have until it waits for a person, since it was last opened. Those that somebody stopped don't count.",
+    ),
+    key(
+        "limits.task_cost",
+        "string",
+        Otherwise("no limit", "\"5.00\""),
+        "What these runs may cost together, in US dollars, as far as the agents tell.",
+    ),
+    key(
+        "limits.task_time",
+        "duration",
+        Otherwise("no limit", "\"4h\""),
+        "How long these runs may take together.",
+    ),
     key(
         "limits.disk",
         "size",
@@ -312,7 +366,8 @@ mod tests {
     use super::*;
     use crate::settings::Settings;
 
-    const TABLES: [&str; 8] = ["prompts", "up", "worktrees", "setup", "ports", "snapshots", "pool", "limits"];
+    const TABLES: [&str; 9] =
+        ["prompts", "up", "worktrees", "setup", "ports", "snapshots", "pool", "logs", "limits"];
 
     /// A settings file with these values, and an agent for the keys of agents.
     fn file(values: &[(&str, &str)]) -> String {

@@ -6,13 +6,16 @@ mod agents;
 mod duration;
 mod guess;
 mod keys;
+mod logs;
 mod profiles;
 mod starter;
+mod tasks;
 pub(crate) mod template;
 mod worktrees;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use biplane_control::board::TaskLimits;
 use biplane_model::{AgentName, ProfileName, Strategy};
 use camino::Utf8Path;
 use serde::Deserialize;
@@ -22,10 +25,11 @@ use crate::{
     error::{Error, Result},
 };
 
-pub use agents::{Agent, DriverName, PromptBy, Up};
+pub use agents::{Agent, DriverName, Outside, PromptBy, Up};
 pub use duration::{parse_bytes, parse_duration};
 pub use guess::guess_gate;
 pub use keys::{Absent, KEYS, Key};
+pub use logs::Logs;
 pub use profiles::{Profile, Prompts, Review, Severity, Verify, VerifyBy};
 pub use starter::starter_file;
 pub use worktrees::{Pool, Ports, Setup, Snapshots, Worktrees};
@@ -67,6 +71,10 @@ pub struct Settings {
     pub run_timeout: Duration,
     /// The most bytes of a run's output that are kept.
     pub log_bytes: u64,
+    /// What the runs of one task may use before it waits for a person.
+    pub task_limits: TaskLimits,
+    /// What is kept of runs.
+    pub logs: Logs,
     /// How worktrees are made and kept.
     pub worktrees: Worktrees,
 }
@@ -91,6 +99,8 @@ impl Default for Settings {
             remove_landed: true,
             run_timeout: bounds::RUN_TIMEOUT,
             log_bytes: bounds::LOG_BYTES,
+            task_limits: tasks::default(),
+            logs: Logs::default(),
             worktrees: Worktrees::default(),
         }
     }
@@ -115,6 +125,7 @@ struct File {
     ports: worktrees::FilePorts,
     snapshots: worktrees::FileSnapshots,
     pool: worktrees::FilePool,
+    logs: logs::FileLogs,
     limits: FileLimits,
 }
 
@@ -123,7 +134,16 @@ struct File {
 struct FileLimits {
     run_timeout: Option<toml::Spanned<String>>,
     log: Option<toml::Spanned<String>>,
+    task_attempts: Option<toml::Spanned<u32>>,
+    task_cost: Option<toml::Spanned<String>>,
+    task_time: Option<toml::Spanned<String>>,
     disk: Option<toml::Spanned<String>>,
+}
+
+impl FileLimits {
+    fn read_tasks(&self, at: At<'_>) -> Result<TaskLimits> {
+        tasks::read(&self.task_attempts, &self.task_cost, &self.task_time, at)
+    }
 }
 
 impl File {
@@ -288,6 +308,8 @@ impl Settings {
             remove_landed: file.up.remove_landed.unwrap_or(defaults.remove_landed),
             run_timeout: duration(&file.limits.run_timeout, defaults.run_timeout)?,
             log_bytes,
+            task_limits: file.limits.read_tasks(&at)?,
+            logs: file.logs.read(&at)?,
             worktrees: file.worktree_tables().read(&at)?,
             ..settings
         })
@@ -378,7 +400,7 @@ mod tests {
         assert_eq!(
             error("target = \"main\"\ngaet = \"x\"\n"),
             "`biplane.toml` line 2, key `gaet`: unknown field `gaet`, expected one of `target`, `gate`, `gate_timeout`, \
-             `strategy`, `agent`, `agents`, `profile`, `profiles`, `prompts`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `limits` | did you mean `gate`?"
+             `strategy`, `agent`, `agents`, `profile`, `profiles`, `prompts`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `logs`, `limits` | did you mean `gate`?"
         );
         assert!(
             error("\n[up]\nagents = \"four\"")
@@ -402,6 +424,7 @@ mod tests {
         );
         assert!(error("[agents.x]\ncommand = [\"x\"]\nmax = 0").contains("use 1 to 256"));
         assert!(error("[agents.x]\ncommand = []").contains("names a program"));
+        assert!(error("[logs]\nsecrets = [\"A=b\"]").contains("use names of variables"));
         assert!(error("strategy = \"octopus\"").contains("is none of `merge`, `squash`, `rebase`"));
     }
 

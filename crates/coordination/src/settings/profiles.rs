@@ -128,7 +128,10 @@ impl FileProfile {
                 (Some(command), None) if !command.trim().is_empty() => VerifyBy::Command(command.clone()),
                 (None, Some(agent)) => VerifyBy::Agent(agent.clone()),
                 _ => {
-                    return Err(at(verify.span(), "`verify` has either a `command` or an `agent`".to_owned()));
+                    return Err(at(
+                        verify.span(),
+                        "`verify` has either a `command` or an `agent`".to_owned(),
+                    ));
                 }
             };
             let mut timeout = bounds::VERIFY_TIMEOUT;

@@ -2,16 +2,21 @@
 
 mod demo;
 mod events;
+mod log;
 mod merge;
 mod ready;
 mod run;
 mod setup;
 mod snapshot;
+mod steer;
 mod task;
 mod up;
+mod usage;
 mod worktree;
 
 use std::process::ExitCode;
+
+use biplane_coordination::UpState;
 
 use super::{App, Command, reference};
 
@@ -23,9 +28,15 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup(command) => ready::run(app, &command),
         Command::Run(args) => run::run(app, args),
         Command::Up(args) => up::run(app, args),
+        Command::Stop(args) => steer::stop(app, args),
+        Command::Pause => steer::steer(app, UpState::Paused),
+        Command::Resume => steer::steer(app, UpState::Running),
+        Command::Drain => steer::steer(app, UpState::Draining),
         Command::Submit(args) => merge::submit(app, args),
         Command::Merge(args) => merge::merge(app, args),
         Command::Events(args) => events::run(app, &args),
+        Command::Log(args) => log::run(app, &args),
+        Command::Usage(args) => usage::run(app, &args),
         Command::Init => setup::init(app),
         Command::Doctor(args) => setup::doctor(app, &args),
         Command::Import(args) => setup::import(app, &args),
