@@ -6,7 +6,7 @@
 //! dialogue is tested with recorded lines. The one thing a dialogue looks up by itself is where a path leads, when a program asks
 //! whether it may touch it ([`permit`]).
 //!
-//! [`Conversation`] joins a dialogue with the bytes of a run, and keeps the tally ([`Told`]). [`presets`] is the table of programs
+//! [`Conversation`] joins a dialogue with the bytes of a run, and keeps the tally ([`Tally`]). [`presets`] is the table of programs
 //! that are known by name, [`find`] looks for them and asks for their versions.
 //!
 //! What a program may do is decided in one place, [`permit`], for every program that asks. It keeps a program that means well
@@ -42,7 +42,7 @@ pub use acp::Acp;
 pub use claude::Claude;
 pub use codex::Codex;
 pub use command::{Command, PromptBy};
-pub use talk::{Conversation, Denied, RateLimit, Told};
+pub use talk::{Conversation, RateLimit, Tally};
 
 /// What an agent is to do, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
