@@ -16,6 +16,8 @@ pub const REMEMBERED: usize = 10_000;
 pub const ARGUMENT: usize = 100 * 1024;
 /// The most bytes of a command line that is judged; a longer one is refused.
 pub const JUDGED: usize = 32 * 1024;
+/// The most refusals that a tally lists; further ones are counted.
+pub const DENIED: usize = 50;
 /// How often an agent whose work broke off at a refusal is told to go on without.
 pub const REFUSALS: u32 = 5;
 /// How long a program may go on after it said that it is done.

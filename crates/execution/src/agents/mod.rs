@@ -6,7 +6,7 @@
 //! dialogue is tested with recorded lines. The one thing a dialogue looks up by itself is where a path leads, when a program asks
 //! whether it may touch it ([`permit`]).
 //!
-//! [`Conversation`] joins a dialogue with the bytes of a run, and keeps the tally ([`Tally`]). [`presets`] is the table of programs
+//! [`Conversation`] joins a dialogue with the bytes of a run, and keeps the tally ([`Told`]). [`presets`] is the table of programs
 //! that are known by name, [`find`] looks for them and asks for their versions.
 //!
 //! What a program may do is decided in one place, [`permit`], for every program that asks. It keeps a program that means well
@@ -42,7 +42,7 @@ pub use acp::Acp;
 pub use claude::Claude;
 pub use codex::Codex;
 pub use command::{Command, PromptBy};
-pub use talk::{Conversation, RateLimit, Tally};
+pub use talk::{Conversation, Denied, RateLimit, Told};
 
 /// What an agent is to do, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +55,6 @@ pub struct Brief {
     pub cwd: Utf8PathBuf,
     /// What to do.
     pub prompt: String,
-    /// A file that holds the prompt too.
-    pub prompt_file: Utf8PathBuf,
     /// The conversation to go on with, by the program's own name for it.
     pub session: Option<String>,
     /// What that conversation has used before, as far as it was told: some programs tell the sum of all its runs.
@@ -195,7 +193,6 @@ mod tests {
             args: Vec::new(),
             cwd: "/nowhere/wt".into(),
             prompt: "Do it.".to_owned(),
-            prompt_file: "/nowhere/prompt.md".into(),
             session: None,
             used: Usage::default(),
             permissions: Permissions::Edits,

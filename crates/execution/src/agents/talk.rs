@@ -7,27 +7,44 @@ use biplane_model::{AgentEvent, Usage, clip};
 use super::{Brief, Dialogue, Driver, Said, bounds};
 use crate::supervise::{Reply, StreamName};
 
-/// What an agent told in the course of a run, beside what a [`biplane_model::Told`] makes of the same events.
+/// What an agent told in the course of a run. Its word, and what biplane refused it; not the outcome.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Tally {
+pub struct Told {
     /// Its name for the conversation.
     pub session: Option<String>,
     /// The model it uses.
     pub model: Option<String>,
     /// What it used.
     pub usage: Usage,
+    /// What it was refused, at most [`bounds::DENIED`] of it.
+    pub denied: Vec<Denied>,
+    /// How often it was refused something.
+    pub denials: u64,
     /// How many tools it used.
     pub calls: u64,
+    /// How many of them failed; those that were refused may be among them.
+    pub failed_calls: u64,
+    /// Whether it says that it succeeded; nothing while it has not said that it is done.
+    pub claimed_success: Option<bool>,
     /// What it said last.
     pub last_text: String,
     /// Its provider's wish that it slow down, unless it went on since.
     pub rate_limited: Option<RateLimit>,
     /// How often its provider asked it to slow down.
     pub rate_limits: u64,
-    /// Whether it did not know the conversation to go on with: it is to be started again without one.
+    /// Whether it did not know the conversation to go on with.
     pub lost_session: bool,
     /// Whether it said that it is done.
     pub finished: bool,
+}
+
+/// Something that an agent was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// The tool.
+    pub tool: String,
+    /// What for, in a line.
+    pub summary: String,
 }
 
 /// A provider's wish that an agent slow down.
@@ -46,7 +63,7 @@ pub struct Conversation {
     dialogue: Box<dyn Dialogue>,
     output: Lines,
     errors: Lines,
-    tally: Tally,
+    told: Told,
     finished_at: Option<Instant>,
     /// Whether its standard input was closed: nothing is said any more.
     closed: bool,
@@ -59,7 +76,7 @@ impl Conversation {
             dialogue: driver.dialogue(brief),
             output: Lines::default(),
             errors: Lines::default(),
-            tally: Tally::default(),
+            told: Told::default(),
             finished_at: None,
             closed: false,
         }
@@ -74,14 +91,14 @@ impl Conversation {
         sink: &mut dyn FnMut(AgentEvent),
     ) -> Reply {
         let mut reply = Reply { close: self.closed, ..Reply::default() };
-        let Self { dialogue, output, errors, tally, finished_at, closed } = self;
+        let Self { dialogue, output, errors, told, finished_at, closed } = self;
         let (lines, is_output) = match stream {
             StreamName::Output => (output, true),
             StreamName::Error => (errors, false),
         };
         lines.feed(bytes, &mut |line| {
             let said = if is_output { dialogue.line(line) } else { dialogue.error_line(line) };
-            take(said, now, tally, finished_at, sink, &mut reply);
+            take(said, now, told, finished_at, sink, &mut reply);
         });
         *closed = reply.close;
         reply
@@ -90,19 +107,19 @@ impl Conversation {
     /// The program has ended: what was begun is told now, lines without an end too.
     pub fn end(&mut self, now: Instant, sink: &mut dyn FnMut(AgentEvent)) {
         let mut reply = Reply::default();
-        let Self { dialogue, output, errors, tally, finished_at, .. } = self;
+        let Self { dialogue, output, errors, told, finished_at, .. } = self;
         let mut said = Vec::new();
         output.end(&mut |line| said.push(dialogue.line(line)));
         errors.end(&mut |line| said.push(dialogue.error_line(line)));
         said.push(dialogue.end());
         for said in said {
-            take(said, now, tally, finished_at, sink, &mut reply);
+            take(said, now, told, finished_at, sink, &mut reply);
         }
     }
 
     /// What was told so far.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn told(&self) -> &Told {
+        &self.told
     }
 
     /// When it said that it is done.
@@ -120,7 +137,7 @@ impl Conversation {
 fn take(
     said: Said,
     now: Instant,
-    tally: &mut Tally,
+    told: &mut Told,
     finished_at: &mut Option<Instant>,
     sink: &mut dyn FnMut(AgentEvent),
     reply: &mut Reply,
@@ -129,9 +146,9 @@ fn take(
         reply.input.extend(said.input);
         reply.close = said.close;
     }
-    tally.lost_session |= said.lost_session;
+    told.lost_session |= said.lost_session;
     for event in said.events {
-        tally.count(&event, now);
+        told.count(&event, now);
         if matches!(event, AgentEvent::Finished { .. }) {
             finished_at.get_or_insert(now);
         }
@@ -139,7 +156,7 @@ fn take(
     }
 }
 
-impl Tally {
+impl Told {
     fn count(&mut self, event: &AgentEvent, now: Instant) {
         match event {
             AgentEvent::Started { session, model } => {
@@ -154,26 +171,34 @@ impl Tally {
                 self.calls = self.calls.saturating_add(1);
                 self.rate_limited = None;
             }
+            AgentEvent::ToolResult { failed, .. } => {
+                self.failed_calls = self.failed_calls.saturating_add(u64::from(*failed));
+            }
+            AgentEvent::PermissionDenied { tool, summary } => {
+                self.denials = self.denials.saturating_add(1);
+                if self.denied.len() < bounds::DENIED {
+                    self.denied.push(Denied { tool: tool.clone(), summary: summary.clone() });
+                }
+            }
             AgentEvent::Usage { usage } => self.usage += *usage,
             AgentEvent::RateLimited { retry_after_s, text } => {
                 self.rate_limits = self.rate_limits.saturating_add(1);
                 self.rate_limited =
                     Some(RateLimit { retry_after_s: *retry_after_s, text: text.clone(), at: now });
             }
-            AgentEvent::Finished { text, .. } => {
+            AgentEvent::Finished { success, text } => {
                 self.finished = true;
+                self.claimed_success = Some(*success);
                 if !text.is_empty() {
                     self.last_text.clone_from(text);
                 }
             }
+            AgentEvent::PermissionAsked { .. } => {}
             // A program without a protocol says nothing else.
             AgentEvent::Raw { line } if self.session.is_none() && !line.trim().is_empty() => {
                 self.last_text = clip(line, bounds::SUMMARY);
             }
-            AgentEvent::ToolResult { .. }
-            | AgentEvent::PermissionAsked { .. }
-            | AgentEvent::PermissionDenied { .. }
-            | AgentEvent::Raw { .. } => {}
+            AgentEvent::Raw { .. } => {}
         }
     }
 }

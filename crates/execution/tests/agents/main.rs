@@ -14,11 +14,11 @@ mod talk;
 use std::time::Instant;
 
 use biplane_execution::{
-    agents::{Brief, Conversation, DriverName, Permissions, PromptBy, Tally, bounds::LINE},
+    agents::{Brief, Conversation, DriverName, Permissions, PromptBy, Told as Tally, bounds::LINE},
     supervise::StreamName,
 };
 use biplane_model::{AgentEvent, Told, Usage};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde_json::Value;
 
 /// A worktree for a conversation about it.
@@ -45,14 +45,10 @@ impl Scene {
         let cwd = root.join("wt");
         fs_err::create_dir(&cwd).expect("it is new");
         let prompt = "Do it.\nAll of it.".to_owned();
-        let prompt_file = Utf8PathBuf::from("/nowhere/prompt.md");
         let command = vec!["agent".to_owned()];
         let args = vec!["--of-the-user".to_owned()];
         let used = Usage::default();
-        Self {
-            _dir: dir,
-            brief: Brief { command, args, cwd, prompt, prompt_file, session: None, used, permissions },
-        }
+        Self { _dir: dir, brief: Brief { command, args, cwd, prompt, session: None, used, permissions } }
     }
 
     fn resumed(mut self, session: &str, used: Usage) -> Self {
@@ -85,7 +81,7 @@ impl Scene {
         let replies = replies.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         let mut told = Told::default();
         events.iter().for_each(|event| told.hear(event));
-        Heard { events, replies, closed, tally: talk.tally().clone(), told }
+        Heard { events, replies, closed, tally: talk.told().clone(), told }
     }
 
     fn hear_recording(&self, driver: DriverName, name: &str) -> Heard {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use biplane_execution::{
-    agents::{Brief, Conversation, Permissions, PromptBy, Tally, find, presets},
+    agents::{Brief, Conversation, Permissions, PromptBy, Told as Tally, find, presets},
     supervise::{EnvChanges, How, Marker, Reply, RunObserver, RunSpec, StopReason, StreamName, Tick, run},
 };
 use biplane_model::{AgentEvent, Told, Usage};
@@ -77,7 +77,6 @@ impl Stage {
             args: self.args(name),
             cwd: self.worktree.path().to_owned(),
             prompt: "Do what there is to do.".to_owned(),
-            prompt_file: self.outside("prompt.md"),
             session: before.and_then(|tally| tally.session.clone()),
             used: before.map(|tally| tally.usage).unwrap_or_default(),
             permissions,
@@ -103,7 +102,7 @@ impl Stage {
         talk.end(Instant::now(), &mut |event| events.push(event));
         let mut told = Told::default();
         events.iter().for_each(|event| told.hear(event));
-        let run = Run { events, tally: talk.tally().clone(), told, how: exit.how };
+        let run = Run { events, tally: talk.told().clone(), told, how: exit.how };
         eprintln!("{name} {permissions:?} after {:?}: {:?}\n{:#?}", exit.elapsed, run.how, run.short());
         run
     }
