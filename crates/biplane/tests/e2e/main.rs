@@ -18,6 +18,7 @@ mod lab;
 mod leases;
 mod ledger_file;
 mod life;
+mod logs;
 mod merge;
 mod merge_checkouts;
 mod merge_gate;

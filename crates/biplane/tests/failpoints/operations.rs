@@ -100,6 +100,14 @@ fn to_repair(bed: &Bed) {
     bed.repo.write(".tasks/task_1.json", "{");
 }
 
+/// A run that is over, with a log that is to be compressed.
+fn a_long_log(bed: &Bed) {
+    bed.repo.write("biplane.toml", "[pool]\nsize = 0\n");
+    bed.repo.commit("settings");
+    a_worktree(bed);
+    bed.ok(&["run", "x", "--json", "--", "sh", "-c", "yes 'a long log' | head -c 200000"]);
+}
+
 /// A board as older tools write it.
 fn a_board(bed: &Bed) {
     bed.repo.git(&["worktree", "add", "--quiet", "-b", "wt/x", ".worktrees/x"]);
@@ -167,6 +175,8 @@ operations! {
     pause: a_task, ["pause"], 0, |bed| bed.has_event("up.paused");
     doctor: to_repair, ["doctor", "--fix"], 0,
         |bed| bed.has_event("worktree.remove.after") && bed.task("1")["status"] == "pending";
+    tend_logs: a_long_log, ["tend"], 0,
+        |bed| bed.path(".worktrees/runs/r1/output.log.gz").exists() && !bed.path(".worktrees/runs/r1/output.log").exists();
     import: a_board, ["import"], 0,
         |bed| bed.has_event("import.done") && bed.task("1")["status"] == "in_progress";
 }
