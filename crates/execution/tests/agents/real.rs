@@ -75,7 +75,6 @@ impl Stage {
             args: self.args(name),
             cwd: self.worktree.path().to_owned(),
             prompt: "Do what there is to do.".to_owned(),
-            prompt_file: self.outside("prompt.md"),
             session: before.and_then(|told| told.session.clone()),
             used: before.map(|told| told.usage).unwrap_or_default(),
             permissions,
