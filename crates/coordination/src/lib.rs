@@ -7,6 +7,7 @@
 //! **Deliberately absent:** terminal, arguments, colours, reading the process's environment or current directory.
 
 mod approvals;
+mod belongs;
 pub mod bounds;
 pub mod demo;
 pub mod dispatch;

@@ -18,7 +18,10 @@ use std::{
     time::Duration,
 };
 
-use biplane_control::board::{self, Claim, Guard};
+use biplane_control::{
+    BoardError, ReadyOrder,
+    board::{self, Claim, Guard},
+};
 use biplane_execution::supervise::StopFlag;
 use biplane_model::{AgentName, Seq, SubmissionId, SubmissionStatus, Task, TaskId, sanitize_line};
 
@@ -301,7 +304,15 @@ impl Shared<'_> {
             holder: Some(self.service.me()),
             guard: Guard::default(),
         };
-        match self.service.change(|view, now| Ok(board::claim(view, &claim, now)?)) {
+        let reach = self.service.reach_now();
+        let claimed = self.service.change(|view, now| {
+            let order = ReadyOrder::Priority;
+            let Some(id) = reach.next_ready(view, order, &claim.owner)? else {
+                return Err(BoardError::NothingReady.into());
+            };
+            Ok(board::claim(view, &Claim { id: Some(id), ..claim.clone() }, now)?)
+        });
+        match claimed {
             Ok(task) => Ok(Some(task)),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -43,6 +43,7 @@ impl Service {
     /// # Errors
     /// When the ledger can't be read.
     pub(super) fn waiting(&self, agent: &AgentName) -> Result<Vec<Waiting>> {
+        let reach = self.reach_now();
         self.look(|view| {
             let mut list = Vec::new();
             for task in view.tasks(&TaskFilter::default())? {
@@ -51,7 +52,9 @@ impl Service {
                     continue;
                 }
                 let waits = board::readiness(view, &task)?;
-                let why = why(&task, &waits, agent);
+                let out_of_reach =
+                    (task.status == TaskStatus::Pending).then(|| reach.why_not(&task.repo)).flatten();
+                let why = out_of_reach.unwrap_or_else(|| why(&task, &waits, agent));
                 list.push(Waiting { id: task.id, status: task.status, subject: task.subject, why });
             }
             Ok(list)

@@ -108,7 +108,7 @@ impl Service {
                 .collect(),
             set: Vec::new(),
         };
-        let args = ["-C", self.home().root.as_str(), "tend"].map(Into::into);
+        let args = ["-C", self.home().board().root.as_str(), "tend"].map(Into::into);
         // The next command tries again.
         let _ = supervise::detach(&args, &env);
     }
@@ -136,7 +136,7 @@ impl Service {
 
     /// The lock of the one process that tends; `None` when another one holds it. Nobody ever waits for it.
     pub(super) fn tend_lock(&self) -> Result<Option<File>> {
-        let path = self.home().state_dir().join("tend.lock");
+        let path = self.home().board().state_dir().join("tend.lock");
         let io = |e| Error::io("opened", &path, e);
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(io)?;
         match file.try_lock() {

@@ -15,8 +15,8 @@ use biplane_execution::{
     worktrees,
 };
 use biplane_model::{
-    AgentName, EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunId, RunKind, RunStatus, TaskId, Usage,
-    Worktree, WorktreeName, view::RunView,
+    AgentName, EventKind, NewEvent, ProcessIdentity, Run, RunId, RunKind, RunStatus, TaskId, Usage, Worktree,
+    WorktreeName, view::RunView,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -87,6 +87,9 @@ impl Service {
     /// # Errors
     /// When there is no such worktree or program, or it can't be started.
     pub fn run(&self, request: RunRequest<'_>) -> Result<RunReport> {
+        if let Some(there) = self.elsewhere_with(&request.name)? {
+            return there.run(request);
+        }
         let worktree = self.need(&request.name)?;
         let place = worktrees::prove(&self.place(&worktree)?)?.place;
         let task = worktree.task.clone();
@@ -121,6 +124,9 @@ impl Service {
 
     /// Intent, supervision, evidence, result.
     pub(crate) fn execute(&self, job: Job<'_>) -> Result<RunReport> {
+        if let Some(there) = self.elsewhere(&job.worktree.repo)? {
+            return there.execute(job);
+        }
         let run = self.intend_run(&job)?;
         let dir = self.home().run_dir(run.id);
         let log = dir.join("output.log");
@@ -150,7 +156,7 @@ impl Service {
             let number = view.counter("run")? + 1;
             let run = Run {
                 id: RunId(number),
-                repo: RepoName::default(),
+                repo: job.worktree.repo.clone(),
                 worktree: job.worktree.name.clone(),
                 worktree_id: job.worktree.id,
                 task: job.task.clone(),
@@ -244,7 +250,7 @@ impl Service {
 
     /// Makes a run's directory, none of it through a link.
     fn make_run_dir(&self, dir: &Utf8Path) -> Result<()> {
-        let worktrees = self.home().views_dir();
+        let worktrees = self.home().board().views_dir();
         [&worktrees, &worktrees.join("runs"), dir].into_iter().try_for_each(super::place::ensure_dir)
     }
 
@@ -262,7 +268,7 @@ impl Service {
     /// What every run finds in its environment.
     fn run_environment(&self, job: &Job<'_>, run: &Run) -> BTreeMap<String, String> {
         let mut set = BTreeMap::from([
-            (variables::ROOT.to_owned(), self.home().root.to_string()),
+            (variables::ROOT.to_owned(), self.home().board().root.to_string()),
             (variables::WORKTREE.to_owned(), job.worktree.name.to_string()),
             (variables::RUN_ID.to_owned(), run.id.to_string()),
         ]);
@@ -290,7 +296,7 @@ impl Service {
 
     /// The mark of a run's processes: unique on this machine, unlike a run's id.
     pub(crate) fn mark(&self, run: RunId) -> String {
-        format!("{}:{run}", self.home().state_dir())
+        format!("{}:{run}", self.home().board().state_dir())
     }
 
     fn started_run(&self, id: RunId, child: &ProcessIdentity) -> Result<()> {

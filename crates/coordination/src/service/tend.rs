@@ -41,10 +41,18 @@ impl Service {
         let mut idle = 0;
         for _ in 0..bounds::TEND_ROUNDS {
             let Some(lock) = self.tend_lock()? else { return Ok(()) };
-            idle = if self.tend_once(until)? { 0 } else { idle + 1 };
+            let mut done = false;
+            let (services, _) = self.everywhere();
+            for there in &services {
+                done |= there.tend_once(until)?;
+            }
+            idle = if done { 0 } else { idle + 1 };
             drop(lock);
             // Who found the lock held has left it to us: so we look once more after we have let go of it.
-            if idle > 1 || Instant::now() > until || (idle == 1 && self.asides().is_empty()) {
+            if idle > 1
+                || Instant::now() > until
+                || (idle == 1 && services.iter().all(|there| there.asides().is_empty()))
+            {
                 break;
             }
         }

@@ -5,6 +5,7 @@
 mod duration;
 mod guess;
 mod keys;
+mod repos;
 mod starter;
 pub(crate) mod template;
 mod worktrees;
@@ -23,6 +24,7 @@ use crate::{
 pub use duration::{parse_bytes, parse_duration};
 pub use guess::guess_gate;
 pub use keys::{Absent, KEYS, Key};
+pub use repos::FurtherRepo;
 pub use starter::starter_file;
 pub use worktrees::{Pool, Ports, Setup, Snapshots, Worktrees};
 
@@ -57,6 +59,8 @@ pub struct Settings {
     pub log_bytes: u64,
     /// How worktrees are made and kept.
     pub worktrees: Worktrees,
+    /// The further repositories of the home, in the order of the file.
+    pub repos: Vec<FurtherRepo>,
 }
 
 /// A program that works on tasks.
@@ -104,6 +108,7 @@ impl Default for Settings {
             run_timeout: bounds::RUN_TIMEOUT,
             log_bytes: bounds::LOG_BYTES,
             worktrees: Worktrees::default(),
+            repos: Vec::new(),
         }
     }
 }
@@ -125,6 +130,7 @@ struct File {
     snapshots: worktrees::FileSnapshots,
     pool: worktrees::FilePool,
     limits: FileLimits,
+    repo: Vec<repos::FileRepo>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -236,7 +242,7 @@ impl Settings {
             None => defaults.strategy,
             Some(v) => v.get_ref().parse().map_err(|why| at(v.span(), why))?,
         };
-        Ok(Self {
+        let mut settings = Self {
             from_file: true,
             target: file.target.clone(),
             gate: file.gate.clone().filter(|g| !g.trim().is_empty()),
@@ -251,7 +257,10 @@ impl Settings {
             run_timeout: duration(&file.limits.run_timeout, defaults.run_timeout)?,
             log_bytes,
             worktrees: file.worktree_tables().read(&at)?,
-        })
+            repos: Vec::new(),
+        };
+        settings.repos = repos::read(&file.repo, &settings, &at)?;
+        Ok(settings)
     }
 }
 
@@ -356,7 +365,7 @@ mod tests {
         assert_eq!(
             error("target = \"main\"\ngaet = \"x\"\n"),
             "`biplane.toml` line 2, key `gaet`: unknown field `gaet`, expected one of `target`, `gate`, `gate_timeout`, \
-             `strategy`, `agent`, `agents`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `limits` | did you mean `gate`?"
+             `strategy`, `agent`, `agents`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `limits`, `repo` | did you mean `gate`?"
         );
         assert!(
             error("\n[up]\nagents = \"four\"")

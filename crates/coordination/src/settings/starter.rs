@@ -64,6 +64,13 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # run_timeout = "300s"       # for `biplane run`
 # log = "10M"                # the most that is kept of a run's output
 # disk = "20G"               # the most that spare and recycled worktrees may take
+
+# [[repo]]                   # a further repository with tasks on this board; may be there several times
+# name = "lib"               # `biplane task create --repo lib`
+# path = "../lib"            # its top directory; its worktrees lie in its own `.worktrees`
+# target = "main"
+# gate = "make check"        # its own; without one its work lands untested
+# setup = {{ clone = ["node_modules"] }}   # as the table above
 "#
     )
 }
