@@ -105,6 +105,14 @@ pub enum BoardError {
         /// Its state.
         status: TaskStatus,
     },
+    /// Only work that was done, or did not succeed, is sent back.
+    #[error("task {id} is {status}, and only tasks in review, blocked or failed are sent back")]
+    NotReturnable {
+        /// The task.
+        id: TaskId,
+        /// Its state.
+        status: TaskStatus,
+    },
     /// A task or a worktree is bound elsewhere.
     #[error("{0}")]
     Bound(String),

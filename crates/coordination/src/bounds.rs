@@ -4,10 +4,35 @@ use std::time::Duration;
 
 /// How long a claim made by a person holds, in seconds: a day.
 pub const PERSON_LEASE_S: u64 = 24 * 3600;
-/// How long a supervised run's claim holds unless it is renewed, in seconds.
-pub const RUN_LEASE_S: u64 = 90;
-/// How often a supervised run renews its claim.
-pub const RENEW_EVERY: Duration = Duration::from_secs(20);
+/// How long a supervised run's claim holds unless it is renewed, unless told otherwise.
+pub const RUN_LEASE: Duration = Duration::from_secs(90);
+/// The shortest such lease: a process on a busy machine must be able to keep it.
+pub const LEAST_LEASE: Duration = Duration::from_secs(2);
+/// The longest.
+pub const MOST_LEASE: Duration = Duration::from_secs(3600);
+/// In how many parts of its lease a run renews its claim.
+pub const RENEWALS: u32 = 4;
+/// How long beyond its lease a claim is let be at least, before it is taken away.
+pub const LEASE_MARGIN: Duration = Duration::from_secs(1);
+/// How often the leases of other processes are looked at.
+pub const LEASES_LOOK: Duration = Duration::from_secs(1);
+/// How often a supervisor looks whether its run was asked to stop, or its claim was taken away.
+pub const ORDERS_LOOK: Duration = Duration::from_secs(1);
+/// How often a task whose run was lost goes back by itself before it waits for a person, unless told otherwise: that many
+/// losses are one too many.
+pub const RECOVERIES: u32 = 3;
+/// The most runs of agents on one task before it waits for a person, unless told otherwise.
+pub const TASK_ATTEMPTS: u32 = 10;
+/// The largest limit on what a task may cost, in US dollars.
+pub const MOST_DOLLARS: u64 = 1_000_000;
+/// How long is waited for a supervisor to note the end of a run that was asked to stop, once its processes are gone.
+pub const STOP_WAIT: Duration = Duration::from_secs(4);
+/// How long a new attempt waits for the end of a run whose claim was replaced: its supervisor looks, asks, kills.
+pub const SUPERSEDED_WAIT: Duration = Duration::from_secs(13);
+/// How often is looked whether such a run has ended.
+pub const RUN_OVER_LOOK: Duration = Duration::from_millis(50);
+/// How long an `up` that begins or ends waits for another one that does at this moment.
+pub const UP_LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How long a command in a worktree may take unless told otherwise.
 pub const RUN_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long an agent may take unless told otherwise.
@@ -24,6 +49,16 @@ pub const VIEWS_LOCK_WAIT: Duration = Duration::from_secs(30);
 pub const MERGE_LOCK_WAIT: Duration = Duration::from_secs(3600);
 /// How often a candidate is made anew because the target moved while the gate ran.
 pub const LAND_TRIES: u32 = 5;
+/// How long what tests the work before it is submitted may take unless told otherwise.
+pub const VERIFY_TIMEOUT: Duration = Duration::from_secs(1800);
+/// A ready task gains one in priority each time it has waited so long, unless told otherwise.
+pub const AGEING: Duration = Duration::from_secs(3600);
+/// Free memory that `up` leaves for others unless told otherwise, in bytes.
+pub const MIN_MEMORY: u64 = 256 << 20;
+/// Free space on the disk that `up` leaves unless told otherwise, in bytes.
+pub const MIN_DISK: u64 = 512 << 20;
+/// The load for each processor from which on `up` starts no agent unless told otherwise.
+pub const MAX_LOAD: f64 = 16.0;
 /// How often a task goes back to its agent after a bounce before it waits for a person.
 pub const REVISIONS: u32 = 2;
 /// How many removed worktrees the index still shows.
@@ -124,6 +159,8 @@ pub const STALE_LOCK: Duration = Duration::from_secs(10);
 pub const ENTRIES_COUNTED: u64 = 200_000;
 /// How many of the processes in a worktree are named.
 pub const RESIDENTS_SHOWN: usize = 10;
+/// How many runs a sentence names.
+pub const RUNS_NAMED: usize = 8;
 /// How many paths a sentence names.
 pub const PATHS_NAMED: usize = 10;
 /// Into how many branches that are not in the target's history a list of worktrees looks for their changes.

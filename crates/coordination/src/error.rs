@@ -143,6 +143,7 @@ impl From<BoardError> for Error {
             BoardError::Illegal(_)
             | BoardError::NotReady { .. }
             | BoardError::NotClaimable { .. }
+            | BoardError::NotReturnable { .. }
             | BoardError::Closed { .. } => ErrorKind::Refused,
         };
         let hint = match &error {
@@ -150,6 +151,12 @@ impl From<BoardError> for Error {
             BoardError::NothingReady => Some("`biplane task list` shows what each task waits for".to_owned()),
             BoardError::NotClaimable { status, .. } if status.next().contains(&TaskStatus::Pending) => {
                 Some("`biplane task release` or `biplane task reopen` makes it pending again".to_owned())
+            }
+            BoardError::NotReturnable { id, status: TaskStatus::InProgress } => {
+                Some(format!("`biplane stop {id}` stops the work on it first"))
+            }
+            BoardError::NotReturnable { id, status: TaskStatus::Cancelled } => {
+                Some(format!("`biplane task reopen {id}` makes it pending again"))
             }
             BoardError::StaleEpoch { .. } => Some("another claim has replaced this one".to_owned()),
             _ => None,

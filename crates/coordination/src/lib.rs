@@ -27,7 +27,7 @@ mod views;
 
 pub use biplane_control::{
     TaskFilter,
-    board::{NewTask, Readiness, TaskUpdate},
+    board::{NewTask, Readiness, TaskLimits, TaskUpdate, Used},
 };
 pub use biplane_execution::{
     git::CheckoutState,
@@ -41,8 +41,8 @@ pub use rebuild::RebuildReport;
 pub use recovery::{Mode, Recovery};
 pub use service::{
     Access, AdoptRequest, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished,
-    GateReport, InitReport, Landing, ListedSnapshot, ListedTask, MergeRequest, Notice, Outside, Processes,
-    Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunReport, RunRequest, Service,
-    SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Start, Submitted, TaskChange,
-    WorktreeStatusReport,
+    GateReport, InitReport, Landing, Leases, ListedSnapshot, ListedTask, MergeRequest, Notice, Outside,
+    Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunReport,
+    RunRequest, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Start, Steered,
+    StopRequest, StopTarget, Stopped, Submitted, TaskChange, UpState, WorktreeStatusReport,
 };

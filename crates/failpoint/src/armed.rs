@@ -23,6 +23,7 @@ struct Plan {
     fatal: Option<(String, u64)>,
     /// In the same way, the place to wait at, and the file to wait for.
     pause: Option<((String, u64), String)>,
+    clock: Option<String>,
 }
 
 static PLAN: OnceLock<Plan> = OnceLock::new();
@@ -39,6 +40,7 @@ impl Plan {
             log: var("FAILPOINT_LOG"),
             fatal: var("FAILPOINT").and_then(|text| place(&text)),
             pause: var("FAILPOINT_PAUSE").and_then(|text| pause(&text)),
+            clock: var("FAILPOINT_CLOCK"),
         }
     }
 }
@@ -87,6 +89,12 @@ pub(super) fn reach(name: &str, last: impl FnOnce()) {
         // The signal may be on its way to another thread.
         std::thread::sleep(PAUSE);
     }
+}
+
+/// By how many seconds the wall clock is set forward.
+pub(super) fn clock_offset() -> i64 {
+    let Some(file) = &PLAN.get_or_init(Plan::read).clock else { return 0 };
+    std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@
 //! - `FAILPOINT` says which one of them kills the process, counted from 1 in the order in which they are reached; with
 //!   `NAME@N` only places of this name count;
 //! - `FAILPOINT_PAUSE`, as `7:FILE` or `NAME@N:FILE`, says at which place the process waits until there is a file `FILE`,
-//!   for at most a minute, so that a test can act meanwhile; `FILE.reached` is made when it begins to wait.
+//!   for at most a minute, so that a test can act meanwhile; `FILE.reached` is made when it begins to wait;
+//! - `FAILPOINT_CLOCK` names a file with a number of seconds, read each time: by so many the program's wall clock is set
+//!   forward, or back when it is negative. The monotonic clock stays as it is, as on a machine whose clock is set.
 //!
 //! Why not a library: a test that enumerates the places needs them counted in the order of a run, not named one by one.
 
@@ -28,6 +30,14 @@ pub fn reach_with(name: &str, last: impl FnOnce()) {
     armed::reach(name, last);
     #[cfg(not(debug_assertions))]
     let _ = (name, last);
+}
+
+/// The wall clock's `micros`, set forward or back as a test asks.
+pub fn clock(micros: i64) -> i64 {
+    #[cfg(debug_assertions)]
+    return micros.saturating_add(armed::clock_offset().saturating_mul(1_000_000));
+    #[cfg(not(debug_assertions))]
+    micros
 }
 
 /// Does something that has an effect, between the places `NAME before` and `NAME after`.

@@ -66,6 +66,8 @@ event_kinds! {
     TaskStarted = "task.started",
     /// A claim was given back; the task is pending again.
     TaskReleased = "task.released",
+    /// A claim was taken away from a process that did not renew it; the epoch grew. What is left of its run is ended next.
+    TaskFenced = "task.fenced",
     /// A task's branch was submitted.
     TaskInReview = "task.in_review",
     /// A task was sent back to be worked on again; `error` says why.

@@ -7,6 +7,7 @@
 //! - [`eventually`] waits for something to become true.
 //! - [`Records`] checks the lifecycle log and the tasks.
 //! - [`large_repo`] makes a repository with as many files as asked for.
+//! - [`standin::StandIn`] is a model server on loopback that does what a script says.
 //! - [`marked_blocks`] finds the commands in the documentation.
 //!
 //! It panics where a test would fail, showing everything it knows. **Invariant:** it uses no crate of this workspace, so
@@ -25,6 +26,8 @@ mod wait;
 mod checker;
 mod large_repo;
 mod markdown;
+
+pub mod standin;
 
 pub use call::Call;
 pub use checker::Records;

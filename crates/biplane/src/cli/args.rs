@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use biplane_coordination::settings::parse_duration;
+use biplane_coordination::{StopTarget, settings::parse_duration};
 use biplane_model::{
     AgentName, Label, ProfileName, RepoName, Seq, Strategy, TaskId, TaskPrefix, TaskStatus, WorktreeName,
 };
@@ -46,6 +46,14 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Give ready tasks to agents until none is left.
     Up(UpArgs),
+    /// Stop a run, or what is at work on a task; the task waits for a person then.
+    Stop(StopArgs),
+    /// Have every `up` start no more agents until it is resumed; what is at work goes on.
+    Pause,
+    /// Have every `up` start agents again.
+    Resume,
+    /// Have every `up` end when what is at work is done.
+    Drain,
     /// Freeze a worktree's branch for landing; its task is in review then.
     Submit(MergeArgs),
     /// Submit a worktree's branch, test the merged result, and land it.
@@ -106,11 +114,39 @@ pub(crate) enum TaskCommand {
     Cancel(ReasonArgs),
     /// Set a task aside for a person.
     Block(ReasonArgs),
-    /// Make a blocked, failed or cancelled task pending again.
+    /// Make a blocked, failed or cancelled task pending again; its attempts, time and cost are counted anew.
     Reopen {
         /// The task.
         id: TaskId,
     },
+    /// Have a blocked, failed or cancelled task tried again. As `reopen`, but content with one that is pending, and not with
+    /// one that is being worked on.
+    Retry {
+        /// The task.
+        id: TaskId,
+    },
+    /// Send the work on a task back with comments: from review, or when it is blocked or has failed. Its worktree stays, what
+    /// was submitted is withdrawn, and it counts as a revision.
+    Return(ReturnArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReturnArgs {
+    /// The task.
+    pub(crate) id: TaskId,
+    /// What is to be done differently; the next attempt reads it.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    /// A run, such as `r17`, or a task.
+    #[arg(value_name = "RUN|TASK")]
+    pub(crate) target: StopTarget,
+    /// Why.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]

@@ -66,9 +66,11 @@ pub fn claim(view: &dyn View, claim: &Claim, now: Timestamp) -> Result<(Changes,
 }
 
 /// Whether a task in progress may be claimed by `owner`: nobody holds it, or its claim has run out, or it is theirs
-/// without a lease.
+/// without a lease. A claim that a process keeps alive is not judged by the clock here, which may have been set: it is
+/// free when it was taken away ([`fence_expired`](super::fence_expired)) or its holder is known to be dead.
 fn is_free(task: &Task, owner: &AgentName, now: Timestamp) -> bool {
     match (&task.owner, task.lease_until) {
+        _ if task.holder.is_some() => false,
         (None, _) => true,
         (Some(_), Some(_)) => task.lease_expired(now),
         (Some(holder), None) => holder == owner && task.run.is_none(),

@@ -90,6 +90,32 @@ pub fn give_back(
     Ok(with_reason(task, reason, EventKind::TaskReturned))
 }
 
+/// Sends a task in review, blocked or failed back to be worked on again with a person's comments, which must not be empty.
+/// Counts as an attempt; what was used until now counts on.
+///
+/// # Errors
+/// [`BoardError::NotReturnable`], [`BoardError::Invalid`], or the guard.
+pub fn send_back(
+    view: &dyn View,
+    id: &TaskId,
+    comments: &str,
+    guard: Guard,
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
+    let mut task = guarded(view, id, guard)?;
+    if !matches!(task.status, TaskStatus::InReview | TaskStatus::Blocked | TaskStatus::Failed) {
+        return Err(BoardError::NotReturnable { id: task.id, status: task.status });
+    }
+    if sanitize(comments).trim().is_empty() {
+        return Err(BoardError::Invalid("comments must not be empty".to_owned()));
+    }
+    task.attempts += 1;
+    shift(&mut task, TaskStatus::Pending, now)?;
+    fence(&mut task);
+    task.owner = None;
+    Ok(with_reason(task, comments, EventKind::TaskReturned))
+}
+
 /// Sets a task aside for a person, with the reason.
 ///
 /// # Errors

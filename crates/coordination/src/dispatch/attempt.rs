@@ -55,7 +55,9 @@ impl Shared<'_> {
                 Some(submission)
             }
             Err(nothing) => {
-                self.give_up(&task, nothing, run);
+                // Whatever went wrong: a task that is somebody else's by now is not ours to move.
+                let is_fenced = self.service.is_fenced(&task).unwrap_or(false);
+                self.give_up(&task, if is_fenced { Nothing::Fenced } else { nothing }, run);
                 None
             }
         }
@@ -66,7 +68,11 @@ impl Shared<'_> {
         task: &Task,
         run: &mut Option<RunId>,
     ) -> std::result::Result<SubmissionId, Nothing> {
+        if let Some(reason) = self.service.over_limit(task)? {
+            return Err(Error::refused(reason).into());
+        }
         self.phase(&task.id, None, Phase::Creating);
+        self.service.end_superseded(&task.id, task.epoch)?;
         let (worktree, resumed) = self.worktree_for(task)?;
         if self.is_stopping() {
             return Err(Nothing::Stopped);
@@ -120,6 +126,7 @@ impl Shared<'_> {
         let has_work = self.service.has_work(&worktree)?;
         let was_tried = self.was_tried(&worktree)?;
         if !self.agent.resume && was_tried {
+            self.service.refuse_fenced(task)?;
             // A program that knows nothing of earlier attempts gets what it knows: a clean start.
             self.service.start_over(&worktree, "a new attempt begins")?;
             return Ok((self.new_worktree(task)?, Resumed::default()));
@@ -206,10 +213,13 @@ impl Shared<'_> {
         // A commit goes to whatever the agent has checked out, which may be the target itself.
         refuse_other_branch(worktree, &place.git().state(WithIgnored::No)?)?;
         let message = format!("{}\n\nTask: {}\nLeft uncommitted by: {}\n", task.subject, task.id, self.name);
+        // The worktree may be another run's by now.
+        self.service.refuse_fenced(task)?;
         let Some(commit) = place.git().commit_all(&message)? else { return Ok(()) };
         self.service.change(|_, _| {
             let event = NewEvent::new(EventKind::WorktreeCommit).worktree(worktree).task(task);
-            let event = event.with("commit", commit.as_str()).with("leftovers", true);
+            let event =
+                event.with("commit", commit.as_str()).with("leftovers", true).with("epoch", task.epoch);
             Ok((Changes { events: vec![event], ..Changes::default() }, ()))
         })
     }
@@ -220,7 +230,7 @@ impl Shared<'_> {
         let reason = match &nothing {
             Nothing::Failed(reason) => reason.clone(),
             Nothing::Stopped => "stopped before it was done".to_owned(),
-            Nothing::Fenced => "its claim was replaced by another".to_owned(),
+            Nothing::Fenced => self.taken_words(&task.id),
             Nothing::Error(error) => error.to_string(),
         };
         let moved = self.service.change(|view, now| {
@@ -237,7 +247,11 @@ impl Shared<'_> {
         });
         let status = match moved {
             Ok(Some(status)) => status,
-            Ok(None) => task.status,
+            // Somebody else has moved it, and has looked after its work.
+            Ok(None) => {
+                let status = self.service.task_view(&task.id).map_or(task.status, |now| now.status);
+                return self.tell(&Progress::Gone { task: task.id.clone(), status, reason, run });
+            }
             Err(error) => {
                 self.service.say(format!("task {} could not be moved on: {error}", task.id));
                 task.status
@@ -250,6 +264,12 @@ impl Shared<'_> {
             _ => {}
         }
         self.tell(&Progress::Gone { task: task.id.clone(), status, reason, run });
+    }
+
+    /// Why a task is somebody else's, as far as it says.
+    fn taken_words(&self, id: &TaskId) -> String {
+        let reason = self.service.task_view(id).map(|task| task.reason).unwrap_or_default();
+        if reason.is_empty() { "its claim was replaced by another".to_owned() } else { reason }
     }
 
     /// A failed task's worktree goes when there is nothing in it, and is kept for a look otherwise.

@@ -28,7 +28,7 @@ use biplane_model::{AgentName, Seq, SubmissionId, SubmissionStatus, Task, TaskId
 use crate::{
     bounds,
     error::{Error, ErrorKind, Result},
-    service::Service,
+    service::{Service, UpState},
     settings::Agent,
 };
 
@@ -128,8 +128,16 @@ impl Service {
         });
         let (gate, no_setup) = (request.gate.clone(), request.no_setup);
         let shared = Shared { service: self, name, agent, gate, no_setup, stop, watcher };
+        let sign = self.begin_up()?;
         shared.clear_left()?;
-        let mut report = std::thread::scope(|scope| Dispatcher::start(scope, &shared, parallel).run())?;
+        let report = std::thread::scope(|scope| {
+            // Dropped at the end, which ends the thread.
+            let (_at_work, end) = mpsc::sync_channel(0);
+            scope.spawn(move || self.keep_leases(&end));
+            Dispatcher::start(scope, &shared, parallel).run()
+        });
+        self.end_up(sign)?;
+        let mut report = report?;
         report.stopped = shared.is_stopping();
         // Another process may have landed it meanwhile.
         let open = self.open_submissions()?;
@@ -225,7 +233,10 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
             if result.is_ok() && !self.shared.is_stopping() {
                 result = self.fill();
             }
-            if self.running == 0 && self.landing == 0 {
+            // Paused, there is always more to come.
+            let state =
+                if self.shared.is_stopping() { UpState::Draining } else { self.shared.service.up_state()? };
+            if self.running == 0 && self.landing == 0 && (result.is_err() || state != UpState::Paused) {
                 break;
             }
             match self.inbox.recv_timeout(LOOK_EVERY) {
@@ -241,7 +252,7 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
 
     /// Starts attempts while there are free places and ready tasks.
     fn fill(&mut self) -> Result<()> {
-        while self.running < self.parallel {
+        while self.running < self.parallel && self.shared.service.up_state()? == UpState::Running {
             // Nothing becomes ready without an event.
             let seq = self.shared.service.look(|view| Ok(view.last_seq()?))?;
             if self.nothing_at == Some(seq) {
@@ -300,7 +311,7 @@ impl Shared<'_> {
         let claim = Claim {
             id: None,
             owner: self.name.clone(),
-            lease_s: Some(bounds::RUN_LEASE_S),
+            lease_s: Some(self.service.lease_s()),
             holder: Some(self.service.me()),
             guard: Guard::default(),
         };

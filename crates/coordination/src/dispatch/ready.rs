@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use biplane_control::board;
 use biplane_execution::supervise::{How, RunObserver, StopReason, Tick};
 use biplane_model::{Task, Worktree, sanitize_line};
 
@@ -11,7 +10,6 @@ use super::{
     attempt::{AgentWatch, Nothing},
 };
 use crate::{
-    bounds,
     error::{Error, ErrorKind},
     service::{Service, SetupEnd, SetupFailure, SetupState},
 };
@@ -66,11 +64,8 @@ struct Renewing<'a> {
 
 impl RunObserver for Renewing<'_> {
     fn tick(&mut self) -> Tick {
-        if self.renewed.elapsed() >= bounds::RENEW_EVERY {
-            let renewal = self.service.change(|view, now| {
-                Ok((board::renew(view, &self.task.id, self.task.epoch, bounds::RUN_LEASE_S, now)?, ()))
-            });
-            match renewal {
+        if self.renewed.elapsed() >= self.service.renew_every() {
+            match self.service.renew(&self.task.id, self.task.epoch) {
                 Ok(()) => self.renewed = Instant::now(),
                 Err(error) if error.kind == ErrorKind::Conflict => {
                     self.fenced = true;

@@ -87,7 +87,8 @@ pub(super) fn lease(tasks: &mut [Task], seen: &Seen, now: Timestamp) {
         task.run = None;
         task.holder = None;
         let is_held = task.status == TaskStatus::InProgress && task.owner.is_some();
-        let seconds = if by_run.contains(&task.id) { bounds::RUN_LEASE_S } else { bounds::PERSON_LEASE_S };
+        let seconds =
+            if by_run.contains(&task.id) { bounds::RUN_LEASE.as_secs() } else { bounds::PERSON_LEASE_S };
         task.lease_until = is_held.then(|| now.plus_seconds(seconds));
     }
 }

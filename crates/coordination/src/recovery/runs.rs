@@ -1,12 +1,15 @@
-//! Runs whose supervisor died.
+//! Runs whose supervisor died, or whose claim was taken away.
+
+use std::time::Instant;
 
 use biplane_control::{Changes, RunFilter};
 use biplane_execution::{supervise, worktrees};
-use biplane_model::{EventKind, NewEvent, Run, RunKind, RunStatus};
+use biplane_model::{EventKind, NewEvent, Run, RunId, RunKind, RunStatus, TaskId};
 
 use super::{Mode, Recovery, is_dead};
 use crate::{
-    error::{Error, Result},
+    bounds,
+    error::{Error, ErrorKind, Result},
     service::{Service, record},
 };
 
@@ -20,20 +23,19 @@ impl Service {
             );
             let result = match mode {
                 Mode::Dry => Ok(()),
-                Mode::Fix => found.end_helpers(&run.supervisor).and_then(|()| self.end_lost(run)),
+                Mode::Fix => found
+                    .end_helpers(&run.supervisor)
+                    .and_then(|()| self.end_lost(run, "its supervisor died")),
             };
             found.note(what, result);
         }
         Ok(())
     }
 
-    /// Ends what is left of a run, saves what it has done, and gives its task back.
-    fn end_lost(&self, run: &Run) -> Result<()> {
-        let marker = crate::service::marker(self.mark(run.id));
-        let strays = supervise::reap(&marker, run.child.as_ref(), supervise::bounds::GRACE);
-        if let Some(alive) = strays.iter().find(|s| !s.gone) {
-            return Err(Error::failed(format!("process {} ({}) does not end", alive.pid, alive.command)));
-        }
+    /// Ends what is left of a run, saves what it has done, and notes that it is lost. Its supervisor may be alive: it finds
+    /// its run over when it looks.
+    pub(crate) fn end_lost(&self, run: &Run, why: &str) -> Result<()> {
+        let ended = self.end_processes(run)?;
         if run.kind == RunKind::Agent {
             self.save_lost(run)?;
         }
@@ -44,18 +46,67 @@ impl Service {
             };
             run.status = run.status.to(RunStatus::Lost, format_args!("run {}", run.id))?;
             run.ended_at = Some(now);
-            "its supervisor died".clone_into(&mut run.error);
+            why.clone_into(&mut run.error);
             let worktree = record(view, run.worktree_id)?;
             let mut event =
                 NewEvent::new(EventKind::WorktreeRunLost).run(&run).worktree(&worktree).error(&run.error);
-            event = event.with("processes_ended", strays.len());
+            event = event.with("processes_ended", ended);
             changes.events.push(event);
             changes.runs.push(run);
             Ok((changes, ()))
         })
     }
 
-    fn save_lost(&self, run: &Run) -> Result<()> {
+    /// Ends every process of a run, whoever supervises it. Gives how many there were.
+    ///
+    /// # Errors
+    /// When one of them does not end.
+    pub(crate) fn end_processes(&self, run: &Run) -> Result<usize> {
+        let marker = crate::service::marker(self.mark(run.id));
+        let strays = supervise::reap(&marker, run.child.as_ref(), supervise::bounds::GRACE);
+        match strays.iter().find(|s| !s.gone) {
+            None => Ok(strays.len()),
+            Some(alive) => {
+                Err(Error::failed(format!("process {} ({}) does not end", alive.pid, alive.command)))
+            }
+        }
+    }
+
+    /// Sees the runs of a task end whose claims were replaced by the one of `epoch`: two agents never work on one task. Their
+    /// supervisors notice by themselves; one that does not in time is not waited for.
+    ///
+    /// # Errors
+    /// When one does not end.
+    pub(crate) fn end_superseded(&self, id: &TaskId, epoch: u64) -> Result<()> {
+        let until = Instant::now() + bounds::SUPERSEDED_WAIT;
+        for run in self.open_attempts(id)?.iter().filter(|run| run.epoch < epoch) {
+            if !is_dead(&run.supervisor) && self.is_over_by(run.id, until)? {
+                continue;
+            }
+            if run.supervisor == self.me() {
+                let message = format!("run {} of task {id} does not end", run.id);
+                return Err(Error::new(ErrorKind::Busy, message));
+            }
+            self.end_lost(run, "its claim was taken away")?;
+        }
+        Ok(())
+    }
+
+    /// Whether a run is over, or is so at the latest at `until`.
+    pub(crate) fn is_over_by(&self, id: RunId, until: Instant) -> Result<bool> {
+        loop {
+            let is_over = |run: Option<Run>| run.is_none_or(|run| run.status.is_over());
+            if is_over(self.look(|view| Ok(view.run(id)?))?) {
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            std::thread::sleep(bounds::RUN_OVER_LOOK);
+        }
+    }
+
+    pub(crate) fn save_lost(&self, run: &Run) -> Result<()> {
         let worktree = self.look(|view| record(view, run.worktree_id))?;
         if worktree.status.is_live() && worktrees::prove(&self.place(&worktree)?).is_ok() {
             self.hold_uncommitted(&worktree, "its run was lost")?;

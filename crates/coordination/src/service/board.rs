@@ -159,19 +159,35 @@ impl Service {
             guard: Guard::default(),
         };
         let reach = self.reach_now();
-        let task = self.change(|view, now| {
-            let id = match &claim.id {
-                Some(id) => id.clone(),
-                None => reach
-                    .next_ready(view, ReadyOrder::Priority, &claim.owner)?
-                    .ok_or(BoardError::NothingReady)?,
-            };
-            if let Some(why) = view.task(&id)?.and_then(|task| reach.why_not(&task.repo)) {
-                return Err(Error::refused(format!("task {id} is not ready: {why}")));
+        let attempt = || {
+            self.change(|view, now| {
+                let id = match &claim.id {
+                    Some(id) => id.clone(),
+                    None => reach
+                        .next_ready(view, ReadyOrder::Priority, &claim.owner)?
+                        .ok_or(BoardError::NothingReady)?,
+                };
+                if let Some(why) = view.task(&id)?.and_then(|task| reach.why_not(&task.repo)) {
+                    return Err(Error::refused(format!("task {id} is not ready: {why}")));
+                }
+                Ok(board::claim(view, &Claim { id: Some(id), ..claim.clone() }, now)?)
+            })
+        };
+        let claimed = match (attempt(), &request.id) {
+            // Whose process is dead, holds nothing: what it has left is put right first.
+            (Err(_), Some(id)) if self.is_left(id)? => {
+                self.recover_first()?;
+                attempt()
             }
-            Ok(board::claim(view, &Claim { id: Some(id), ..claim.clone() }, now)?)
-        })?;
-        self.task_view(&task.id)
+            (claimed, _) => claimed,
+        };
+        self.task_view(&claimed?.id)
+    }
+
+    /// Whether a task is held by a process that is dead.
+    fn is_left(&self, id: &TaskId) -> Result<bool> {
+        let holder = self.look(|view| Ok(view.task(id)?.and_then(|task| task.holder)))?;
+        Ok(holder.is_some_and(|holder| crate::recovery::is_dead(&holder)))
     }
 
     /// Changes what a task says, and its state by name.

@@ -8,6 +8,7 @@ mod board;
 mod evidence;
 mod init;
 mod land;
+mod leases;
 mod log;
 mod place;
 mod pool;
@@ -19,9 +20,12 @@ mod restore;
 mod run;
 mod setup;
 mod snapshot;
+mod steer;
+mod stop;
 mod submit;
 mod tail;
 mod tend;
+mod watch;
 mod worktree;
 mod would;
 
@@ -31,6 +35,7 @@ use biplane_control::{
     Changes, Committed, Ledger, LedgerExt, SqliteLedger, View, board::Guard, gate::OnWait,
 };
 use biplane_execution::supervise::identity;
+use biplane_failpoint as failpoint;
 use biplane_model::{Actor, ProcessIdentity, RunKind, Seq, TaskId, Timestamp};
 
 pub use adopt::AdoptRequest;
@@ -38,6 +43,7 @@ pub use approve::SetupText;
 pub use board::{ClaimRequest, Finished, ListedTask, TaskChange};
 pub use init::InitReport;
 pub use land::{BounceKind, GateReport, Landing};
+pub use leases::Leases;
 pub use log::EventQuery;
 pub use place::{CreateWorktree, Start};
 pub use remove::{Closing, Processes, Removal, RemoveRequest};
@@ -45,6 +51,8 @@ pub use restore::{Restoration, RestoreRequest};
 pub use run::{RunReport, RunRequest};
 pub use setup::{SetupEnd, SetupFailure, SetupReport, SetupState};
 pub use snapshot::{ListedSnapshot, Pruned};
+pub use steer::{Steered, UpState};
+pub use stop::{StopRequest, StopTarget, Stopped};
 pub use submit::{MergeRequest, Submitted};
 pub use worktree::{Diff, WorktreeStatusReport};
 pub use would::RemovalPlan;
@@ -274,7 +282,7 @@ impl Service {
 
     /// The clock's time.
     pub fn now(&self) -> Timestamp {
-        (self.now)()
+        Timestamp(failpoint::clock((self.now)().0))
     }
 
     /// Who is at work.

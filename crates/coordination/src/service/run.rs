@@ -1,16 +1,15 @@
 //! Running commands, agents and gates: intent, supervision, result.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, ffi::OsString, time::Duration};
 
-use biplane_control::{Changes, View, board};
+use biplane_control::{
+    Changes, RunFilter, View,
+    board::{self, Guard},
+};
 use biplane_execution::{
     supervise::{
-        self, Echo, EnvChanges, How, Input, LogSpec, Marker, RunExit, RunObserver, RunSpec, SuperviseError,
-        Tick,
+        self, Echo, EnvChanges, How, Input, LogSpec, Marker, RunExit, RunObserver, RunSpec, StopReason,
+        SuperviseError,
     },
     worktrees,
 };
@@ -20,9 +19,12 @@ use biplane_model::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Service, place::record};
+use super::{
+    Service,
+    place::record,
+    watch::{RunLease, Watch, judged},
+};
 use crate::{
-    bounds,
     error::{Error, Result},
     files, variables,
 };
@@ -127,11 +129,15 @@ impl Service {
         if let Some(there) = self.elsewhere(&job.worktree.repo)? {
             return there.execute(job);
         }
+        if let (RunKind::Agent, Some(task)) = (job.kind, &job.task) {
+            self.end_superseded(task, job.epoch)?;
+        }
         let run = self.intend_run(&job)?;
         let dir = self.home().run_dir(run.id);
         let log = dir.join("output.log");
-        let job = Job { interactive: job.interactive, ..job };
-        let ended = self.supervise(job, &run, &dir);
+        let lease = job.renew.then(|| job.task.clone()).flatten();
+        let lease = lease.map(|task| RunLease { task, epoch: job.epoch });
+        let ended = self.supervise(job, &run, &dir, lease.clone());
         let (how, strays, error) = match &ended {
             Ok(exit) => (
                 Some(exit.how),
@@ -140,7 +146,7 @@ impl Service {
             ),
             Err(error) => (None, Vec::new(), Some(error.to_string())),
         };
-        self.end_run(run.id, how, error.as_deref())?;
+        let how = self.end_run(run.id, how, error.as_deref(), lease.as_ref())?;
         let run = self.look(|view| run_record(view, run.id))?;
         self.write_record(&dir, &run);
         match (ended, how) {
@@ -198,6 +204,10 @@ impl Service {
             } else {
                 event = event.worktree(&job.worktree);
             }
+            if job.kind == RunKind::Agent {
+                event = event.with("epoch", job.epoch);
+                alone(view, job)?;
+            }
             if let Some(mut task) = job.task.as_ref().map(|id| view.task(id)).transpose()?.flatten() {
                 if job.renew {
                     task.run = Some(run.id);
@@ -212,7 +222,7 @@ impl Service {
         .map(|run| Run { rev: run.rev + 1, ..run })
     }
 
-    fn supervise(&self, job: Job<'_>, run: &Run, dir: &Utf8Path) -> Result<RunExit> {
+    fn supervise(&self, job: Job<'_>, run: &Run, dir: &Utf8Path, lease: Option<RunLease>) -> Result<RunExit> {
         self.make_run_dir(dir)?;
         let mut set = self.run_environment(&job, run);
         if let Some(prompt) = &job.prompt {
@@ -235,10 +245,12 @@ impl Service {
         spec.echo = job.echo;
         spec.timeout = job.timeout;
         spec.foreground = job.foreground;
-        let lease =
-            job.renew.then(|| job.task.clone()).flatten().map(|task| Lease { task, epoch: job.epoch });
-        let mut watch =
-            Watch { service: self, run: run.id, lease, renewed: Instant::now(), inner: job.observer };
+        if self.orders(run.id, lease.as_ref())?.is_some() {
+            let message =
+                format!("run {} was not started: it was stopped, or its claim was taken away", run.id);
+            return Err(Error::new(crate::ErrorKind::Conflict, message));
+        }
+        let mut watch = Watch::new(self, run.id, lease, job.observer);
         let exit = if job.interactive {
             supervise::interactive(&spec, &mut watch)
         } else {
@@ -299,27 +311,46 @@ impl Service {
         format!("{}:{run}", self.home().board().state_dir())
     }
 
-    fn started_run(&self, id: RunId, child: &ProcessIdentity) -> Result<()> {
+    /// Notes that a run was started. Gives the reason why it has to end, when it has to already.
+    pub(super) fn started_run(&self, id: RunId, child: &ProcessIdentity) -> Result<Option<StopReason>> {
         self.change(|view, _| {
             let mut run = run_record(view, id)?;
+            let asked = run.stop_by.is_some().then_some(StopReason::Cancelled);
+            if run.status.is_over() {
+                return Ok((Changes::default(), asked.or(Some(StopReason::Fenced))));
+            }
             run.status = run.status.to(RunStatus::Running, format_args!("run {id}"))?;
             run.child = Some(child.clone());
-            Ok((Changes { runs: vec![run], ..Changes::default() }, ()))
+            Ok((Changes { runs: vec![run], ..Changes::default() }, asked))
         })
     }
 
-    fn end_run(&self, id: RunId, how: Option<How>, error: Option<&str>) -> Result<()> {
+    /// Records the end of a run, unless somebody else has. Gives how it ended for whoever started it.
+    fn end_run(
+        &self,
+        id: RunId,
+        how: Option<How>,
+        error: Option<&str>,
+        lease: Option<&RunLease>,
+    ) -> Result<Option<How>> {
         let before = self.look(|view| run_record(view, id))?;
         let worktree = self.look(|view| record(view, before.worktree_id))?;
         // A gate's work is the candidate, whose worktree is gone already.
         let evidence = if before.kind == RunKind::Gate { None } else { Some(self.evidence(&worktree)) };
         self.change(|view, now| {
             let mut run = run_record(view, id)?;
+            let is_fenced = match lease {
+                Some(lease) => view.task(&lease.task)?.is_none_or(|task| task.epoch != lease.epoch),
+                None => false,
+            };
+            let judged = how.map(|how| judged(how, run.stop_by.is_some(), run.status, is_fenced));
             if run.status.is_over() {
-                // Recovery in another process has ended it; its word stands.
-                return Ok((Changes::default(), ()));
+                // Recovery in another process has ended it, or who stopped it; its word stands.
+                return Ok((Changes::default(), judged));
             }
+            let is_stopped = run.stop_by.is_some() || (how.is_none() && is_fenced);
             let (status, kind) = match how {
+                _ if is_stopped => (RunStatus::Cancelled, EventKind::WorktreeRunAfter),
                 Some(How::Exited(0)) => (RunStatus::Succeeded, EventKind::WorktreeRunAfter),
                 Some(How::TimedOut) => (RunStatus::TimedOut, EventKind::WorktreeRunTimeout),
                 Some(How::Stopped(_)) => (RunStatus::Cancelled, EventKind::WorktreeRunAfter),
@@ -348,7 +379,7 @@ impl Service {
             if let Some(seen) = &run.evidence {
                 event = event.with("commits", seen.commits).with("dirty_files", seen.dirty_files);
             }
-            Ok((Changes { runs: vec![run], events: vec![event], ..Changes::default() }, ()))
+            Ok((Changes { runs: vec![run], events: vec![event], ..Changes::default() }, judged))
         })
     }
 
@@ -362,8 +393,21 @@ impl Service {
     }
 }
 
+/// Refuses a run of an agent under a claim that was replaced, or beside another one on the same task.
+fn alone(view: &dyn View, job: &Job<'_>) -> Result<()> {
+    let Some(id) = &job.task else { return Ok(()) };
+    board::check(view, id, Guard::epoch(job.epoch))?;
+    let open = view.runs(&RunFilter { open: true, task: Some(id.clone()), worktree: None })?;
+    match open.iter().find(|run| run.kind == RunKind::Agent) {
+        None => Ok(()),
+        Some(run) => {
+            Err(Error::new(crate::ErrorKind::Busy, format!("an agent is at work on task {id} ({})", run.id)))
+        }
+    }
+}
+
 /// The run `id`, which must exist.
-fn run_record(view: &dyn View, id: RunId) -> Result<Run> {
+pub(super) fn run_record(view: &dyn View, id: RunId) -> Result<Run> {
     view.run(id)?.ok_or_else(|| Error::not_found(format!("there is no run {id}")))
 }
 
@@ -379,51 +423,4 @@ fn end_status(from: RunStatus, to: RunStatus, id: RunId) -> Result<RunStatus> {
         return Ok(from.to(RunStatus::Running, &what)?.to(to, &what)?);
     }
     Ok(from.to(to, what)?)
-}
-
-/// The claim a run works under.
-struct Lease {
-    task: TaskId,
-    epoch: u64,
-}
-
-/// Watches a run for the service: records its start, renews its claim, and stops it when the claim is lost.
-struct Watch<'a> {
-    service: &'a Service,
-    run: RunId,
-    lease: Option<Lease>,
-    renewed: Instant,
-    inner: &'a mut dyn RunObserver,
-}
-
-impl RunObserver for Watch<'_> {
-    fn started(&mut self, child: &ProcessIdentity) {
-        if let Err(error) = self.service.started_run(self.run, child) {
-            self.service.say(format!("run {} could not be noted as started: {error}", self.run));
-        }
-        self.inner.started(child);
-    }
-
-    fn tick(&mut self) -> Tick {
-        if let Some(lease) = &self.lease
-            && self.renewed.elapsed() >= bounds::RENEW_EVERY
-        {
-            let renewal = self.service.change(|view, now| {
-                Ok((board::renew(view, &lease.task, lease.epoch, bounds::RUN_LEASE_S, now)?, ()))
-            });
-            match renewal {
-                Ok(()) => self.renewed = Instant::now(),
-                Err(error) if error.kind == crate::ErrorKind::Conflict => {
-                    return Tick::Stop(supervise::StopReason::Fenced);
-                }
-                // A ledger that is busy now may not be at the next tick; the claim still holds.
-                Err(_) => {}
-            }
-        }
-        self.inner.tick()
-    }
-
-    fn line(&mut self, line: &str) {
-        self.inner.line(line);
-    }
 }

@@ -101,6 +101,9 @@ impl Service {
         let id = self.change(|view, now| {
             let worktree = record(view, worktree.id)?;
             let mut changes = Changes::default();
+            if let Some(id) = &worktree.task {
+                board::check(view, id, guard)?;
+            }
             if let Some(same) = replace_open(view, &worktree, &head, &gate, strategy, &mut changes, now)? {
                 return Ok((Changes::default(), same));
             }
@@ -138,6 +141,9 @@ impl Service {
                 NewEvent::new(EventKind::SubmissionQueued).submission(&submission).worktree(&worktree);
             if let Some(task) = &reviewed {
                 event = event.task(task);
+            }
+            if let Some(epoch) = guard.epoch {
+                event = event.with("epoch", epoch);
             }
             changes.events.push(event);
             changes.counters.push(("submission".to_owned(), number));

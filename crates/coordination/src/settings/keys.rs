@@ -55,27 +55,118 @@ pub const KEYS: &[Key] = &[
         "agent",
         "string",
         Otherwise("`up` needs `--agent` or a command", "\"mine\""),
-        "The agent that `up` starts: the NAME of one of `[agents.NAME]`.",
+        "The agent that `up` starts: the NAME of one of `[agents.NAME]`, or a known program: `claude`, `codex`, `gemini`, `qwen`, `opencode`, `copilot`.",
+    ),
+    key(
+        "agents.NAME.driver",
+        "`\"claude\"`, `\"codex\"`, `\"acp\"` or `\"command\"`",
+        Otherwise("that of the known program NAME, `command` otherwise", "\"acp\""),
+        "How the program is driven: as Claude Code, as Codex, by the Agent Client Protocol, or as any command.",
     ),
     key(
         "agents.NAME.command",
         "array of strings",
-        Otherwise("an error: every agent has one", "[\"my-agent\", \"{prompt}\"]"),
-        "The program and its arguments; `{prompt}` in an argument stands for the prompt.",
+        Otherwise("that of the known program NAME; an error otherwise", "[\"my-agent\", \"{prompt}\"]"),
+        "The program and the arguments that come first; `{prompt}` in an argument of a plain command stands for the prompt.",
+    ),
+    key(
+        "agents.NAME.args",
+        "array of strings",
+        Means("[]"),
+        "Arguments that come behind those of the driver.",
+    ),
+    key(
+        "agents.NAME.permissions",
+        "`\"edits\"` or `\"all\"`",
+        Means("\"edits\""),
+        "What it may do without asking: read, and change files in its worktree; or everything that you may do. What it asks for beyond that is refused.",
     ),
     key(
         "agents.NAME.prompt",
         "`\"argument\"`, `\"stdin\"` or `\"file\"`",
         Otherwise("`argument` when the command has `{prompt}` in it, `stdin` otherwise", "\"file\""),
-        "How the agent gets its prompt. `BIPLANE_PROMPT_FILE` names a file with it in every case.",
+        "How a plain command gets its prompt. `BIPLANE_PROMPT_FILE` names a file with it in every case.",
     ),
     key("agents.NAME.timeout", "duration", Means("\"1h\""), "How long one attempt may take."),
     key("agents.NAME.env", "table of strings", Means("{}"), "Variables set in the agent's environment."),
     key(
         "agents.NAME.resume",
         "boolean",
-        Means("false"),
+        Otherwise("`false` for plain commands, `true` otherwise", "true"),
         "Whether a new attempt goes on in the worktree of the last one, instead of in a fresh one.",
+    ),
+    key("agents.NAME.max", "integer from 1 to 256", Means("256"), "How many of it `up` runs at once."),
+    key(
+        "agents.NAME.memory",
+        "size",
+        Otherwise("that of the known program NAME, unknown otherwise", "\"400M\""),
+        "The memory that one of it needs: `up` starts none while less is free.",
+    ),
+    key(
+        "agents.NAME.labels",
+        "array of strings",
+        Means("[]"),
+        "What it is good for: tasks with one of these labels go to it before others; it gets none without.",
+    ),
+    key(
+        "profile",
+        "string",
+        Otherwise("an agent does the work, and the gate tests it", "\"careful\""),
+        "The roles that tasks go through: the NAME of one of `[profiles.NAME]`.",
+    ),
+    key(
+        "profiles.NAME.implement.agent",
+        "string",
+        Otherwise("any agent of `up`", "\"mine\""),
+        "Who does the work.",
+    ),
+    key(
+        "profiles.NAME.verify.command",
+        "string",
+        Otherwise("nothing is tested before the gate", "\"make test\""),
+        "What tests the work in its worktree, before it is submitted; run by `sh -c`. It must leave the work as it is.",
+    ),
+    key(
+        "profiles.NAME.verify.agent",
+        "string",
+        Otherwise("`command`", "\"mine\""),
+        "The agent that tests the work, instead of a command.",
+    ),
+    key(
+        "profiles.NAME.verify.timeout",
+        "duration",
+        Otherwise("`\"30m\"`", "\"10m\""),
+        "How long the command may take.",
+    ),
+    key(
+        "profiles.NAME.review.agent",
+        "string",
+        Otherwise("nobody reads the work before it is submitted", "\"mine\""),
+        "The agent that reads the work and writes down its findings. It must leave the work as it is.",
+    ),
+    key(
+        "profiles.NAME.review.block_on",
+        "`\"critical\"`, `\"major\"` or `\"minor\"`",
+        Otherwise("`\"critical\"`", "\"major\""),
+        "From which findings on the work goes back to who did it.",
+    ),
+    key(
+        "prompts.implement",
+        "string",
+        Otherwise("the built-in one", "\"{task} {subject}\""),
+        "The template of the prompt of who does the work. `{task}`, `{subject}`, `{description}`, `{dependencies}`, `{findings}`, `{progress}`, `{branch}`, `{diff}` and `{finish}` are filled in.",
+    ),
+    key(
+        "prompts.verify",
+        "string",
+        Otherwise("the built-in one", "\"{task} {subject}\""),
+        "The same for who tests it.",
+    ),
+    key(
+        "prompts.review",
+        "string",
+        Otherwise("the built-in one", "\"{task} {subject}\""),
+        "The same for who reads it.",
     ),
     key("up.agents", "integer from 1 to 256", Means("2"), "How many agents `up` runs at once."),
     key(
@@ -95,6 +186,54 @@ pub const KEYS: &[Key] = &[
         "boolean",
         Means("true"),
         "Whether `up` removes a worktree whose work has landed.",
+    ),
+    key(
+        "up.team",
+        "array of strings",
+        Otherwise("the one of `agent`", "[\"mine\"]"),
+        "The agents that `up` may start, those named first before the others.",
+    ),
+    key(
+        "up.ageing",
+        "duration",
+        Means("\"1h\""),
+        "A ready task gains one in priority each time it has waited so long.",
+    ),
+    key(
+        "up.merge_target",
+        "boolean",
+        Means("true"),
+        "Whether the target is merged into a worktree before the next attempt in it; conflicts are left to the agent.",
+    ),
+    key(
+        "up.min_memory",
+        "size",
+        Means("\"256M\""),
+        "Free memory that `up` leaves for others when it starts an agent.",
+    ),
+    key(
+        "up.min_disk",
+        "size",
+        Means("\"512M\""),
+        "Free space on the disk that `up` leaves when it starts an agent.",
+    ),
+    key(
+        "up.max_load",
+        "number from 0 to 1000",
+        Means("16.0"),
+        "The load for each processor from which on `up` starts no agent; 0: any.",
+    ),
+    key(
+        "up.lease",
+        "duration from 2s to 1h",
+        Means("\"90s\""),
+        "How long the claim of a run holds unless it is renewed. A run that does not renew it is ended, and its task goes back.",
+    ),
+    key(
+        "up.recoveries",
+        "integer from 1 on",
+        Means("3"),
+        "How often a run of a task may be lost, with its supervisor or its claim, until the task waits for a person.",
     ),
     key(
         "worktrees.dir",
@@ -173,6 +312,24 @@ pub const KEYS: &[Key] = &[
     ),
     key("limits.log", "size", Means("\"10M\""), "The most that is kept of a run's output."),
     key(
+        "limits.task_attempts",
+        "integer from 1 on",
+        Means("10"),
+        "How many runs of agents one task may have until it waits for a person, since it was last opened. Those that somebody stopped don't count.",
+    ),
+    key(
+        "limits.task_cost",
+        "string",
+        Otherwise("no limit", "\"5.00\""),
+        "What these runs may cost together, in US dollars, as far as the agents tell.",
+    ),
+    key(
+        "limits.task_time",
+        "duration",
+        Otherwise("no limit", "\"4h\""),
+        "How long these runs may take together.",
+    ),
+    key(
         "limits.disk",
         "size",
         Means("\"20G\""),
@@ -227,7 +384,7 @@ mod tests {
     use super::*;
     use crate::settings::Settings;
 
-    const TABLES: [&str; 7] = ["up", "worktrees", "setup", "ports", "snapshots", "pool", "limits"];
+    const TABLES: [&str; 8] = ["prompts", "up", "worktrees", "setup", "ports", "snapshots", "pool", "limits"];
 
     /// A settings file with these values, and an agent for the keys of agents.
     fn file(values: &[(&str, &str)]) -> String {
@@ -238,6 +395,10 @@ mod tests {
         let top = lines(&|name| (!name.contains('.')).then(|| name.to_owned()));
         let agent = lines(&below("agents.NAME."));
         let command = if agent.contains("command = ") { "" } else { "command = [\"x\"]\n" };
+        let profile = lines(&below("profiles.NAME."));
+        let verify = if profile.contains("verify.timeout") { "verify.command = \"x\"\n" } else { "" };
+        let review = if profile.contains("review.block_on") { "review.agent = \"mine\"\n" } else { "" };
+        let profile = format!("[profiles.careful]\n{verify}{review}{profile}");
         let tables = TABLES.map(|table| {
             let body = lines(&|name| name.strip_prefix(table)?.strip_prefix('.').map(str::to_owned));
             format!("[{table}]\n{body}")
@@ -248,7 +409,7 @@ mod tests {
             if is_there || repo.is_empty() { String::new() } else { format!("{name} = {value}\n") }
         });
         let repo = if repo.is_empty() { repo } else { format!("[[repo]]\n{}{repo}", needed.concat()) };
-        format!("{top}[agents.mine]\n{command}{agent}{}{repo}", tables.concat())
+        format!("{top}[agents.mine]\n{command}{agent}{profile}{}{repo}", tables.concat())
     }
 
     #[test]
@@ -277,7 +438,12 @@ mod tests {
     #[test]
     fn no_key_is_missing() {
         let tables = TABLES.map(|table| (format!("{table}."), format!("[{table}]\n")));
-        let others = [("", ""), ("agents.NAME.", "[agents.a]\n"), ("repo.", "[[repo]]\n")]
+        let others = [
+            ("", ""),
+            ("agents.NAME.", "[agents.a]\n"),
+            ("profiles.NAME.", "[profiles.a]\n"),
+            ("repo.", "[[repo]]\n"),
+        ]
             .map(|(t, b)| (t.to_owned(), b.to_owned()));
         for (table, before) in others.into_iter().chain(tables) {
             let error = Settings::parse(&format!("{before}nonsense = 1\n")).unwrap_err().to_string();

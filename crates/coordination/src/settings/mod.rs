@@ -2,17 +2,21 @@
 //!
 //! An unknown key is an error with a suggestion, never ignored.
 
+mod agents;
 mod duration;
 mod guess;
 mod keys;
+mod profiles;
 mod repos;
 mod starter;
+mod tasks;
 pub(crate) mod template;
 mod worktrees;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use biplane_model::{AgentName, Strategy};
+use biplane_control::board::TaskLimits;
+use biplane_model::{AgentName, ProfileName, Strategy};
 use camino::Utf8Path;
 use serde::Deserialize;
 
@@ -21,9 +25,11 @@ use crate::{
     error::{Error, Result},
 };
 
+pub use agents::{Agent, DriverName, PromptBy, Up};
 pub use duration::{parse_bytes, parse_duration};
 pub use guess::guess_gate;
 pub use keys::{Absent, KEYS, Key};
+pub use profiles::{Profile, Prompts, Review, Severity, Verify, VerifyBy};
 pub use repos::FurtherRepo;
 pub use starter::starter_file;
 pub use worktrees::{Pool, Ports, Setup, Snapshots, Worktrees};
@@ -45,6 +51,14 @@ pub struct Settings {
     pub agent: Option<AgentName>,
     /// The agents, by name.
     pub agents: BTreeMap<AgentName, Agent>,
+    /// The profile of tasks that have none of their own; `None`: an agent and the gate.
+    pub profile: Option<ProfileName>,
+    /// The profiles, by name.
+    pub profiles: BTreeMap<ProfileName, Profile>,
+    /// The templates of prompts.
+    pub prompts: Prompts,
+    /// When `up` starts agents.
+    pub up: Up,
     /// How many agents `up` starts at once.
     pub parallel: usize,
     /// How often a bounced task goes back to its agent before it waits for a person.
@@ -57,38 +71,12 @@ pub struct Settings {
     pub run_timeout: Duration,
     /// The most bytes of a run's output that are kept.
     pub log_bytes: u64,
+    /// What the runs of one task may use before it waits for a person.
+    pub task_limits: TaskLimits,
     /// How worktrees are made and kept.
     pub worktrees: Worktrees,
     /// The further repositories of the home, in the order of the file.
     pub repos: Vec<FurtherRepo>,
-}
-
-/// A program that works on tasks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Agent {
-    /// The program and its arguments; `{prompt}` in an argument stands for the prompt.
-    pub command: Vec<String>,
-    /// How it gets the prompt.
-    pub prompt: PromptBy,
-    /// How long it may take.
-    pub timeout: Duration,
-    /// Variables set in its environment.
-    pub env: BTreeMap<String, String>,
-    /// Whether it can go on in a worktree where an earlier attempt has left work. If not, every attempt begins in a
-    /// fresh worktree at the target's tip, and what was there is in a snapshot.
-    pub resume: bool,
-}
-
-/// How an agent gets its prompt. `BIPLANE_PROMPT_FILE` names a file with it in every case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PromptBy {
-    /// In the place of `{prompt}` in its arguments.
-    Argument,
-    /// On standard input.
-    Stdin,
-    /// Only by the file that `BIPLANE_PROMPT_FILE` names.
-    File,
 }
 
 impl Default for Settings {
@@ -101,12 +89,17 @@ impl Default for Settings {
             strategy: Strategy::Merge,
             agent: None,
             agents: BTreeMap::new(),
+            profile: None,
+            profiles: BTreeMap::new(),
+            prompts: Prompts::default(),
+            up: Up::default(),
             parallel: 2,
             revisions: bounds::REVISIONS,
             commit_leftovers: true,
             remove_landed: true,
             run_timeout: bounds::RUN_TIMEOUT,
             log_bytes: bounds::LOG_BYTES,
+            task_limits: tasks::default(),
             worktrees: Worktrees::default(),
             repos: Vec::new(),
         }
@@ -122,8 +115,11 @@ struct File {
     gate_timeout: Option<toml::Spanned<String>>,
     strategy: Option<toml::Spanned<String>>,
     agent: Option<toml::Spanned<String>>,
-    agents: BTreeMap<String, toml::Spanned<FileAgent>>,
-    up: FileUp,
+    agents: BTreeMap<String, toml::Spanned<agents::FileAgent>>,
+    profile: Option<toml::Spanned<ProfileName>>,
+    profiles: BTreeMap<String, toml::Spanned<profiles::FileProfile>>,
+    prompts: profiles::FilePrompts,
+    up: agents::FileUp,
     worktrees: worktrees::FileWorktrees,
     setup: worktrees::FileSetup,
     ports: worktrees::FilePorts,
@@ -133,33 +129,21 @@ struct File {
     repo: Vec<repos::FileRepo>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileAgent {
-    command: Vec<String>,
-    prompt: Option<PromptBy>,
-    timeout: Option<toml::Spanned<String>>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
-    #[serde(default)]
-    resume: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct FileUp {
-    agents: Option<toml::Spanned<usize>>,
-    revisions: Option<u32>,
-    commit_leftovers: Option<bool>,
-    remove_landed: Option<bool>,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct FileLimits {
     run_timeout: Option<toml::Spanned<String>>,
     log: Option<toml::Spanned<String>>,
+    task_attempts: Option<toml::Spanned<u32>>,
+    task_cost: Option<toml::Spanned<String>>,
+    task_time: Option<toml::Spanned<String>>,
     disk: Option<toml::Spanned<String>>,
+}
+
+impl FileLimits {
+    fn read_tasks(&self, at: At<'_>) -> Result<TaskLimits> {
+        tasks::read(&self.task_attempts, &self.task_cost, &self.task_time, at)
+    }
 }
 
 impl File {
@@ -175,7 +159,68 @@ impl File {
     }
 }
 
+impl File {
+    fn read_agents(&self, at: At<'_>) -> Result<BTreeMap<AgentName, Agent>> {
+        let mut agents = BTreeMap::new();
+        for (name, agent) in &self.agents {
+            let span = agent.span();
+            let name: AgentName = parse_name(name, &span, at)?;
+            let read = agent.get_ref().read(&name, span.start, at)?;
+            agents.insert(name, read);
+        }
+        Ok(agents)
+    }
+
+    fn read_profiles(&self, at: At<'_>) -> Result<BTreeMap<ProfileName, Profile>> {
+        let mut profiles = BTreeMap::new();
+        for (name, profile) in &self.profiles {
+            let name: ProfileName = parse_name(name, &profile.span(), at)?;
+            profiles.insert(name, profile.get_ref().read(at)?);
+        }
+        Ok(profiles)
+    }
+}
+
+fn parse_name<T: std::str::FromStr<Err = biplane_model::InvalidName>>(
+    text: &str,
+    span: &std::ops::Range<usize>,
+    at: At<'_>,
+) -> Result<T> {
+    text.parse().map_err(|e: biplane_model::InvalidName| at(span.clone(), e.to_string()))
+}
+
+/// Makes an error of what is wrong at a place in the file.
+type At<'a> = &'a dyn Fn(std::ops::Range<usize>, String) -> Error;
+
 impl Settings {
+    /// The agent `name`: as the settings say, or as a known program.
+    pub fn agent(&self, name: &AgentName) -> Option<Agent> {
+        self.agents.get(name).cloned().or_else(|| preset(name))
+    }
+
+    /// That there is no agent `name`, and which there are.
+    pub(crate) fn no_agent(&self, name: &AgentName) -> String {
+        let own = self.agents.keys().map(|n| format!("`{n}`"));
+        let known = preset_names().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        let own = own.collect::<Vec<_>>().join(", ");
+        let own = if own.is_empty() { String::new() } else { format!("there are {own}, and ") };
+        format!("there is no agent `{name}` in `biplane.toml`: {own}the known programs are {known}")
+    }
+
+    /// The profile that `task` goes through.
+    ///
+    /// # Errors
+    /// When the settings have no profile of that name.
+    pub(crate) fn profile_of(&self, task: &biplane_model::Task) -> Result<Profile> {
+        let Some(name) = task.profile.as_ref().or(self.profile.as_ref()) else {
+            return Ok(Profile::default());
+        };
+        self.profiles.get(name).cloned().ok_or_else(|| {
+            Error::not_found(format!("there is no profile `{name}` in `biplane.toml`"))
+                .hint(format!("add `[profiles.{name}]`, or `biplane task update {} --no-profile`", task.id))
+        })
+    }
+
     /// Reads the settings file at `path`; defaults when there is none.
     ///
     /// # Errors
@@ -208,26 +253,31 @@ impl Settings {
             None => Ok(default),
             Some(v) => parse_duration(v.get_ref()).map_err(|why| at(v.span(), why)),
         };
-        let mut agents = BTreeMap::new();
-        for (name, agent) in &file.agents {
-            let span = agent.span();
-            let name: AgentName =
-                name.parse().map_err(|e: biplane_model::InvalidName| at(span.clone(), e.to_string()))?;
-            agents.insert(name, read_agent(agent.get_ref(), span.start, &at, &duration)?);
-        }
+        let agents = file.read_agents(&at)?;
+        let profiles = file.read_profiles(&at)?;
+        let settings = Self { agents, profiles, ..Self::default() };
         let agent = match &file.agent {
+            Some(name) => Some(parse_name::<AgentName>(name.get_ref(), &name.span(), &at)?),
             None => None,
-            Some(v) => {
-                let name = v
-                    .get_ref()
-                    .parse()
-                    .map_err(|e: biplane_model::InvalidName| at(v.span(), e.to_string()))?;
-                if !agents.contains_key(&name) {
-                    let why = format!("there is no `[agents.{name}]`");
-                    return Err(at(v.span(), why));
-                }
-                Some(name)
+        };
+        let named = agent.iter().zip(file.agent.iter().map(toml::Spanned::span));
+        let team = file.up.team.iter().map(|name| (name.get_ref(), name.span()));
+        for (name, span) in named.chain(team) {
+            if settings.agent(name).is_none() {
+                return Err(at(span, settings.no_agent(name)));
             }
+        }
+        for (name, profile) in &settings.profiles {
+            if let Some(unknown) = profile.agents().find(|agent| settings.agent(agent).is_none()) {
+                let why = format!("profile `{name}`: {}", settings.no_agent(unknown));
+                return Err(at(0..0, why));
+            }
+        }
+        let profile = match &file.profile {
+            Some(name) if !settings.profiles.contains_key(name.get_ref()) => {
+                return Err(at(name.span(), format!("there is no `[profiles.{}]`", name.get_ref())));
+            }
+            name => name.as_ref().map(|name| name.get_ref().clone()),
         };
         let parallel = match &file.up.agents {
             None => defaults.parallel,
@@ -249,46 +299,33 @@ impl Settings {
             gate_timeout: duration(&file.gate_timeout, defaults.gate_timeout)?,
             strategy,
             agent,
-            agents,
+            profile,
+            prompts: file.prompts.read(&at)?,
+            up: file.up.read(&at)?,
             parallel,
             revisions: file.up.revisions.unwrap_or(defaults.revisions),
             commit_leftovers: file.up.commit_leftovers.unwrap_or(defaults.commit_leftovers),
             remove_landed: file.up.remove_landed.unwrap_or(defaults.remove_landed),
             run_timeout: duration(&file.limits.run_timeout, defaults.run_timeout)?,
             log_bytes,
+            task_limits: file.limits.read_tasks(&at)?,
             worktrees: file.worktree_tables().read(&at)?,
             repos: Vec::new(),
+            ..settings
         };
         settings.repos = repos::read(&file.repo, &settings, &at)?;
         Ok(settings)
     }
 }
 
-fn read_agent(
-    agent: &FileAgent,
-    start: usize,
-    at: &impl Fn(std::ops::Range<usize>, String) -> Error,
-    duration: &impl Fn(&Option<toml::Spanned<String>>, Duration) -> Result<Duration>,
-) -> Result<Agent> {
-    if agent.command.first().is_none_or(|program| program.trim().is_empty()) {
-        return Err(at(start..start, "an agent's `command` names a program".to_owned()));
-    }
-    Ok(Agent {
-        timeout: duration(&agent.timeout, bounds::AGENT_TIMEOUT)?,
-        env: agent.env.clone(),
-        resume: agent.resume,
-        ..Agent::new(agent.command.clone(), agent.prompt)
-    })
+/// The agent that a known program is, by its name.
+fn preset(_name: &AgentName) -> Option<Agent> {
+    None
 }
 
-impl Agent {
-    /// An agent that runs `command`. Without a wish it gets the prompt as argument when the command has a place for it,
-    /// otherwise on standard input.
-    pub fn new(command: Vec<String>, prompt: Option<PromptBy>) -> Self {
-        let has_place = command.iter().any(|word| word.contains("{prompt}"));
-        let prompt = prompt.unwrap_or(if has_place { PromptBy::Argument } else { PromptBy::Stdin });
-        Self { command, prompt, timeout: bounds::AGENT_TIMEOUT, env: BTreeMap::new(), resume: false }
-    }
+/// The names of the known programs.
+fn preset_names() -> impl Iterator<Item = &'static str> {
+    [].into_iter()
 }
 
 /// A text that is no TOML, or has a key or a kind of value that means nothing.
@@ -365,7 +402,7 @@ mod tests {
         assert_eq!(
             error("target = \"main\"\ngaet = \"x\"\n"),
             "`biplane.toml` line 2, key `gaet`: unknown field `gaet`, expected one of `target`, `gate`, `gate_timeout`, \
-             `strategy`, `agent`, `agents`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `limits`, `repo` | did you mean `gate`?"
+             `strategy`, `agent`, `agents`, `profile`, `profiles`, `prompts`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `limits`, `repo` | did you mean `gate`?"
         );
         assert!(
             error("\n[up]\nagents = \"four\"")
@@ -377,7 +414,17 @@ mod tests {
             error("gate_timeout = \"soon\""),
             "`biplane.toml` line 1, key `gate_timeout`: `soon` is no duration: use a number with `s`, `m`, `h` or `d`, such as `90s`"
         );
-        assert!(error("agent = \"x\"").contains("there is no `[agents.x]`"));
+        assert!(error("agent = \"x\"").contains("there is no agent `x`"));
+        assert!(error("[up]\nteam = [\"x\"]").contains("there is no agent `x`"));
+        assert!(error("profile = \"x\"").contains("there is no `[profiles.x]`"));
+        assert!(error("[profiles.a]\nreview.agent = \"x\"").contains("profile `a`: there is no agent `x`"));
+        assert!(error("[profiles.a.verify]\ntimeout = \"5m\"").contains("either a `command` or an `agent`"));
+        assert!(error("[prompts]\nreview = \"{nothing}\"").contains("`{nothing}` stands for nothing"));
+        assert!(
+            error("[agents.x]\ncommand = [\"x\"]\ndriver = \"acp\"\nprompt = \"file\"")
+                .contains("plain commands")
+        );
+        assert!(error("[agents.x]\ncommand = [\"x\"]\nmax = 0").contains("use 1 to 256"));
         assert!(error("[agents.x]\ncommand = []").contains("names a program"));
         assert!(error("strategy = \"octopus\"").contains("is none of `merge`, `squash`, `rebase`"));
     }

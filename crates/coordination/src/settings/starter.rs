@@ -20,17 +20,44 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 
 # The agent that `biplane up` starts. `{{prompt}}` in its command stands for the prompt; without it the prompt comes on
 # standard input. BIPLANE_PROMPT_FILE names a file with the prompt in every case.
+# Known programs need no table: "claude", "codex", "gemini", "qwen", "opencode", "copilot".
 # agent = "mine"
-#
+
+# The roles that a task's work goes through; without it an agent does the work, and the gate tests it.
+# profile = "careful"
+
 # [agents.mine]
+# driver = "command"         # or "claude", "codex", "acp"
 # command = ["my-agent", "--message", "{{prompt}}"]
+# args = []                  # behind those of the driver
+# permissions = "edits"      # what it may do without asking: "edits" in its worktree, or "all"
 # prompt = "argument"        # or "stdin", or "file"
 # timeout = "1h"
 # env = {{ MY_AGENT_MODE = "batch" }}
 # resume = false             # true: a new attempt goes on where the last one stopped, instead of in a fresh worktree
+# max = 4                    # how many of it at once
+# memory = "400M"            # none is started while less is free
+# labels = ["frontend"]      # tasks with such a label go to it first
+
+# [profiles.careful]
+# implement.agent = "mine"
+# verify.command = "make test"   # or verify.agent
+# review.agent = "mine"
+# review.block_on = "critical"   # or "major", "minor"
+
+# [prompts]                  # templates; the built-in ones without
+# implement = "{{task}} {{subject}}"
 
 # [up]
 # agents = 2                 # how many at once
+# team = ["mine"]            # which; those named first before the others
+# ageing = "1h"              # a ready task gains one in priority each time it has waited so long
+# merge_target = true        # merge the target into a worktree before the next attempt in it
+# min_memory = "256M"        # free memory that is left for others when an agent is started
+# min_disk = "512M"          # and free space on the disk
+# max_load = 16.0            # the load for each processor from which on no agent is started
+# lease = "90s"              # a run that does not renew its claim for so long is ended, and its task goes back
+# recoveries = 3             # how often a run of a task may be lost until the task waits for a person
 # revisions = 2              # how often a bounced task goes back to its agent before it waits for a person
 # commit_leftovers = true    # commit what an agent left uncommitted
 # remove_landed = true       # remove a worktree whose work has landed
@@ -63,6 +90,9 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # [limits]
 # run_timeout = "300s"       # for `biplane run`
 # log = "10M"                # the most that is kept of a run's output
+# task_attempts = 10         # how many runs of agents one task may have until it waits for a person
+# task_cost = "5.00"         # what they may cost together, in US dollars; no limit without it
+# task_time = "4h"           # how long they may take together; no limit without it
 # disk = "20G"               # the most that spare and recycled worktrees may take
 
 # [[repo]]                   # a further repository with tasks on this board; may be there several times

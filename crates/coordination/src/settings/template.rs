@@ -78,6 +78,36 @@ pub(super) fn check(text: &str, ports: usize) -> Result<(), String> {
     Ok(())
 }
 
+/// The places of a prompt's template.
+pub(crate) const PROMPT_PLACES: [&str; 9] =
+    ["task", "subject", "description", "dependencies", "findings", "progress", "branch", "diff", "finish"];
+
+/// Refuses a template of a prompt with a place that means nothing.
+pub(super) fn check_prompt(text: &str) -> Result<(), String> {
+    for piece in pieces(text)? {
+        if let Piece::Place(place) = piece
+            && !PROMPT_PLACES.contains(&place)
+        {
+            let shown = biplane_model::clip(&biplane_model::sanitize_line(place), 40);
+            let known = PROMPT_PLACES.map(|place| format!("`{{{place}}}`")).join(", ");
+            return Err(format!("`{{{shown}}}` stands for nothing: use one of {known}"));
+        }
+    }
+    Ok(())
+}
+
+/// A prompt's template with its places filled in by `value`. What it is filled with is not looked at again.
+pub(crate) fn fill_prompt(text: &str, value: impl Fn(&str) -> String) -> String {
+    let filled = pieces(text).map(|pieces| {
+        let piece = |piece: Piece<'_>| match piece {
+            Piece::Text(text) => text.to_owned(),
+            Piece::Place(place) => value(place),
+        };
+        pieces.into_iter().map(piece).collect()
+    });
+    filled.unwrap_or_else(|_| text.to_owned())
+}
+
 /// Refuses a name that is none, or that biplane or git would read.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
     let is_legal = |c: char| c == '_' || c.is_ascii_alphanumeric();

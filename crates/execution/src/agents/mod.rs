@@ -3,7 +3,14 @@
 //! **Contract.** A [`Driver`] knows one family of programs. For a [`Brief`] it gives a [`Launch`] (what to start) and a
 //! [`Dialogue`] (what is said). A dialogue does no I/O: it is fed the lines that the program writes, and answers with
 //! [`AgentEvent`]s and with bytes for the program's standard input. So the supervisor stays the only one that moves bytes, and a
-//! dialogue is tested with recorded lines.
+//! dialogue is tested with recorded lines. The one thing a dialogue looks up by itself is where a path leads, when a program asks
+//! whether it may touch it ([`permit`]).
+//!
+//! [`Conversation`] joins a dialogue with the bytes of a run, and keeps the tally ([`Told`]). [`presets`] is the table of programs
+//! that are known by name, [`find`] looks for them and asks for their versions.
+//!
+//! What a program may do is decided in one place, [`permit`], for every program that asks. It keeps a program that means well
+//! within its task; it is no cage for one that does not.
 //!
 //! Every text in an event is bounded by [`bounds`]; it is the program's own, and made safe by who shows it.
 //!
@@ -12,10 +19,30 @@
 
 use std::collections::BTreeMap;
 
-use biplane_model::AgentEvent;
+use biplane_model::{AgentEvent, Usage};
 use camino::Utf8PathBuf;
+use serde::Deserialize;
 
 use crate::supervise::Input;
+
+pub mod bounds;
+pub mod find;
+pub mod presets;
+
+mod acp;
+mod claude;
+mod codex;
+mod command;
+mod limits;
+mod permit;
+mod talk;
+mod words;
+
+pub use acp::Acp;
+pub use claude::Claude;
+pub use codex::Codex;
+pub use command::{Command, PromptBy};
+pub use talk::{Conversation, Denied, RateLimit, Told};
 
 /// What an agent is to do, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +59,8 @@ pub struct Brief {
     pub prompt_file: Utf8PathBuf,
     /// The conversation to go on with, by the program's own name for it.
     pub session: Option<String>,
+    /// What that conversation has used before, as far as it was told: some programs tell the sum of all its runs.
+    pub used: Usage,
     /// What it may do without asking.
     pub permissions: Permissions,
 }
@@ -68,22 +97,32 @@ pub struct Said {
     pub input: Vec<u8>,
     /// Whether its standard input is to be closed behind them: there is nothing more to say, and it should end.
     pub close: bool,
+    /// Whether it turned out that the program does not know the conversation to go on with: it is to be started again
+    /// without one.
+    pub lost_session: bool,
 }
 
-/// A conversation with one agent program, without any I/O.
-pub trait Dialogue: Send {
-    /// The program was started.
-    fn begin(&mut self) -> Said {
-        Said::default()
+/// The environment in which an agent's git runs no hooks and nothing of what the worktree holds, unless it may do everything: it
+/// can edit what they run. By the variable with which git hands `-c` on to itself, so that it adds to other settings (git 2.31
+/// and later read `GIT_CONFIG_COUNT` beside it).
+fn quiet_git(permissions: Permissions) -> BTreeMap<String, String> {
+    let settings = "'core.hooksPath=/dev/null' 'core.fsmonitor=false' 'safe.bareRepository=explicit'";
+    match permissions {
+        Permissions::All => BTreeMap::new(),
+        Permissions::Edits | Permissions::Read => {
+            BTreeMap::from([("GIT_CONFIG_PARAMETERS".to_owned(), settings.to_owned())])
+        }
     }
+}
 
+/// A conversation with one agent program, without any I/O. The first words stand in [`Launch::input`].
+pub trait Dialogue: Send {
     /// A line of its standard output, without its end; at most [`bounds::LINE`] bytes of it.
     fn line(&mut self, line: &[u8]) -> Said;
 
-    /// A line of its standard error.
+    /// A line of its standard error, as well.
     fn error_line(&mut self, line: &[u8]) -> Said {
-        let _ = line;
-        Said::default()
+        Said { events: words::raw(line).into_iter().collect(), ..Said::default() }
     }
 
     /// It has ended; what was still open is told now.
@@ -100,15 +139,74 @@ pub trait Driver: Send + Sync {
     fn dialogue(&self, brief: &Brief) -> Box<dyn Dialogue>;
 }
 
-pub mod bounds {
-    //! Every bound of this module.
+/// The drivers, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriverName {
+    /// Claude Code.
+    Claude,
+    /// Codex.
+    Codex,
+    /// Any program that speaks the Agent Client Protocol on its standard streams.
+    Acp,
+    /// Any other program.
+    Command,
+}
 
-    /// The most bytes of a program's line that are understood; a longer one is cut, and then hardly understood.
-    pub const LINE: usize = 4 << 20;
-    /// The most bytes of a text in an event.
-    pub const TEXT: usize = 16 << 10;
-    /// The most characters of a summary.
-    pub const SUMMARY: usize = 200;
-    /// The most paths of a tool call.
-    pub const PATHS: usize = 50;
+impl DriverName {
+    /// Every driver.
+    pub const ALL: [Self; 4] = [Self::Claude, Self::Codex, Self::Acp, Self::Command];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Acp => "acp",
+            Self::Command => "command",
+        }
+    }
+
+    /// The driver. How a program gets its prompt is asked of a plain command only; the others have a protocol for it.
+    pub fn driver(self, prompt: PromptBy) -> Box<dyn Driver> {
+        match self {
+            Self::Claude => Box::new(Claude),
+            Self::Codex => Box::new(Codex),
+            Self::Acp => Box::new(Acp),
+            Self::Command => Box::new(Command { prompt }),
+        }
+    }
+}
+
+impl std::fmt::Display for DriverName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A brief in which nothing is said.
+    pub(super) fn brief() -> Brief {
+        Brief {
+            command: vec!["agent".to_owned()],
+            args: Vec::new(),
+            cwd: "/nowhere/wt".into(),
+            prompt: "Do it.".to_owned(),
+            prompt_file: "/nowhere/prompt.md".into(),
+            session: None,
+            used: Usage::default(),
+            permissions: Permissions::Edits,
+        }
+    }
+
+    #[test]
+    fn drivers_are_known_by_their_words() {
+        for kind in DriverName::ALL {
+            let word = format!("\"{kind}\"");
+            assert_eq!(serde_json::from_str::<DriverName>(&word).unwrap(), kind);
+        }
+    }
 }

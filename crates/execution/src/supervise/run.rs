@@ -79,7 +79,8 @@ pub(super) fn supervise(
         sink,
         output,
         started,
-        next_tick: started + spec.tick,
+        // At once: the observer may have learnt from the start that it must not be.
+        next_tick: started,
         next_scan: started + bounds::SCAN,
         ended: false,
         how: None,

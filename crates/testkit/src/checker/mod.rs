@@ -3,6 +3,7 @@
 //! It knows the documented words and fields and none of the program's types, so that a mistake there is not made again
 //! here. It does not look at git.
 
+mod runs;
 mod tasks;
 mod work;
 
@@ -61,6 +62,8 @@ impl Records {
     ///
     /// - event numbers with a gap, a damaged log or task file;
     /// - two live claims on one task, an epoch that does not grow, a completed task that changes its state;
+    /// - two agents at work on one task, a run that goes on after it was lost, anything done under a claim that another one has
+    ///   replaced;
     /// - a result without an intent, an intent on top of one without a result;
     /// - a submission that goes on after its end, or lands another commit than the one that passed.
     pub fn broken(&self) -> Vec<String> {
@@ -68,6 +71,8 @@ impl Records {
         found.extend(gaps(&self.events));
         let own = self.own_events();
         found.extend(tasks::claims(&own));
+        found.extend(runs::live(&own));
+        found.extend(runs::superseded(&own));
         found.extend(work::pairs(&own));
         found.extend(work::submissions(&own));
         found
@@ -149,6 +154,8 @@ mod tests {
 {"seq":13,"event":"task.completed","task":{"id":1,"status":"completed","owner":"ann","epoch":1},"worktree":{"name":"a"}}
 {"seq":14,"event":"worktree.remove.after","task":{"id":1,"status":"completed","owner":"ann","epoch":1},"worktree":{"name":"a"}}
 "#;
+    const RUN: &str = r#""event":"worktree.run.before","task":{},"#;
+    const AGENT: &str = r#""event":"worktree.run.before","data":{"kind":"agent"},"task":{"id":1,"status":"in_progress","owner":"ann","epoch":1},"#;
     const LANDED: &str = r#"landed","task":{},"worktree":{"name":"a"},"submission":{"id":1,"candidate":"c1""#;
     const TASK: &str = r#"{"id":1,"status":"completed","owner":"ann","epoch":1}"#;
 
@@ -182,6 +189,13 @@ mod tests {
                 "event 12 (worktree.remove.before of a) has no result",
             ),
             (r#""worktree.run.timeout""#, r#""worktree.enter""#, ""),
+            (r#""worktree.run.timeout""#, r#""worktree.run.lost""#, "run 1 goes on after it was lost: after"),
+            (RUN, AGENT, ""),
+            (
+                RUN,
+                &AGENT.replace(r#""kind":"agent""#, r#""kind":"agent","epoch":0"#),
+                "under epoch 0, which 1 has",
+            ),
             (r#""worktree.run.before""#, r#""worktree.enter""#, "run 1 ends without"),
             (
                 r#""status":"completed","owner":"ann","epoch":1},"worktree":{"name":"a"}}"#,

@@ -7,11 +7,14 @@ mod ready;
 mod run;
 mod setup;
 mod snapshot;
+mod steer;
 mod task;
 mod up;
 mod worktree;
 
 use std::process::ExitCode;
+
+use biplane_coordination::UpState;
 
 use super::{App, Command, reference};
 
@@ -23,6 +26,10 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup(command) => ready::run(app, &command),
         Command::Run(args) => run::run(app, args),
         Command::Up(args) => up::run(app, args),
+        Command::Stop(args) => steer::stop(app, args),
+        Command::Pause => steer::steer(app, UpState::Paused),
+        Command::Resume => steer::steer(app, UpState::Running),
+        Command::Drain => steer::steer(app, UpState::Draining),
         Command::Submit(args) => merge::submit(app, args),
         Command::Merge(args) => merge::merge(app, args),
         Command::Events(args) => events::run(app, &args),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use biplane_coordination::{
-    Access, ClaimRequest, Finished, ListedTask, NewTask, TaskChange, TaskFilter, TaskUpdate,
+    Access, ClaimRequest, Finished, ListedTask, NewTask, TaskChange, TaskFilter, TaskUpdate, Used,
 };
 use biplane_model::{TaskId, sanitize, view::TaskView};
 
@@ -26,6 +26,15 @@ pub(super) fn run(app: &App, command: TaskCommand) -> anyhow::Result<ExitCode> {
         TaskCommand::Cancel(a) => change(app, &a.id, &TaskChange::Cancel { reason: a.reason }, "cancelled")?,
         TaskCommand::Block(a) => change(app, &a.id, &TaskChange::Block { reason: a.reason }, "blocked")?,
         TaskCommand::Reopen { id } => change(app, &id, &TaskChange::Reopen, "reopened")?,
+        TaskCommand::Retry { id } => {
+            let task = app.service(Access::Write)?.task_retry(&id)?;
+            app.printer
+                .value(&task, || format!("{}: {}, to be tried again", words::named(&task), task.status))?;
+        }
+        TaskCommand::Return(args) => {
+            let task = app.service(Access::Write)?.task_return(&args.id, &args.reason)?;
+            app.printer.value(&task, || format!("sent back {}: {}", words::named(&task), task.status))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -70,11 +79,21 @@ fn list(app: &App, args: TaskListArgs) -> anyhow::Result<()> {
 fn show(app: &App, id: &TaskId) -> anyhow::Result<()> {
     let service = app.service(Access::Read)?;
     let (listed, dependents) = service.task_show(id)?;
+    let used = service.task_used(id)?;
     let now = service.now();
-    app.printer.value(&listed.task, || shown(&listed, &dependents, now))
+    if app.printer.is_json() {
+        let mut value = serde_json::to_value(&listed.task)?;
+        value["used"] = serde_json::json!({
+            "attempts": used.attempts,
+            "time_s": used.time.as_secs_f64(),
+            "cost_microusd": used.cost_microusd,
+        });
+        return app.printer.json(&value);
+    }
+    app.printer.answer(&shown(&listed, &dependents, &used, now))
 }
 
-fn shown(listed: &ListedTask, dependents: &[TaskId], now: biplane_model::Timestamp) -> String {
+fn shown(listed: &ListedTask, dependents: &[TaskId], used: &Used, now: biplane_model::Timestamp) -> String {
     let task = &listed.task;
     let mut text = format!(
         "{}\n",
@@ -98,11 +117,28 @@ fn shown(listed: &ListedTask, dependents: &[TaskId], now: biplane_model::Timesta
     fact("gate", task.gate.clone().map(|g| sanitize(&g)).unwrap_or_default());
     fact("profile", task.profile.as_ref().map(ToString::to_string).unwrap_or_default());
     fact("claim", claim_words(task, now));
-    fact("attempts", if task.attempts > 0 { task.attempts.to_string() } else { String::new() });
+    fact(
+        "sent back",
+        if task.attempts > 0 { words::count(task.attempts.into(), "time") } else { String::new() },
+    );
+    fact("used", used_words(used));
     fact("created", words::clock(task.created_at, now));
     fact("updated", words::clock(task.updated_at, now));
     if !task.description.trim().is_empty() {
         text.push_str(&format!("\n{}\n", sanitize(task.description.trim())));
+    }
+    text
+}
+
+/// What its agents have used: `2 attempts, 90 s, $0.25`.
+fn used_words(used: &Used) -> String {
+    if *used == Used::default() {
+        return String::new();
+    }
+    let mut text = format!("{}, {} s", words::count(used.attempts.into(), "attempt"), used.time.as_secs());
+    if used.cost_microusd > 0 {
+        let cents = used.cost_microusd.div_ceil(10_000);
+        text.push_str(&format!(", ${}.{:02}", cents / 100, cents % 100));
     }
     text
 }

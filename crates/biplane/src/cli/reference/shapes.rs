@@ -9,7 +9,12 @@ use super::{code, table};
 /// Answers: the command, and what it gives.
 const ANSWERS: &[(&str, &str)] = &[
     ("init", "`settings`, `wrote_settings`, `excluded`, `target`, `gate`"),
-    ("task create, claim, show", "a [TaskView](#taskview)"),
+    ("task create, claim, retry, return", "a [TaskView](#taskview)"),
+    (
+        "task show",
+        "a [TaskView](#taskview) with `used`, since it was last opened: `attempts` (runs of agents), `time_s` (how long they \
+         took together), `cost_microusd` (what they cost, in millionths of a US dollar, as far as the agents tell)",
+    ),
     ("task list", "an array of [TaskView](#taskview)"),
     (
         "task update, release, complete, fail, cancel, block, reopen",
@@ -66,6 +71,11 @@ const ANSWERS: &[(&str, &str)] = &[
         "up",
         "`started`, `landed`, `bounced`, `unlanded` (tasks of attempts that came to nothing), `stopped`, `waiting` (`id`, \
          `status`, `subject`, `why` of each task that is not done)",
+    ),
+    ("stop", "`runs` (each a [RunView](#runview)), `task` (a [TaskView](#taskview), or null)"),
+    (
+        "pause, resume, drain",
+        "`state` (`running`, `paused`, `draining`), `changed` (whether it was another one before), `at_work` (whether there is an `up`)",
     ),
     ("events", "an [EventView](#eventview) a line"),
     (
