@@ -31,6 +31,7 @@ mod restore;
 mod run;
 mod setup;
 mod setup_commands;
+mod several;
 mod stop;
 mod surroundings;
 mod terminal;

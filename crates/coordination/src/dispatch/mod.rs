@@ -23,7 +23,7 @@ use biplane_control::{
     board::{self, Claim, Guard},
 };
 use biplane_execution::supervise::StopFlag;
-use biplane_model::{AgentName, Seq, SubmissionId, SubmissionStatus, Task, TaskId, sanitize_line};
+use biplane_model::{AgentName, Seq, SubmissionId, SubmissionStatus, Task, TaskId};
 
 use crate::{
     bounds,
@@ -110,10 +110,7 @@ impl Service {
         stop: Option<&StopFlag>,
         watcher: &dyn Watcher,
     ) -> Result<UpReport> {
-        self.require_git()?;
-        self.home().git()?.commit_of("HEAD")?;
-        let target = self.target()?;
-        self.say_behind(Some(&format!("refs/heads/{target}")));
+        self.require_targets()?;
         let (name, agent) = self.agent_for(request)?;
         if !request.no_setup {
             self.refuse_unapproved()?;
@@ -122,10 +119,7 @@ impl Service {
         if !(1..=bounds::MOST_AGENTS).contains(&parallel) {
             return Err(Error::usage(format!("use 1 to {} agents", bounds::MOST_AGENTS)));
         }
-        self.say(match request.gate.clone().map_or_else(|| self.default_gate(), |gate| (gate, "as asked")) {
-            (Some(gate), from) => format!("the gate is `{}` ({from})", sanitize_line(&gate)),
-            (None, from) => format!("there is no gate ({from}): work lands untested"),
-        });
+        self.say_gates(request.gate.as_ref());
         let (gate, no_setup) = (request.gate.clone(), request.no_setup);
         let shared = Shared { service: self, name, agent, gate, no_setup, stop, watcher };
         let sign = self.begin_up()?;

@@ -30,6 +30,11 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Whether there is anything to examine: the settings list a further repository, or records are about one.
+pub(super) fn is_needed(service: &Service) -> bool {
+    service.repo_names().len() > 1 || used(service).map_or(true, |used| !used.is_empty())
+}
+
 fn out_of_reach(name: &RepoName, error: &Error) -> Finding {
     let finding = Finding::problem(Code::RepositoryOutOfReach, name.as_str(), &error.message);
     match error.hints.first() {

@@ -101,7 +101,7 @@ impl Examination<'_> {
             let verdict = "this is no git repository: the task commands work, the worktree commands don't";
             self.add(Finding::note(Code::RepositoryNone, "the repository", verdict).remedy("`git init`"));
         }
-        if self.service.repo_names().len() > 1 {
+        if further::is_needed(self.service) {
             self.part(Area::Git, "the further repositories", further::examine);
             self.elsewhere();
         }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use biplane_control::{ReadyOrder, View, WorktreeFilter, board};
 use biplane_execution::git::Repository;
-use biplane_model::{AgentName, RepoName, Task, TaskId, Worktree, WorktreeName};
+use biplane_model::{AgentName, RepoName, Task, TaskId, Worktree, WorktreeName, sanitize_line};
 use camino::Utf8Path;
 
 use super::{Access, Service};
@@ -205,6 +205,42 @@ impl Service {
         match self.in_repo(name) {
             Err(error) if error.kind == ErrorKind::NotFound => self.refuse_unknown(name),
             other => other.map(|_| ()),
+        }
+    }
+
+    /// Refuses to begin work on many tasks where none can land: without git, a first commit, or a target. Says which
+    /// targets lack commits, and which repositories are out of reach.
+    pub(crate) fn require_targets(&self) -> Result<()> {
+        self.require_git()?;
+        for there in self.everywhere_with_git() {
+            let begin = || -> Result<()> {
+                there.home().git()?.commit_of("HEAD")?;
+                there.say_behind(Some(&format!("refs/heads/{}", there.target()?)));
+                Ok(())
+            };
+            match begin() {
+                Err(error) if there.repo().is_default() => return Err(error),
+                // The others are none the worse for it.
+                Err(error) => self.say(format!("in repository `{}` nothing can land: {error}", there.repo())),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Says which gate work has to pass, in each repository; `asked` is one for all.
+    pub(crate) fn say_gates(&self, asked: Option<&Option<String>>) {
+        let (services, _) = self.everywhere();
+        for there in &services {
+            let of =
+                if there.repo().is_default() { String::new() } else { format!(" of `{}`", there.repo()) };
+            self.say(match asked.map_or_else(|| there.default_gate(), |gate| (gate.clone(), "as asked")) {
+                (Some(gate), from) => format!("the gate{of} is `{}` ({from})", sanitize_line(&gate)),
+                (None, from) => format!("there is no gate{of} ({from}): work lands untested"),
+            });
+            if asked.is_some() {
+                break;
+            }
         }
     }
 

@@ -444,7 +444,7 @@ mod tests {
             ("profiles.NAME.", "[profiles.a]\n"),
             ("repo.", "[[repo]]\n"),
         ]
-            .map(|(t, b)| (t.to_owned(), b.to_owned()));
+        .map(|(t, b)| (t.to_owned(), b.to_owned()));
         for (table, before) in others.into_iter().chain(tables) {
             let error = Settings::parse(&format!("{before}nonsense = 1\n")).unwrap_err().to_string();
             let (_, known) = error.split_once("expected ").unwrap();
