@@ -41,6 +41,20 @@ pub const AGENT_TIMEOUT: Duration = Duration::from_secs(3600);
 pub const GATE_TIMEOUT: Duration = Duration::from_secs(1800);
 /// The most bytes of a run's output that are kept.
 pub const LOG_BYTES: u64 = 10 << 20;
+/// What is kept of the end of a transcript that has reached its bound, in bytes.
+pub const TRANSCRIPT_TAIL: usize = 64 << 10;
+/// The most bytes of a log's line that are shown as one.
+pub const LOG_LINE: usize = 256 << 10;
+/// Logs up to so many bytes are not compressed.
+pub const LOG_PLAIN: u64 = 64 << 10;
+/// The most bytes that the logs of all runs take unless told otherwise.
+pub const LOGS_KEPT: u64 = 1 << 30;
+/// How long they are kept unless told otherwise.
+pub const LOGS_KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);
+/// The background looks after logs at least after every so many runs.
+pub const LOGS_LOOK: u64 = 50;
+/// The most runs in a list when no number is asked for.
+pub const RUNS_SHOWN: usize = 50;
 /// How long is waited for the lock around git's adding of worktrees.
 pub const GIT_LOCK_WAIT: Duration = Duration::from_secs(120);
 /// How long is waited for another process that writes views.
@@ -165,3 +179,17 @@ pub const RUNS_NAMED: usize = 8;
 pub const PATHS_NAMED: usize = 10;
 /// Into how many branches that are not in the target's history a list of worktrees looks for their changes.
 pub const MERGED_LOOKS: usize = 16;
+/// Into how many worktrees that nobody is at work in is looked before and after an agent's run.
+pub const OUTSIDE_SIBLINGS: usize = 16;
+/// How often what lies outside a worktree is looked at anew while something lands.
+pub const OUTSIDE_TRIES: u32 = 100;
+/// How often it is, when something is found, before it is believed.
+pub const OUTSIDE_LOOKS: u32 = 3;
+/// How long is waited between such looks.
+pub const OUTSIDE_REST: Duration = Duration::from_millis(30);
+/// How many events are read at a time to explain what was found.
+pub const OUTSIDE_EVENTS: usize = 5_000;
+/// How many in all; of a longer time nothing is explained.
+pub const OUTSIDE_ALL_EVENTS: u64 = 200_000;
+/// How many changes outside a worktree an event names.
+pub const OUTSIDE_NAMED: usize = 50;

@@ -17,6 +17,7 @@ mod files;
 mod home;
 mod import;
 mod locks;
+pub mod logs;
 mod rebuild;
 mod recovery;
 mod service;
@@ -42,7 +43,8 @@ pub use recovery::{Mode, Recovery};
 pub use service::{
     Access, AdoptRequest, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Finished,
     GateReport, InitReport, Landing, Leases, ListedSnapshot, ListedTask, MergeRequest, Notice, Outside,
-    Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunReport,
-    RunRequest, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Start, Steered,
-    StopRequest, StopTarget, Stopped, Submitted, TaskChange, UpState, WorktreeStatusReport,
+    Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunLife, RunQuery,
+    RunReport, RunRequest, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Start,
+    Steered, StopRequest, StopTarget, Stopped, Submitted, TaskChange, UpState, UsageBy, UsageReport,
+    UsageRequest, UsageRow, WorktreeStatusReport,
 };

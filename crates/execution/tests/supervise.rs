@@ -7,11 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use biplane_execution::supervise::{
-    Capture, Captured, Echo, How, Input, LogSpec, Marker, Reply, RunExit, RunObserver, RunSpec, StopReason,
-    StreamName, SuperviseError, Tick, bounds, capture,
-    identity::{self, Liveness},
-    reap, reap_helpers, run, with_marker,
+use biplane_execution::{
+    mask::Masks,
+    supervise::{
+        Capture, Captured, Echo, How, Input, LogSpec, Marker, Reply, RunExit, RunObserver, RunSpec,
+        StopReason, StreamName, SuperviseError, Tick, bounds, capture,
+        identity::{self, Liveness},
+        reap, reap_helpers, run, with_marker,
+    },
 };
 use biplane_model::ProcessIdentity;
 use camino::Utf8PathBuf;
@@ -543,4 +546,29 @@ fn an_open_input_carries_a_conversation_until_it_is_closed() {
     assert_eq!(exit.how, How::Exited(0));
     assert_eq!(talk.heard[..2], ["begin", "got first"]);
     assert_eq!(talk.heard.last().map(String::as_str), Some("over"), "{:?}", talk.heard);
+}
+
+#[test]
+fn secrets_are_in_no_log_and_no_line_but_in_the_conversation() {
+    struct Seen(Vec<String>, Vec<u8>);
+    impl RunObserver for Seen {
+        fn output(&mut self, _: StreamName, bytes: &[u8]) -> Reply {
+            self.1.extend_from_slice(bytes);
+            Reply::default()
+        }
+        fn line(&mut self, line: &str) {
+            self.0.push(line.to_owned());
+        }
+    }
+    let place = Place::new("secrets");
+    let slowly =
+        "for c in h u n t e r 2 2; do printf $c; sleep 0.02; done; echo; sleep 0.3; printf 'the end: hunt'";
+    let mut spec = place.sh(slowly);
+    spec.log = place.log(1000);
+    spec.masks = Masks::new(["hunter22"]);
+    let mut seen = Seen(Vec::new(), Vec::new());
+    assert_eq!(run(&spec, &mut seen).expect("it is started").how, How::Exited(0));
+    assert_eq!(place.read("log"), "***\nthe end: hunt");
+    assert_eq!(seen.0, ["***"]);
+    assert_eq!(String::from_utf8_lossy(&seen.1), "hunter22\nthe end: hunt");
 }

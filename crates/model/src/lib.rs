@@ -15,9 +15,11 @@ mod time;
 
 mod agent;
 mod event;
+mod outcome;
 mod run;
 mod submission;
 mod task;
+mod told;
 mod worktree;
 
 pub mod view;
@@ -29,11 +31,13 @@ pub use name::{
     AgentName, HOME_REPO, InvalidName, Label, ProfileName, RESERVED_NAMES, RepoName, WORKTREE_BRANCH_PREFIX,
     WorktreeName,
 };
+pub use outcome::{Earlier, Ended, Outcome, Shown, outcome};
 pub use process::ProcessIdentity;
 pub use run::{Run, RunEvidence, RunKind, RunStatus};
 pub use state::IllegalMove;
 pub use submission::{Strategy, Submission, SubmissionStatus};
 pub use task::{Closeout, CloseoutAction, Task, TaskStatus, WorktreeState};
-pub use text::{clip, sanitize, sanitize_line};
+pub use text::{clip, sanitize, sanitize_line, without_escapes};
 pub use time::Timestamp;
+pub use told::{Calls, Claim, Told};
 pub use worktree::{Operation, OperationKind, Worktree, WorktreeStatus};

@@ -17,6 +17,30 @@ pub fn sanitize_line(text: &str) -> String {
         .collect()
 }
 
+/// `text` without terminal escape sequences; what is no known sequence is left, to be
+/// made harmless by [`sanitize`].
+pub fn without_escapes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\u{1b}' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            // A control sequence ends with its first byte in this range.
+            Some('[') => _ = chars.find(|c| ('@'..='~').contains(c)),
+            // An operating system command ends with BEL or ESC \.
+            Some(']') => {
+                let end = chars.find(|c| matches!(c, '\u{7}' | '\u{1b}'));
+                _ = end.filter(|&end| end == '\u{1b}').and_then(|_| chars.next());
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
 /// `text` cut to at most `most` characters, the last of them `…` where something was cut.
 pub fn clip(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
@@ -41,6 +65,14 @@ mod tests {
     fn escapes_are_removed() {
         assert_eq!(sanitize("a\x1b[31mb\r\nc\td"), "a\u{fffd}[31mb\u{fffd}\nc\td");
         assert_eq!(sanitize_line("a\nb\u{202e}c\u{9b}"), "a b\u{fffd}c\u{fffd}");
+    }
+
+    #[test]
+    fn sequences_are_taken_out_whole() {
+        assert_eq!(
+            without_escapes("\x1b[1;31mred\x1b[0m \x1b]0;title\x07a\x1b]8;;x\x1b\\b\x1bMc\x1b["),
+            "red abc"
+        );
     }
 
     #[test]

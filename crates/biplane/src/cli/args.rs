@@ -7,7 +7,7 @@ use biplane_model::{
     AgentName, Label, ProfileName, RepoName, Seq, Strategy, TaskId, TaskPrefix, TaskStatus, WorktreeName,
 };
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by policy or safety, 4 conflict, 5 not found, \
                           6 busy or out of time.";
@@ -60,6 +60,10 @@ pub(crate) enum Command {
     Merge(MergeArgs),
     /// What happened, in order.
     Events(EventsArgs),
+    /// What a run wrote and what its agent told; or which runs there were.
+    Log(LogArgs),
+    /// What agents have used: tokens, cost and time, as far as they told.
+    Usage(UsageArgs),
     /// Compare ledger, views, git and disk.
     Doctor(DoctorArgs),
     /// Take over a board that other tools wrote into `.tasks/` and `.worktrees/`.
@@ -537,6 +541,58 @@ pub(crate) struct EventsArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// The run, such as `r17`; or a task or a worktree, for its newest run.
+    #[arg(required_unless_present = "list", conflicts_with = "list")]
+    pub(crate) run: Option<String>,
+    /// The output as it is, not what the agent told. On a terminal it is made harmless.
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) raw: bool,
+    /// Go on until the run has ended, or ^C.
+    #[arg(short, long, conflicts_with = "list")]
+    pub(crate) follow: bool,
+    /// List runs instead, the newest last.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Only runs for this task.
+    #[arg(long, value_name = "ID", requires = "list")]
+    pub(crate) task: Option<TaskId>,
+    /// At most so many runs; the newest 50 unless given.
+    #[arg(long, value_name = "N", requires = "list", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UsageArgs {
+    /// What the sums are made for.
+    #[arg(long, value_enum, default_value_t = SumsBy::Task)]
+    pub(crate) by: SumsBy,
+    /// Only runs that were started since then: a day such as `2026-01-31`, or a time ago such as `24h` or `7d`.
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub(crate) since: Option<Since>,
+}
+
+/// What sums of usage are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SumsBy {
+    /// Each task.
+    Task,
+    /// Each day.
+    Day,
+    /// Each agent.
+    Agent,
+}
+
+/// A beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// The beginning of this day, where one is.
+    Day(jiff::civil::Date),
+    /// So long ago.
+    Ago(Duration),
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// Repair what is safe to repair.
     #[arg(long)]
@@ -565,4 +621,12 @@ pub(crate) struct DemoArgs {
 
 fn sequence(text: &str) -> Result<Seq, String> {
     text.parse().map(Seq).map_err(|_| "an event's number is a whole number".to_owned())
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(day) = text.parse() {
+        return Ok(Since::Day(day));
+    }
+    let fault = "use a day such as `2026-01-31`, or a time ago such as `24h` or `7d`";
+    parse_duration(text).map(Since::Ago).map_err(|_| fault.to_owned())
 }

@@ -11,6 +11,7 @@ mod progress;
 mod reference;
 mod surroundings;
 mod table;
+mod transcript;
 mod words;
 
 use std::{ffi::OsString, process::ExitCode, sync::Arc};

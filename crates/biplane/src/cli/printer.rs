@@ -4,7 +4,10 @@
 
 use std::{
     io::{IsTerminal, Write},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anyhow::Context;
@@ -16,11 +19,13 @@ pub(crate) struct Printer {
     json: bool,
     /// The bars that are on the terminal now; lines go above them.
     bars: Mutex<Option<MultiProgress>>,
+    /// Whether nobody reads the answer any more.
+    unread: AtomicBool,
 }
 
 impl Printer {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, bars: Mutex::new(None) }
+        Self { json, bars: Mutex::new(None), unread: AtomicBool::new(false) }
     }
 
     /// Whether answers are JSON.
@@ -48,9 +53,22 @@ impl Printer {
     pub(crate) fn bytes(&self, bytes: &[u8]) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {
+                self.unread.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             other => other.context("the answer could not be written to standard output"),
         }
+    }
+
+    /// Whether the reader of the answer has gone away: what would go on for long may end.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
+    }
+
+    /// Whether a person reads standard output.
+    pub(crate) fn is_on_terminal(&self) -> bool {
+        std::io::stdout().is_terminal()
     }
 
     /// The answer: one JSON value, or the words for it.

@@ -35,6 +35,46 @@ pub(super) fn clock(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// The local day, as `2026-01-31`.
+pub(super) fn day(at: Timestamp) -> String {
+    let zoned = jiff::Timestamp::from_microsecond(at.0).map(|t| t.to_zoned(TimeZone::system()));
+    zoned.map_or_else(|_| "?".to_owned(), |t| t.date().to_string())
+}
+
+/// How long something took, in at most two units.
+pub(super) fn took(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// A number with commas between the thousands.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Millionths of a dollar, as dollars: to the cent, below one dollar to the hundredth of it.
+pub(super) fn dollars(micros: u64) -> String {
+    if micros >= 1_000_000 {
+        let cents = micros.saturating_add(5_000) / 10_000;
+        return format!("${}.{:02}", grouped(cents / 100), cents % 100);
+    }
+    match (micros + 50) / 100 {
+        10_000 => "$1.00".to_owned(),
+        hundredths => format!("$0.{hundredths:04}"),
+    }
+}
+
 /// How long ago, in one unit.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
     let seconds = (now.seconds() - at.seconds()).max(0);
@@ -99,4 +139,22 @@ pub(super) fn unblocked(list: &[TaskId]) -> String {
 /// `task 7 (Add login)`.
 pub(super) fn named(task: &TaskView) -> String {
     format!("task {} ({})", task.id, sanitize_line(&task.subject))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_people_read_them() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 59, 60, 3599, 3661, 90_000].map(took),
+            ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 1 min", "25 h 0 min"]
+        );
+        let micros = [0, 49, 50, 123_456, 999_999, 1_000_000, 1_994_999, 1_995_000, 1_234_567_000_000];
+        let words =
+            ["$0.0000", "$0.0000", "$0.0001", "$0.1235", "$1.00", "$1.00", "$1.99", "$2.00", "$1,234,567.00"];
+        assert_eq!(micros.map(dollars), words);
+    }
 }

@@ -20,6 +20,8 @@ mod life;
 mod merge;
 mod merge_checkouts;
 mod merge_gate;
+mod outcome;
+mod outside;
 mod places;
 mod pool;
 mod ports;

@@ -99,6 +99,12 @@ pub struct RunFilter {
     pub task: Option<TaskId>,
     /// Only in this worktree.
     pub worktree: Option<WorktreeId>,
+    /// Only agents'.
+    pub agents: bool,
+    /// Only those that were started at this time or later.
+    pub since: Option<Timestamp>,
+    /// Only the newest so many of those.
+    pub newest: Option<usize>,
 }
 
 /// Which submissions.

@@ -7,8 +7,8 @@ use biplane_execution::{
     worktrees,
 };
 use biplane_model::{
-    EventKind, NewEvent, Run, RunId, RunKind, RunStatus, SubmissionId, SubmissionStatus, Task, TaskId,
-    TaskStatus, Worktree, WorktreeName, WorktreeStatus,
+    Ended, EventKind, NewEvent, Outcome, Run, RunId, RunKind, RunStatus, SubmissionId, SubmissionStatus,
+    Task, TaskId, TaskStatus, Worktree, WorktreeName, WorktreeStatus,
 };
 
 use super::{
@@ -17,7 +17,9 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    service::{Closing, CreateWorktree, Job, MergeRequest, RemoveRequest, Start, refuse_other_branch},
+    service::{
+        Before, Closing, CreateWorktree, Job, MergeRequest, RemoveRequest, Start, ended, refuse_other_branch,
+    },
     settings::PromptBy,
     variables,
 };
@@ -80,39 +82,68 @@ impl Shared<'_> {
         if !resumed.is_done {
             self.make_ready(task, &worktree)?;
             self.phase(&task.id, Some(&worktree.name), Phase::Running);
+            let outside = self.look_outside(&worktree);
             let (id, how) = self.run_agent(task, &worktree, resumed.has_work)?;
             *run = Some(id);
-            match how {
-                How::Exited(0) => {}
-                How::Stopped(StopReason::Fenced) => return Err(Nothing::Fenced),
-                // A ^C may reach an agent that has only just been started; that it ended is not its failure.
-                _ if self.is_stopping() => return Err(Nothing::Stopped),
-                How::Exited(code) => {
-                    return Err(Nothing::Failed(format!("the agent ended with exit code {code}")));
-                }
-                How::Signalled(signal) => {
-                    return Err(Nothing::Failed(format!("signal {signal} ended the agent")));
-                }
-                How::TimedOut => {
-                    let seconds = self.agent.timeout.as_secs();
-                    return Err(Nothing::Failed(format!(
-                        "the agent was not done after {seconds} s and was stopped"
-                    )));
-                }
-                How::Stopped(_) => return Err(Nothing::Stopped),
+            let refused = self.refuse_outside(outside.as_ref(), &worktree, id);
+            if how == How::Stopped(StopReason::Fenced) {
+                return Err(Nothing::Fenced);
             }
-        }
-        self.phase(&task.id, Some(&worktree.name), Phase::Submitting);
-        if self.service.settings().commit_leftovers {
+            refused?;
+            match how {
+                // A ^C may reach an agent that has only just been started; that it ended is not its failure.
+                _ if how != How::Exited(0) && self.is_stopping() => return Err(Nothing::Stopped),
+                How::Stopped(_) => return Err(Nothing::Stopped),
+                _ => {}
+            }
+            if how == How::Exited(0) && self.service.settings().commit_leftovers {
+                self.commit_leftovers(task, &worktree)?;
+            }
+            if let Some(ended) = ended(how, self.agent.timeout) {
+                self.judge(id, ended, &worktree)?;
+            }
+        } else if self.service.settings().commit_leftovers {
             self.commit_leftovers(task, &worktree)?;
         }
-        let evidence = self.service.evidence(&worktree)?;
-        if evidence.commits == 0 && evidence.dirty_files == 0 {
-            return Err(Nothing::Failed("the agent finished with nothing to show".to_owned()));
-        }
+        self.phase(&task.id, Some(&worktree.name), Phase::Submitting);
         let request = MergeRequest { gate: self.gate.clone(), ..MergeRequest::new(worktree.name.clone()) };
         let submitted = self.service.submit_as(&request, &worktree, Guard::epoch(task.epoch))?;
         Ok(submitted.submission.id)
+    }
+
+    /// What lies outside of the worktree before its agent starts; nothing where that can't be told, which is said.
+    fn look_outside(&self, worktree: &Worktree) -> Option<Before> {
+        let look = self.service.look_outside(worktree);
+        look.inspect_err(|error| {
+            let name = &worktree.name;
+            self.service.say(format!(
+                "whether the agent in `{name}` works outside of its worktree will not be known: {error}"
+            ));
+        })
+        .ok()
+    }
+
+    /// Ends an attempt that worked outside of its worktree.
+    fn refuse_outside(
+        &self,
+        before: Option<&Before>,
+        worktree: &Worktree,
+        run: RunId,
+    ) -> std::result::Result<(), Nothing> {
+        let Some(before) = before else { return Ok(()) };
+        match self.service.changed_outside(before, worktree, run)? {
+            Some(reason) => Err(Nothing::Error(Error::refused(reason))),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends an attempt that has nothing to submit, by what git shows.
+    fn judge(&self, run: RunId, ended: Ended, worktree: &Worktree) -> std::result::Result<(), Nothing> {
+        let told = self.service.told_in(worktree);
+        match self.service.outcome_of(run, ended, worktree, &told)? {
+            Outcome::Work => Ok(()),
+            Outcome::Nothing(why) | Outcome::Unfit(why) => Err(Nothing::Failed(why)),
+        }
     }
 
     /// The worktree to work in: the task's own, or a new one at the target's tip.

@@ -17,7 +17,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     let service = examination.service;
     let used = used(service)?;
     for name in service.repo_names().into_iter().filter(|name| !name.is_default()) {
-        match service.seen(&name) {
+        match service.listed_repository(&name) {
             Ok(repository) => owned(examination, &name, &repository, used.contains(&name))?,
             Err(error) => examination.add(out_of_reach(&name, &error)),
         }

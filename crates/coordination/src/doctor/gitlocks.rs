@@ -69,7 +69,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
 
 fn delete(service: &Service, lock: &Utf8Path, shown: &Utf8Path, live: &[Worktree]) -> Result<()> {
     if let Some(worktree) = owner(shown, live) {
-        let filter = RunFilter { open: true, worktree: Some(worktree.id), task: None };
+        let filter = RunFilter { open: true, worktree: Some(worktree.id), ..RunFilter::default() };
         if let Some(run) = service.look(|view| Ok(view.runs(&filter)?))?.first() {
             return Err(Error::failed(format!("run {} is at work in `{}`", run.id, worktree.name)));
         }

@@ -54,7 +54,7 @@ impl Service {
 
     /// The open runs of attempts at a task: of its agents, and of what makes their worktree ready.
     pub(crate) fn open_attempts(&self, id: &TaskId) -> Result<Vec<Run>> {
-        let filter = RunFilter { open: true, task: Some(id.clone()), worktree: None };
+        let filter = RunFilter { open: true, task: Some(id.clone()), ..RunFilter::default() };
         let mut runs = self.look(|view| Ok(view.runs(&filter)?))?;
         runs.retain(|run| matches!(run.kind, RunKind::Agent | RunKind::Setup));
         Ok(runs)

@@ -10,6 +10,7 @@ mod init;
 mod land;
 mod leases;
 mod log;
+mod outside;
 mod place;
 mod pool;
 mod ports;
@@ -18,6 +19,7 @@ mod removing;
 mod repos;
 mod restore;
 mod run;
+mod runlog;
 mod setup;
 mod snapshot;
 mod steer;
@@ -25,6 +27,8 @@ mod stop;
 mod submit;
 mod tail;
 mod tend;
+mod tend_logs;
+mod usage;
 mod watch;
 mod worktree;
 mod would;
@@ -49,16 +53,20 @@ pub use place::{CreateWorktree, Start};
 pub use remove::{Closing, Processes, Removal, RemoveRequest};
 pub use restore::{Restoration, RestoreRequest};
 pub use run::{RunReport, RunRequest};
+pub use runlog::{RunLife, RunQuery};
 pub use setup::{SetupEnd, SetupFailure, SetupReport, SetupState};
 pub use snapshot::{ListedSnapshot, Pruned};
 pub use steer::{Steered, UpState};
 pub use stop::{StopRequest, StopTarget, Stopped};
 pub use submit::{MergeRequest, Submitted};
+pub use usage::{UsageBy, UsageReport, UsageRequest, UsageRow};
 pub use worktree::{Diff, WorktreeStatusReport};
 pub use would::RemovalPlan;
 
 pub(crate) use {
     along::bring_along,
+    evidence::ended,
+    outside::Before,
     place::record,
     pool::Happened,
     run::{Job, marker},
@@ -109,6 +117,8 @@ pub struct Service {
     access: Access,
     /// What could not be opened, when it is being examined.
     trouble: Arc<Trouble>,
+    /// What agents at work have told.
+    heard: Arc<outside::Heard>,
     /// The check of the views, while it may be under way; the service ends when it has.
     check: Option<ViewsCheck>,
 }
@@ -237,6 +247,7 @@ impl Service {
             verbose: false,
             access,
             trouble: Arc::new(trouble),
+            heard: Arc::default(),
             check: None,
         };
         if may_begin {

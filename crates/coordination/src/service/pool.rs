@@ -29,6 +29,8 @@ pub(crate) enum Happened {
     Target,
     /// A process has left something.
     Crash,
+    /// There is a log to compress, or there may be too many.
+    Logs,
 }
 
 impl Service {
@@ -124,6 +126,9 @@ impl Service {
             let tip = self.target().and_then(|target| Ok(self.home().git()?.branch_tip(&target)?));
             tip.is_ok_and(|tip| spares.iter().any(|spare| Some(&spare.card.commit) != tip.as_ref()))
         };
+        if happened == Happened::Logs {
+            return true;
+        }
         let lacks = lacks && happened != Happened::Crash;
         let has_scraps = || self.pool_scraps().is_ok_and(|scraps| !scraps.is_empty());
         lacks

@@ -330,7 +330,7 @@ impl Service {
 }
 
 fn refuse_open_run(view: &dyn View, worktree: &Worktree) -> Result<()> {
-    let filter = RunFilter { open: true, worktree: Some(worktree.id), task: None };
+    let filter = RunFilter { open: true, worktree: Some(worktree.id), ..RunFilter::default() };
     match view.runs(&filter)?.first() {
         None => Ok(()),
         Some(run) => Err(Error::new(

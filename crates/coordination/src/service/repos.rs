@@ -60,6 +60,7 @@ impl Service {
             verbose: self.verbose,
             access: self.access,
             trouble: Arc::clone(&self.trouble),
+            heard: Arc::clone(&self.heard),
             check: None,
         }
     }
@@ -78,7 +79,7 @@ impl Service {
     }
 
     /// The listed repository `name`, whoever it belongs to; for an examination.
-    pub(crate) fn seen(&self, name: &RepoName) -> Result<Repository> {
+    pub(crate) fn listed_repository(&self, name: &RepoName) -> Result<Repository> {
         Ok(self.home.further(self.board_settings.further(name)?)?.repository()?.clone())
     }
 

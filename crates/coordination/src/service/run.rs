@@ -7,6 +7,7 @@ use biplane_control::{
     board::{self, Guard},
 };
 use biplane_execution::{
+    mask::Masks,
     supervise::{
         self, Echo, EnvChanges, How, Input, LogSpec, Marker, RunExit, RunObserver, RunSpec, StopReason,
         SuperviseError,
@@ -14,19 +15,20 @@ use biplane_execution::{
     worktrees,
 };
 use biplane_model::{
-    AgentName, EventKind, NewEvent, ProcessIdentity, Run, RunId, RunKind, RunStatus, TaskId, Usage, Worktree,
-    WorktreeName, view::RunView,
+    AgentName, EventKind, NewEvent, ProcessIdentity, Run, RunEvidence, RunId, RunKind, RunStatus, TaskId,
+    Told, Usage, Worktree, WorktreeName, view::RunView,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
-    Service,
+    Happened, Service,
     place::record,
     watch::{RunLease, Watch, judged},
 };
 use crate::{
+    bounds,
     error::{Error, Result},
-    files, variables,
+    files, logs, variables,
 };
 
 /// What to run.
@@ -134,7 +136,7 @@ impl Service {
         }
         let run = self.intend_run(&job)?;
         let dir = self.home().run_dir(run.id);
-        let log = dir.join("output.log");
+        let log = dir.join(logs::OUTPUT);
         let lease = job.renew.then(|| job.task.clone()).flatten();
         let lease = lease.map(|task| RunLease { task, epoch: job.epoch });
         let ended = self.supervise(job, &run, &dir, lease.clone());
@@ -149,6 +151,10 @@ impl Service {
         let how = self.end_run(run.id, how, error.as_deref(), lease.as_ref())?;
         let run = self.look(|view| run_record(view, run.id))?;
         self.write_record(&dir, &run);
+        let length = ended.as_ref().map_or(0, |exit| exit.log_bytes);
+        if length > bounds::LOG_PLAIN || run.id.0.is_multiple_of(bounds::LOGS_LOOK) {
+            self.tend_later(Happened::Logs);
+        }
         match (ended, how) {
             (Ok(_), Some(how)) => Ok(RunReport { run: (&run).into(), how, strays, log }),
             (Err(error), _) => Err(error),
@@ -157,7 +163,9 @@ impl Service {
     }
 
     fn intend_run(&self, job: &Job<'_>) -> Result<Run> {
-        let preview = biplane_model::clip(&biplane_model::sanitize_line(&job.command.join(" ")), 200);
+        let command = self.masks(&job.env).text(&job.command.join(" ")).into_owned();
+        let preview = biplane_model::clip(&biplane_model::sanitize_line(&command), 200);
+        let base = self.began_at(job)?;
         self.change(|view, now| {
             let number = view.counter("run")? + 1;
             let run = Run {
@@ -170,7 +178,7 @@ impl Service {
                 kind: job.kind,
                 agent: job.agent.clone(),
                 role: None,
-                base: None,
+                base: base.clone(),
                 session: None,
                 usage: Usage::default(),
                 stop_by: None,
@@ -226,11 +234,12 @@ impl Service {
         self.make_run_dir(dir)?;
         let mut set = self.run_environment(&job, run);
         if let Some(prompt) = &job.prompt {
-            let file = dir.join("prompt.md");
+            let file = dir.join(logs::PROMPT);
             files::replace(&file, prompt.as_bytes())?;
             set.insert(variables::PROMPT_FILE.to_owned(), file.into_string());
         }
         set.extend(job.env);
+        let masks = self.masks(&set);
         let (program, args) =
             job.command.split_first().ok_or_else(|| Error::usage("there is no command to run"))?;
         let mut spec = RunSpec::new(program, marker(self.mark(run.id)));
@@ -243,6 +252,7 @@ impl Service {
         spec.env = EnvChanges { remove, set: set.into_iter().map(|(k, v)| (k.into(), v.into())).collect() };
         spec.input = job.input;
         spec.echo = job.echo;
+        spec.masks = masks;
         spec.timeout = job.timeout;
         spec.foreground = job.foreground;
         if self.orders(run.id, lease.as_ref())?.is_some() {
@@ -254,10 +264,17 @@ impl Service {
         let exit = if job.interactive {
             supervise::interactive(&spec, &mut watch)
         } else {
-            spec.log = Some(LogSpec { path: dir.join("output.log"), bound: self.settings().log_bytes });
+            spec.log = Some(LogSpec { path: dir.join(logs::OUTPUT), bound: self.settings().log_bytes });
             supervise::run(&spec, &mut watch)
         };
         exit.map_err(|error| self.not_started(error))
+    }
+
+    /// The secrets of a run that finds these variables in its environment beside ours.
+    pub(crate) fn masks(&self, set: &BTreeMap<String, String>) -> Masks {
+        let all =
+            self.surroundings.env.iter().chain(set).map(|(name, value)| (name.as_str(), value.as_str()));
+        Masks::new(logs::secrets(all, &self.settings().logs.secrets))
     }
 
     /// Makes a run's directory, none of it through a link.
@@ -336,7 +353,16 @@ impl Service {
         let before = self.look(|view| run_record(view, id))?;
         let worktree = self.look(|view| record(view, before.worktree_id))?;
         // A gate's work is the candidate, whose worktree is gone already.
-        let evidence = if before.kind == RunKind::Gate { None } else { Some(self.evidence(&worktree)) };
+        let evidence = if before.kind == RunKind::Gate {
+            None
+        } else {
+            let told = if before.kind == RunKind::Agent { self.told_in(&worktree) } else { Told::default() };
+            Some(self.evidence_since(&worktree, before.base.as_ref()).map(|seen| RunEvidence {
+                denied: told.denied.count,
+                failed_calls: told.failed.count,
+                ..seen
+            }))
+        };
         self.change(|view, now| {
             let mut run = run_record(view, id)?;
             let is_fenced = match lease {
@@ -377,7 +403,10 @@ impl Service {
                 event = event.task(&task);
             }
             if let Some(seen) = &run.evidence {
-                event = event.with("commits", seen.commits).with("dirty_files", seen.dirty_files);
+                event = event
+                    .with("commits", seen.commits)
+                    .with("new_commits", seen.new_commits)
+                    .with("dirty_files", seen.dirty_files);
             }
             Ok((Changes { runs: vec![run], events: vec![event], ..Changes::default() }, judged))
         })
@@ -397,7 +426,7 @@ impl Service {
 fn alone(view: &dyn View, job: &Job<'_>) -> Result<()> {
     let Some(id) = &job.task else { return Ok(()) };
     board::check(view, id, Guard::epoch(job.epoch))?;
-    let open = view.runs(&RunFilter { open: true, task: Some(id.clone()), worktree: None })?;
+    let open = view.runs(&RunFilter { open: true, task: Some(id.clone()), ..RunFilter::default() })?;
     match open.iter().find(|run| run.kind == RunKind::Agent) {
         None => Ok(()),
         Some(run) => {

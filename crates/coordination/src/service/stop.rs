@@ -153,7 +153,8 @@ impl Service {
             let (mut changes, _) = board::send_back(view, id, comments, guard, now)?;
             let withdrawn = withdraw(view, id, "its task was sent back", &mut changes, now)?;
             // The gate's verdict is not wanted any more.
-            let open = view.runs(&RunFilter { open: true, task: Some(id.clone()), worktree: None })?;
+            let open =
+                view.runs(&RunFilter { open: true, task: Some(id.clone()), ..RunFilter::default() })?;
             for run in open.iter().filter(|run| run.kind == RunKind::Gate) {
                 self.ask_to_stop(view, run, "its submission was withdrawn", &mut changes)?;
             }
@@ -202,7 +203,8 @@ fn at_work(view: &dyn View, target: &StopTarget) -> Result<(Vec<Run>, Option<Tas
         }
         StopTarget::Task(id) => {
             let known = task(view, id)?;
-            let mut runs = view.runs(&RunFilter { open: true, task: Some(id.clone()), worktree: None })?;
+            let mut runs =
+                view.runs(&RunFilter { open: true, task: Some(id.clone()), ..RunFilter::default() })?;
             runs.retain(|run| run.kind != RunKind::Command);
             // Between two runs of an attempt there is none.
             let is_held = known.status == TaskStatus::InProgress && known.holder.is_some();

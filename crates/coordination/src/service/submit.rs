@@ -66,7 +66,7 @@ impl Service {
     /// Refuses to freeze a branch on which an agent is at work: what it commits next would be left out. The agent itself
     /// may submit.
     fn refuse_under_agent(&self, worktree: &Worktree) -> Result<()> {
-        let filter = RunFilter { open: true, worktree: Some(worktree.id), task: None };
+        let filter = RunFilter { open: true, worktree: Some(worktree.id), ..RunFilter::default() };
         let open = self.look(|view| Ok(view.runs(&filter)?))?;
         let own = self.variable(variables::RUN_ID).and_then(|run| run.parse().ok());
         match open.iter().find(|run| run.kind == RunKind::Agent && Some(run.id) != own) {

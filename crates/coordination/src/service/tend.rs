@@ -1,4 +1,4 @@
-//! What is done in the background: what removals have left, and spare worktrees.
+//! What is done in the background: what removals have left, spare worktrees, and the logs of runs.
 //!
 //! **Contract.** One process at a time tends a home, under a lock that is only ever tried. It holds no other lock while it
 //! works, begins nothing that a kill could leave half done under a name that counts, and ends by itself.
@@ -31,7 +31,7 @@ struct Wanted<'a> {
 }
 
 impl Service {
-    /// Looks after what was put aside and after the spares, until nothing is left to do or it has taken long enough.
+    /// Looks after what was put aside, after the spares and the logs, until nothing is left to do or it has taken long enough.
     ///
     /// # Errors
     /// When git, the ledger or the system refuses. Nothing is lost by it; the next one goes on.
@@ -70,6 +70,8 @@ impl Service {
             // What can't be deleted must not keep the rest from being done.
             done |= worktrees::delete_aside(&scrap).is_ok();
         }
+        // Trouble with a log keeps nothing else from being done.
+        done |= self.repo().is_default() && self.tend_logs(until).unwrap_or(false);
         let wanted = self.wanted(&pool, &git)?;
         for aside in self.asides() {
             done |= self.reuse_or_delete(&aside, wanted.as_ref()).is_ok();

@@ -107,6 +107,18 @@ pub struct Up {
     pub lease: Duration,
     /// How often a run of a task may be lost until the task waits for a person.
     pub recoveries: u32,
+    /// What becomes of an attempt that worked outside of its worktree.
+    pub outside: Outside,
+}
+
+/// What becomes of an attempt when something was changed outside of its worktree that nothing explains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outside {
+    /// It ends, and its task waits for a person.
+    Block,
+    /// It is told, and the attempt goes on.
+    Tell,
 }
 
 impl Default for Up {
@@ -120,6 +132,7 @@ impl Default for Up {
             max_load: bounds::MAX_LOAD,
             lease: bounds::RUN_LEASE,
             recoveries: bounds::RECOVERIES,
+            outside: Outside::Block,
         }
     }
 }
@@ -221,6 +234,7 @@ pub(super) struct FileUp {
     max_load: Option<toml::Spanned<f64>>,
     lease: Word,
     recoveries: Option<toml::Spanned<u32>>,
+    outside: Option<Outside>,
 }
 
 impl FileUp {
@@ -231,6 +245,7 @@ impl FileUp {
         read_word(&self.ageing, &mut up.ageing, parse_duration, at)?;
         read_word(&self.min_memory, &mut up.min_memory, parse_bytes, at)?;
         read_word(&self.min_disk, &mut up.min_disk, parse_bytes, at)?;
+        up.outside = self.outside.unwrap_or(up.outside);
         up.merge_target = self.merge_target.unwrap_or(up.merge_target);
         if let Some(load) = &self.max_load {
             if !(0.0..=1000.0).contains(load.get_ref()) {

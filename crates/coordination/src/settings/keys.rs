@@ -236,6 +236,12 @@ pub const KEYS: &[Key] = &[
         "How often a run of a task may be lost, with its supervisor or its claim, until the task waits for a person.",
     ),
     key(
+        "up.outside",
+        "`\"block\"` or `\"tell\"`",
+        Means("\"block\""),
+        "What becomes of an attempt when files or refs outside of its worktree were changed while it ran and nothing explains that: its task waits for a person, or it is only told.",
+    ),
+    key(
         "worktrees.dir",
         "string",
         Means("\".worktrees\""),
@@ -303,6 +309,24 @@ pub const KEYS: &[Key] = &[
         "array of strings",
         Means("[]"),
         "Names of ignored directories, such as `target`, that stay in a removed worktree when it becomes a spare one.",
+    ),
+    key(
+        "logs.keep",
+        "size",
+        Means("\"1G\""),
+        "The most that the logs of all runs may take. Beyond it those of the oldest runs are deleted, but never those of tasks that are not closed.",
+    ),
+    key(
+        "logs.keep_for",
+        "duration",
+        Means("\"90d\""),
+        "How long the logs of a run are kept, with the same exception.",
+    ),
+    key(
+        "logs.secrets",
+        "array of strings",
+        Means("[]"),
+        "Names of variables whose values are masked in everything that is kept of runs, beside those whose names give them away.",
     ),
     key(
         "limits.run_timeout",
@@ -384,7 +408,8 @@ mod tests {
     use super::*;
     use crate::settings::Settings;
 
-    const TABLES: [&str; 8] = ["prompts", "up", "worktrees", "setup", "ports", "snapshots", "pool", "limits"];
+    const TABLES: [&str; 9] =
+        ["prompts", "up", "worktrees", "setup", "ports", "snapshots", "pool", "logs", "limits"];
 
     /// A settings file with these values, and an agent for the keys of agents.
     fn file(values: &[(&str, &str)]) -> String {

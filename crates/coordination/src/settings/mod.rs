@@ -6,6 +6,7 @@ mod agents;
 mod duration;
 mod guess;
 mod keys;
+mod logs;
 mod profiles;
 mod repos;
 mod starter;
@@ -25,10 +26,11 @@ use crate::{
     error::{Error, Result},
 };
 
-pub use agents::{Agent, DriverName, PromptBy, Up};
+pub use agents::{Agent, DriverName, Outside, PromptBy, Up};
 pub use duration::{parse_bytes, parse_duration};
 pub use guess::guess_gate;
 pub use keys::{Absent, KEYS, Key};
+pub use logs::Logs;
 pub use profiles::{Profile, Prompts, Review, Severity, Verify, VerifyBy};
 pub use repos::FurtherRepo;
 pub use starter::starter_file;
@@ -73,6 +75,8 @@ pub struct Settings {
     pub log_bytes: u64,
     /// What the runs of one task may use before it waits for a person.
     pub task_limits: TaskLimits,
+    /// What is kept of runs.
+    pub logs: Logs,
     /// How worktrees are made and kept.
     pub worktrees: Worktrees,
     /// The further repositories of the home, in the order of the file.
@@ -100,6 +104,7 @@ impl Default for Settings {
             run_timeout: bounds::RUN_TIMEOUT,
             log_bytes: bounds::LOG_BYTES,
             task_limits: tasks::default(),
+            logs: Logs::default(),
             worktrees: Worktrees::default(),
             repos: Vec::new(),
         }
@@ -125,6 +130,7 @@ struct File {
     ports: worktrees::FilePorts,
     snapshots: worktrees::FileSnapshots,
     pool: worktrees::FilePool,
+    logs: logs::FileLogs,
     limits: FileLimits,
     repo: Vec<repos::FileRepo>,
 }
@@ -309,6 +315,7 @@ impl Settings {
             run_timeout: duration(&file.limits.run_timeout, defaults.run_timeout)?,
             log_bytes,
             task_limits: file.limits.read_tasks(&at)?,
+            logs: file.logs.read(&at)?,
             worktrees: file.worktree_tables().read(&at)?,
             repos: Vec::new(),
             ..settings
@@ -402,7 +409,7 @@ mod tests {
         assert_eq!(
             error("target = \"main\"\ngaet = \"x\"\n"),
             "`biplane.toml` line 2, key `gaet`: unknown field `gaet`, expected one of `target`, `gate`, `gate_timeout`, \
-             `strategy`, `agent`, `agents`, `profile`, `profiles`, `prompts`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `limits`, `repo` | did you mean `gate`?"
+             `strategy`, `agent`, `agents`, `profile`, `profiles`, `prompts`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `logs`, `limits`, `repo` | did you mean `gate`?"
         );
         assert!(
             error("\n[up]\nagents = \"four\"")
@@ -426,6 +433,7 @@ mod tests {
         );
         assert!(error("[agents.x]\ncommand = [\"x\"]\nmax = 0").contains("use 1 to 256"));
         assert!(error("[agents.x]\ncommand = []").contains("names a program"));
+        assert!(error("[logs]\nsecrets = [\"A=b\"]").contains("use names of variables"));
         assert!(error("strategy = \"octopus\"").contains("is none of `merge`, `squash`, `rebase`"));
     }
 

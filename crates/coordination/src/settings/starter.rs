@@ -1,5 +1,52 @@
 //! The settings file that `biplane init` writes.
 
+/// The tables about worktrees, and about what is kept.
+const PLACES: &str = r#"# [worktrees]
+# dir = ".worktrees"         # where worktrees are made; may lie elsewhere: "../app-worktrees"
+
+# [setup]                    # what makes a new worktree ready to build
+# copy = [".env*"]           # ignored files to copy; `.worktreeinclude` may have more, a pattern a line
+# clone = ["node_modules"]   # ignored directories to copy, copy-on-write where possible
+# share = ["vendor/cache"]   # ignored directories to link to
+# run = ["npm ci"]           # commands to run, once a person has approved them
+# timeout = "10m"            # for each of them
+# env = { DEV_URL = "http://localhost:{port}" }
+
+# [ports]
+# count = 1                  # how many ports each worktree leases, as BIPLANE_PORT, BIPLANE_PORT_1, …
+# range = "20000-29999"
+
+# [snapshots]                # what is taken of a worktree before anything in it is discarded
+# leave_out = ["target", "node_modules"]   # names of ignored files and directories that can be made again
+# max_size = "1G"            # what has more untracked and ignored files is not discarded
+# keep_for = "90d"
+# keep_count = 50            # of one name
+
+# [pool]                     # spare worktrees, so that a new one is there at once
+# size = 2                   # 0: none
+# keep = ["target"]          # ignored directories that stay when a removed worktree becomes a spare one
+
+# [logs]                     # what is kept of runs
+# keep = "1G"                # of all together; those of the oldest runs go first
+# keep_for = "90d"
+# secrets = ["MY_PHRASE"]    # variables to mask, beside MY_API_KEY, MY_TOKEN, MY_PASSWORD and the like
+
+# [limits]
+# run_timeout = "300s"       # for `biplane run`
+# log = "10M"                # the most that is kept of a run's output
+# task_attempts = 10         # how many runs of agents one task may have until it waits for a person
+# task_cost = "5.00"         # what they may cost together, in US dollars; no limit without it
+# task_time = "4h"           # how long they may take together; no limit without it
+# disk = "20G"               # the most that spare and recycled worktrees may take
+
+# [[repo]]                   # a further repository with tasks on this board; may be there several times
+# name = "lib"               # `biplane task create --repo lib`
+# path = "../lib"            # its top directory; its worktrees lie in its own `.worktrees`
+# target = "main"
+# gate = "make check"        # its own; without one its work lands untested
+# setup = { clone = ["node_modules"] }   # as the table above
+"#;
+
 /// A commented settings file with this target and gate.
 pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
@@ -58,50 +105,12 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # max_load = 16.0            # the load for each processor from which on no agent is started
 # lease = "90s"              # a run that does not renew its claim for so long is ended, and its task goes back
 # recoveries = 3             # how often a run of a task may be lost until the task waits for a person
+# outside = "block"          # "tell": only tell what agents change outside of their worktrees; for who works on beside them
 # revisions = 2              # how often a bounced task goes back to its agent before it waits for a person
 # commit_leftovers = true    # commit what an agent left uncommitted
 # remove_landed = true       # remove a worktree whose work has landed
 
-# [worktrees]
-# dir = ".worktrees"         # where worktrees are made; may lie elsewhere: "../app-worktrees"
-
-# [setup]                    # what makes a new worktree ready to build
-# copy = [".env*"]           # ignored files to copy; `.worktreeinclude` may have more, a pattern a line
-# clone = ["node_modules"]   # ignored directories to copy, copy-on-write where possible
-# share = ["vendor/cache"]   # ignored directories to link to
-# run = ["npm ci"]           # commands to run, once a person has approved them
-# timeout = "10m"            # for each of them
-# env = {{ DEV_URL = "http://localhost:{{port}}" }}
-
-# [ports]
-# count = 1                  # how many ports each worktree leases, as BIPLANE_PORT, BIPLANE_PORT_1, …
-# range = "20000-29999"
-
-# [snapshots]                # what is taken of a worktree before anything in it is discarded
-# leave_out = ["target", "node_modules"]   # names of ignored files and directories that can be made again
-# max_size = "1G"            # what has more untracked and ignored files is not discarded
-# keep_for = "90d"
-# keep_count = 50            # of one name
-
-# [pool]                     # spare worktrees, so that a new one is there at once
-# size = 2                   # 0: none
-# keep = ["target"]          # ignored directories that stay when a removed worktree becomes a spare one
-
-# [limits]
-# run_timeout = "300s"       # for `biplane run`
-# log = "10M"                # the most that is kept of a run's output
-# task_attempts = 10         # how many runs of agents one task may have until it waits for a person
-# task_cost = "5.00"         # what they may cost together, in US dollars; no limit without it
-# task_time = "4h"           # how long they may take together; no limit without it
-# disk = "20G"               # the most that spare and recycled worktrees may take
-
-# [[repo]]                   # a further repository with tasks on this board; may be there several times
-# name = "lib"               # `biplane task create --repo lib`
-# path = "../lib"            # its top directory; its worktrees lie in its own `.worktrees`
-# target = "main"
-# gate = "make check"        # its own; without one its work lands untested
-# setup = {{ clone = ["node_modules"] }}   # as the table above
-"#
+{PLACES}"#
     )
 }
 

@@ -8,12 +8,16 @@
 
 mod candidate;
 mod create;
+mod crew;
+mod deviations;
 mod discover;
 mod durable;
 mod ignored;
+mod index;
 mod list;
 mod locks;
 mod manner;
+mod markers;
 mod patches;
 mod plain;
 mod quick;
@@ -23,6 +27,7 @@ mod remote;
 mod staged;
 mod status;
 mod submodules;
+mod traces;
 mod tree;
 mod untouched;
 mod version;
@@ -35,6 +40,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::supervise::{self, Capture, Captured, SuperviseError};
 
 pub use candidate::{Candidate, ConflictedFile, MergeOutcome};
+pub use deviations::{Change as Deviation, Deviations, How as Deviated, LookError, Skip};
 pub use discover::Repository;
 pub use list::ListedWorktree;
 pub use manner::{Manner, Variable};
@@ -44,6 +50,7 @@ pub use refs::RefUpdate;
 pub use remote::{Behind, Remote};
 pub use staged::{Staged, workers};
 pub use status::{Change, CheckoutState, WithIgnored};
+pub use traces::Logged;
 pub use tree::{BroughtAlong, IN_PROGRESS, INDEX_BY};
 pub use version::{GitVersion, MINIMUM_GIT};
 

@@ -125,14 +125,14 @@ impl Git {
     }
 
     /// Whether refs are kept in files, the only form that is read here.
-    fn has_refs_in_files(&self) -> Option<()> {
+    pub(super) fn has_refs_in_files(&self) -> Option<()> {
         let config = small(&self.common_dir.join("config"))?.to_lowercase();
         let is_plain = !config.contains("refstorage") && !config.contains("[include");
         let has_table = self.common_dir.join("reftable").as_std_path().symlink_metadata().is_ok();
         (is_plain && !has_table).then_some(())
     }
 
-    fn packed_refs(&self) -> Option<Vec<(String, String)>> {
+    pub(super) fn packed_refs(&self) -> Option<Vec<(String, String)>> {
         let path = self.common_dir.join("packed-refs");
         let text = match path.as_std_path().symlink_metadata() {
             Ok(meta) if meta.is_file() && meta.len() <= PACKED => fs::read_to_string(&path).ok()?,
@@ -145,7 +145,7 @@ impl Git {
 }
 
 /// The text of a small real file.
-fn small(path: &Utf8Path) -> Option<String> {
+pub(super) fn small(path: &Utf8Path) -> Option<String> {
     path.as_std_path().symlink_metadata().ok().filter(|meta| meta.is_file() && meta.len() <= SMALL)?;
     let mut text = String::new();
     fs::File::open(path).ok()?.take(SMALL).read_to_string(&mut text).ok()?;

@@ -268,6 +268,20 @@ impl Git {
         text.trim().parse().map_err(|_| GitError::Answer { command: "rev-list".to_owned(), detail: text })
     }
 
+    /// How many commits `head` has that none of `others` has.
+    ///
+    /// # Errors
+    /// When git can't tell.
+    pub fn commits_beyond<'a>(
+        &self,
+        head: &CommitId,
+        others: impl IntoIterator<Item = &'a CommitId>,
+    ) -> Result<u64, GitError> {
+        let others = others.into_iter().map(|other| format!("^{other}"));
+        let text = self.call(["rev-list", "--count", head.as_str()]).args(others).text()?;
+        text.trim().parse().map_err(|_| GitError::Answer { command: "rev-list".to_owned(), detail: text })
+    }
+
     /// The subject of a commit.
     ///
     /// # Errors

@@ -6,14 +6,14 @@
 //! ordinary (another file, an ignored one too, a flag, a link to another repository, a kind of index it does not read)
 //! is left to git.
 //!
-//! Format: git's `Documentation/gitformat-index.txt`. A file that is not older than the index may have been changed in the
-//! same moment ("racily clean", `Documentation/technical/racy-git.txt`), and is compared by its content.
+//! A file that is not older than the index may have been changed in the same moment ("racily clean",
+//! `Documentation/technical/racy-git.txt`), and is compared by its content.
 
 use std::{
     ffi::CString,
     sync::{
-        Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -22,12 +22,13 @@ use biplane_model::CommitId;
 use camino::Utf8Path;
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
 
-use super::{CheckoutState, Git};
+use super::{
+    CheckoutState, Git, crew,
+    index::{Entry, Index, LINK, Stamp, hex},
+};
 
 /// The most files that are compared by their content.
 const MOST_RACY: usize = 2000;
-/// The most threads that walk.
-const THREADS: usize = 8;
 /// The largest index that is read.
 const MOST_BYTES: u64 = 1 << 30;
 
@@ -44,12 +45,13 @@ impl Git {
             path.as_std_path().symlink_metadata().ok().filter(|m| m.is_file() && m.len() < MOST_BYTES)?;
         let bytes = std::fs::read(&path).ok()?;
         let index = Index::parse(&bytes, head.as_str().len() / 2)?;
+        let tree = index.tree?;
         let racy = walk(top, &index.entries, Stamp::modified(&meta))?;
         let known = Known::of(&meta, &head);
         let last = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if known.is_none() || *last() != known {
             // The index is that of the head.
-            if self.tree_of(&head).ok()? != index.tree || !self.have_content(&index.entries, &racy)? {
+            if self.tree_of(&head).ok()? != tree || !self.have_content(&index.entries, &racy)? {
                 return None;
             }
             *last() = known;
@@ -105,115 +107,6 @@ impl Known {
     }
 }
 
-const LINK: u32 = 0o120_000;
-const FILE: u32 = 0o100_644;
-const PROGRAM: u32 = 0o100_755;
-
-/// Seconds and nanoseconds, as the index keeps them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Stamp(u32, u32);
-
-impl Stamp {
-    fn modified(meta: &std::fs::Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        Self(low(meta.mtime()), low(meta.mtime_nsec()))
-    }
-}
-
-/// The low 32 bits: what the index keeps of each number.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "that is the format")]
-fn low(number: i64) -> u32 {
-    number as u32
-}
-
-/// A file by the index: what `lstat` said, and what it held.
-struct Entry<'a> {
-    path: &'a [u8],
-    id: &'a [u8],
-    mode: u32,
-    changed: Stamp,
-    modified: Stamp,
-    inode: u32,
-    user: u32,
-    group: u32,
-    size: u32,
-}
-
-struct Index<'a> {
-    entries: Vec<Entry<'a>>,
-    /// The tree that it is, in hexadecimal.
-    tree: String,
-}
-
-impl<'a> Index<'a> {
-    /// Reads an index with ids of `id` bytes. None for whatever is not plain.
-    fn parse(bytes: &'a [u8], id: usize) -> Option<Self> {
-        let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-        if bytes.get(..4)? != b"DIRC" || !matches!(number(4)?, 2 | 3) {
-            return None;
-        }
-        let count = usize::try_from(number(8)?).ok()?;
-        let mut entries = Vec::with_capacity(count.min(bytes.len() / 64));
-        let mut at = 12;
-        for _ in 0..count {
-            let flags = u16::from_be_bytes(bytes.get(at + 40 + id..at + 42 + id)?.try_into().ok()?);
-            // Assumed unchanged, in conflict, or with flags of its own: sparse, or only meant to be added.
-            if flags & 0xf000 != 0 {
-                return None;
-            }
-            let start = at + 42 + id;
-            let length = bytes.get(start..)?.iter().position(|b| *b == 0)?;
-            let mode = number(at + 24)?;
-            if !matches!(mode, FILE | PROGRAM | LINK) || length == 0 {
-                return None;
-            }
-            entries.push(Entry {
-                path: &bytes[start..start + length],
-                id: &bytes[at + 40..at + 40 + id],
-                mode,
-                changed: Stamp(number(at)?, number(at + 4)?),
-                modified: Stamp(number(at + 8)?, number(at + 12)?),
-                inode: number(at + 20)?,
-                user: number(at + 28)?,
-                group: number(at + 32)?,
-                size: number(at + 36)?,
-            });
-            // Entries are filled up with 1 to 8 zeroes to a multiple of eight.
-            at += (42 + id + length + 8) / 8 * 8;
-        }
-        if !entries.is_sorted_by(|a, b| a.path < b.path) {
-            return None;
-        }
-        let end = bytes.len().checked_sub(id)?;
-        let mut tree = None;
-        while at + 8 <= end {
-            let (name, size) = (bytes.get(at..at + 4)?, usize::try_from(number(at + 4)?).ok()?);
-            let body = bytes.get(at + 8..at + 8 + size)?;
-            match name {
-                b"TREE" => tree = root_tree(body, count, id),
-                // What is not in capitals changes the meaning of the rest.
-                _ if !name[0].is_ascii_uppercase() => return None,
-                _ => {}
-            }
-            at += 8 + size;
-        }
-        Some(Self { entries, tree: tree? })
-    }
-}
-
-/// The tree of the whole index by its extension `TREE`, when that is valid for all `count` entries.
-fn root_tree(body: &[u8], count: usize, id: usize) -> Option<String> {
-    // An empty path, then `<entries> <subtrees>\n`, then the id.
-    let rest = body.strip_prefix(b"\0")?;
-    let line = rest.iter().position(|b| *b == b'\n')?;
-    let (entries, _) = std::str::from_utf8(&rest[..line]).ok()?.split_once(' ')?;
-    (entries.parse() == Ok(count)).then(|| rest.get(line + 1..line + 1 + id).map(hex))?
-}
-
-fn hex(id: &[u8]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A directory to be walked: its path, ending in `/` but for the top, and its part of the index.
 struct Job {
     dir: Vec<u8>,
@@ -226,10 +119,6 @@ struct Walk<'a> {
     entries: &'a [Entry<'a>],
     top: std::os::fd::OwnedFd,
     index_written: Stamp,
-    /// The open jobs, and how many threads are at work on one.
-    jobs: Mutex<(Vec<Job>, usize)>,
-    more: Condvar,
-    failed: AtomicBool,
     met: AtomicUsize,
     racy: Mutex<Vec<usize>>,
 }
@@ -239,63 +128,15 @@ fn walk(top: &Utf8Path, entries: &[Entry<'_>], index_written: Stamp) -> Option<V
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let top = fs::open(top.as_std_path(), flags, Mode::empty()).ok()?;
     let job = Job { dir: Vec::new(), from: 0, to: entries.len() };
-    let walk = Walk {
-        entries,
-        top,
-        index_written,
-        jobs: Mutex::new((vec![job], 0)),
-        more: Condvar::new(),
-        failed: AtomicBool::new(false),
-        met: AtomicUsize::new(0),
-        racy: Mutex::new(Vec::new()),
-    };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
-    std::thread::scope(|scope| {
-        // A small tree is done before a thread has started.
-        if entries.len() > 500 {
-            for _ in 1..threads {
-                // Without room for another thread, this one does it.
-                let _ = std::thread::Builder::new().spawn_scoped(scope, || walk.work());
-            }
-        }
-        walk.work();
-    });
-    let whole = !walk.failed.load(Relaxed) && walk.met.load(Relaxed) == entries.len();
+    let walk = Walk { entries, top, index_written, met: AtomicUsize::new(0), racy: Mutex::new(Vec::new()) };
+    // A small tree is done before a thread has started.
+    let threads = if entries.len() > 500 { crew::threads() } else { 1 };
+    let whole = crew::work(vec![job], threads, |job| walk.directory(&job));
+    let whole = whole && walk.met.load(Relaxed) == entries.len();
     whole.then(|| walk.racy.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Walk<'_> {
-    fn work(&self) {
-        while let Some(job) = self.next() {
-            let below = self.directory(&job);
-            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            jobs.1 -= 1;
-            match below {
-                Some(below) => jobs.0.extend(below),
-                None => self.failed.store(true, Relaxed),
-            }
-            self.more.notify_all();
-        }
-    }
-
-    /// The next directory; none when all are done, or something differed.
-    fn next(&self) -> Option<Job> {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if self.failed.load(Relaxed) {
-                return None;
-            }
-            if let Some(job) = jobs.0.pop() {
-                jobs.1 += 1;
-                return Some(job);
-            }
-            if jobs.1 == 0 {
-                return None;
-            }
-            jobs = self.more.wait(jobs).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
     /// Compares what lies in one directory; gives the directories below. None when something differs.
     fn directory(&self, job: &Job) -> Option<Vec<Job>> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -340,29 +181,6 @@ impl Walk<'_> {
             self.racy.lock().unwrap_or_else(PoisonError::into_inner).extend(racy);
         }
         Some(below)
-    }
-}
-
-impl Entry<'_> {
-    /// Whether the file is as git has seen it.
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::cast_possible_wrap,
-        reason = "the widths differ between systems"
-    )]
-    fn is_as(&self, stat: &fs::Stat) -> bool {
-        let mode = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Symlink => LINK,
-            FileType::RegularFile if stat.st_mode & 0o100 != 0 => PROGRAM,
-            FileType::RegularFile => FILE,
-            _ => return false,
-        };
-        self.mode == mode
-            && self.modified == Stamp(low(stat.st_mtime as i64), low(stat.st_mtime_nsec as i64))
-            && self.changed == Stamp(low(stat.st_ctime as i64), low(stat.st_ctime_nsec as i64))
-            && self.inode == low(stat.st_ino as i64)
-            && (self.user, self.group) == (stat.st_uid, stat.st_gid)
-            && self.size == low(stat.st_size as i64)
     }
 }
 

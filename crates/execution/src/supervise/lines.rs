@@ -1,6 +1,6 @@
 //! The last full line of an output, fit to be shown.
 
-use biplane_model::{clip, sanitize_line};
+use biplane_model::{clip, sanitize_line, without_escapes};
 
 use super::bounds;
 
@@ -56,29 +56,6 @@ fn is_end(byte: u8) -> bool {
 fn shown(line: &[u8]) -> String {
     let text = without_escapes(&String::from_utf8_lossy(line));
     clip(sanitize_line(&text).trim(), bounds::LINE)
-}
-
-/// `text` without terminal escape sequences; what is no known sequence is left to be made harmless later.
-fn without_escapes(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c != '\u{1b}' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            // A control sequence ends with its first byte in this range.
-            Some('[') => _ = chars.find(|c| ('@'..='~').contains(c)),
-            // An operating system command ends with BEL or ESC \.
-            Some(']') => {
-                let end = chars.find(|c| matches!(c, '\u{7}' | '\u{1b}'));
-                _ = end.filter(|&end| end == '\u{1b}').and_then(|_| chars.next());
-            }
-            _ => {}
-        }
-    }
-    out
 }
 
 #[cfg(test)]

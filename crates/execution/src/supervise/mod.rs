@@ -1,7 +1,7 @@
 //! Starting, watching and ending processes; the only place in biplane that does.
 //!
 //! **Contract.** [`capture()`] runs a short helper command and returns its output. [`run()`] supervises a command, an
-//! agent or a gate: it logs, echoes, times out, and ends the command *with every process it started*, whatever process
+//! agent or a gate: it logs and echoes without secrets, times out, and ends the command *with every process it started*, whatever process
 //! group or session those moved to. [`interactive()`] does the same for a shell that owns the terminal. [`reap`] does
 //! the last step for a run whose supervisor died, [`reap_helpers`] for its helper commands. [`detach()`] starts this very program
 //! in the background. [`inside`] finds the processes that stand in a directory or use files in it, [`end_residents`] ends them.

@@ -11,12 +11,14 @@ use super::{
     log::{Log, LogEnd},
     pipes::{Read, Sink, Source},
 };
+use crate::mask::Masker;
 
 #[derive(Debug)]
 struct Stream {
     source: Source,
     copy: Copy,
     lines: Lines,
+    masker: Masker,
     /// Whether the last look found nothing to read.
     quiet: bool,
 }
@@ -27,13 +29,18 @@ pub(super) struct Output {
     streams: [Stream; 2],
     log: Log,
     buffer: Vec<u8>,
+    /// What of the last piece may be shown.
+    masked: Vec<u8>,
     line_due: Instant,
 }
 
 impl Output {
     /// The output of `child`, to where `spec` wants it.
     pub(super) fn new(spec: &RunSpec, child: &mut Child, log: Log) -> Result<Self, Errno> {
-        let stream = |source, copy| Stream { source, copy, lines: Lines::default(), quiet: false };
+        let stream = |source, copy| {
+            let masker = spec.masks.stream();
+            Stream { source, copy, lines: Lines::default(), masker, quiet: false }
+        };
         let stdout = if spec.echo.stdout { Copy::to_stdout() } else { Copy::default() };
         let stderr = if spec.echo.stderr { Copy::to_stderr() } else { Copy::default() };
         Ok(Self {
@@ -43,6 +50,7 @@ impl Output {
             ],
             log,
             buffer: vec![0; bounds::CHUNK],
+            masked: Vec::new(),
             line_due: Instant::now(),
         })
     }
@@ -72,9 +80,9 @@ impl Output {
             if let Read::Data(count) = read {
                 let bytes = &self.buffer[..count];
                 total += count;
-                self.log.append(bytes);
-                stream.lines.feed(bytes);
-                stream.copy.put(bytes);
+                self.masked.clear();
+                stream.masker.feed(bytes, &mut self.masked);
+                stream.show(&self.masked, &mut self.log);
                 let reply = observer.output(which, bytes);
                 sink.push(&reply.input);
                 if reply.close {
@@ -110,8 +118,34 @@ impl Output {
         }
     }
 
+    /// Nothing more is read: shows what was held back because it might have been the beginning of a secret. To be called
+    /// when no copy waits; whether there was anything.
+    pub(super) fn release(&mut self) -> bool {
+        let mut any = false;
+        for stream in &mut self.streams {
+            self.masked.clear();
+            stream.masker.finish(&mut self.masked);
+            any |= !self.masked.is_empty();
+            stream.show(&self.masked, &mut self.log);
+        }
+        any
+    }
+
     /// Ends the log.
-    pub(super) fn finish(self) -> LogEnd {
+    pub(super) fn finish(mut self) -> LogEnd {
+        self.abandon_copies();
+        self.release();
         self.log.finish()
+    }
+}
+
+impl Stream {
+    /// Passes on what may be shown.
+    fn show(&mut self, bytes: &[u8], log: &mut Log) {
+        if !bytes.is_empty() {
+            log.append(bytes);
+            self.lines.feed(bytes);
+            self.copy.put(bytes);
+        }
     }
 }

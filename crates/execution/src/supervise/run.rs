@@ -266,6 +266,9 @@ impl Supervision<'_> {
             let read = self.output.pump(self.observer, &mut self.sink);
             left = left.saturating_sub(read);
             if self.output.is_done() {
+                if self.output.release() {
+                    continue;
+                }
                 break;
             }
             if read > 0 {

@@ -9,6 +9,7 @@ use biplane_model::ProcessIdentity;
 use camino::Utf8PathBuf;
 
 use super::bounds;
+use crate::mask::Masks;
 
 /// How a child's environment differs from ours: first the removals, then the settings.
 #[derive(Debug, Clone, Default)]
@@ -87,6 +88,9 @@ pub struct RunSpec {
     pub echo: Echo,
     /// Where its output is kept.
     pub log: Option<LogSpec>,
+    /// What is masked in the log, in the copies and in the lines that the observer is shown. Its
+    /// [`output`](RunObserver::output) gets everything as it comes.
+    pub masks: Masks,
     /// When it is stopped; never when absent.
     pub timeout: Option<Duration>,
     /// From asking to killing when it is stopped or timed out.
@@ -109,6 +113,7 @@ impl RunSpec {
             input: Input::default(),
             echo: Echo::default(),
             log: None,
+            masks: Masks::default(),
             timeout: None,
             grace: bounds::GRACE,
             tick: bounds::TICK,
@@ -171,7 +176,7 @@ pub trait RunObserver {
         Tick::Continue
     }
 
-    /// A piece of output, as it comes: lines may be cut anywhere, and hold anything.
+    /// A piece of output, as it comes: lines may be cut anywhere, and hold anything, secrets too.
     fn output(&mut self, stream: StreamName, bytes: &[u8]) -> Reply {
         _ = (stream, bytes);
         Reply::default()

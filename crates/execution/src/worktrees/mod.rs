@@ -11,6 +11,7 @@ mod astray;
 mod delete;
 mod handle;
 mod merged;
+pub mod outside;
 mod owned;
 pub mod pool;
 pub mod ready;

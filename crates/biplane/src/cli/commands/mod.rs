@@ -2,6 +2,7 @@
 
 mod demo;
 mod events;
+mod log;
 mod merge;
 mod ready;
 mod run;
@@ -10,6 +11,7 @@ mod snapshot;
 mod steer;
 mod task;
 mod up;
+mod usage;
 mod worktree;
 
 use std::process::ExitCode;
@@ -33,6 +35,8 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Submit(args) => merge::submit(app, args),
         Command::Merge(args) => merge::merge(app, args),
         Command::Events(args) => events::run(app, &args),
+        Command::Log(args) => log::run(app, &args),
+        Command::Usage(args) => usage::run(app, &args),
         Command::Init => setup::init(app),
         Command::Doctor(args) => setup::doctor(app, &args),
         Command::Import(args) => setup::import(app, &args),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use biplane_model::{
-    EventKind, NewEvent, Run, RunStatus, Seq, Submission, SubmissionStatus, Task, TaskId, TaskStatus,
-    Timestamp, Worktree, WorktreeId, WorktreeStatus,
+    EventKind, NewEvent, Run, RunKind, RunStatus, Seq, Submission, SubmissionStatus, Task, TaskId,
+    TaskStatus, Timestamp, Worktree, WorktreeId, WorktreeStatus,
 };
 
 use super::{
@@ -163,27 +163,47 @@ pub fn worktrees_by_filter(store: &impl Store) {
     assert_eq!(found(true, "ui", "7"), [0; 0]);
 }
 
-/// Runs by life, task and worktree.
+/// Runs by life, task, worktree, kind, time, and the newest of them.
 pub fn runs_by_filter(store: &impl Store) {
     let ledger = store.open();
+    let minute = |n: u64| Timestamp(AT.0 + n.cast_signed() * 60_000_000);
+    let kind = |n: u64| if n.is_multiple_of(3) { RunKind::Gate } else { RunKind::Agent };
     let mut runs: Vec<Run> = (1..)
         .zip(RunStatus::ALL)
-        .map(|(n, &status)| Run { status, task: Some(id(&(n % 2).to_string())), ..run(n, n % 3) })
+        .map(|(n, &status)| Run {
+            status,
+            task: Some(id(&(n % 2).to_string())),
+            kind: kind(n),
+            started_at: minute(n),
+            ..run(n, n % 3)
+        })
         .collect();
     runs.reverse();
     commit(&*ledger, &Changes { runs: runs.clone(), ..Changes::default() }).unwrap();
-    for open in [false, true] {
+    let choices = [
+        (false, false, None),
+        (true, false, Some(minute(2))),
+        (false, true, None),
+        (false, true, Some(minute(3))),
+    ];
+    for (open, agents, since) in choices {
         for task in [None, Some(id("1"))] {
-            for worktree in [None, Some(WorktreeId(1))] {
-                let filter = RunFilter { open, task: task.clone(), worktree };
+            for (worktree, newest) in
+                [(None, None), (Some(WorktreeId(1)), None), (None, Some(2)), (None, Some(9))]
+            {
+                let filter = RunFilter { open, task: task.clone(), worktree, agents, since, newest };
                 let found = see(&*ledger, |v| v.runs(&filter));
                 let expected = runs.iter().filter(|r| {
                     (!open || !r.status.is_over())
+                        && (!agents || r.kind == RunKind::Agent)
+                        && since.is_none_or(|since| r.started_at >= since)
                         && (task.is_none() || r.task == task)
                         && worktree.is_none_or(|w| r.worktree_id == w)
                 });
+                let mut expected: Vec<_> = expected.map(|r| r.id).collect();
+                expected.drain(..expected.len().saturating_sub(newest.unwrap_or(usize::MAX)));
                 let ids = found.iter().map(|r| r.id).collect::<Vec<_>>();
-                assert_eq!(ids, expected.map(|r| r.id).collect::<Vec<_>>(), "{filter:?}");
+                assert_eq!(ids, expected, "{filter:?}");
             }
         }
     }

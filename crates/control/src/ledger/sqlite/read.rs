@@ -17,6 +17,9 @@ use crate::{
 /// Conditions that the partial indexes of the schema have word for word; a test compares them with the state machines.
 pub(super) const LIVE_WORKTREE: &str = "status <> 'removed'";
 pub(super) const OPEN_RUN: &str = "status IN ('starting', 'running')";
+/// Few of all runs: found by their time, not by going through all of them in their order.
+pub(super) const AGENT_RUN_SINCE: &str =
+    "ord IN (SELECT ord FROM run WHERE kind = 'agent' AND started_at >= ?)";
 pub(super) const OPEN_SUBMISSION: &str = "status IN ('queued', 'testing')";
 
 /// What is ready; the order and a limit come behind it.
@@ -188,11 +191,19 @@ impl View for Session<'_> {
     }
 
     fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, LedgerError> {
-        let filter = Where::default()
+        let since = if filter.agents { AGENT_RUN_SINCE } else { "started_at >= ?" };
+        let mut wanted = Where::default()
             .when(filter.open, OPEN_RUN)
+            .when(filter.agents && filter.since.is_none(), "kind = 'agent'")
             .with("task = ?", id_text(filter.task.as_ref()))
-            .with("worktree_id = ?", filter.worktree.map(|w| w.0.cast_signed()));
-        self.listed(&filter)
+            .with("worktree_id = ?", filter.worktree.map(|w| w.0.cast_signed()))
+            .with(since, filter.since.map(|at| at.0));
+        let Some(newest) = filter.newest else { return self.listed(&wanted) };
+        let rest = format!("{} ORDER BY ord DESC LIMIT ?", wanted.sql());
+        wanted.values.push(bound(newest).into());
+        let mut runs = self.records(&rest, &wanted.values)?;
+        runs.reverse();
+        Ok(runs)
     }
 
     fn submission(&self, id: SubmissionId) -> Result<Option<Submission>, LedgerError> {

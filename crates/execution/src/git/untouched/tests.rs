@@ -2,7 +2,7 @@
 
 use biplane_testkit::{Repo, TestEnv};
 
-use super::*;
+use super::{super::index::low, *};
 
 struct Case {
     _env: TestEnv,

@@ -213,6 +213,7 @@ fn filters_use_the_indexes() {
         ),
         (format!("SELECT * FROM worktree WHERE {} AND task = ?", read::LIVE_WORKTREE), "worktree_"),
         (format!("SELECT * FROM run WHERE {} ORDER BY ord", read::OPEN_RUN), "run_open"),
+        (format!("SELECT * FROM run WHERE {} ORDER BY ord", read::AGENT_RUN_SINCE), "run_started"),
         (format!("SELECT * FROM submission WHERE {} ORDER BY ord", read::OPEN_SUBMISSION), "submission_open"),
         ("SELECT * FROM event WHERE seq > ? AND task_id = ? ORDER BY seq LIMIT ?".to_owned(), "event_task"),
         (
