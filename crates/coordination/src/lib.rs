@@ -14,6 +14,7 @@ pub mod dispatch;
 pub mod doctor;
 mod error;
 mod files;
+mod further;
 mod home;
 mod import;
 mod locks;

@@ -35,6 +35,12 @@ pub(super) fn is_needed(service: &Service) -> bool {
     service.repo_names().len() > 1 || used(service).map_or(true, |used| !used.is_empty())
 }
 
+/// Whether the repository at hand knows its home.
+pub(super) fn is_claimed(service: &Service) -> bool {
+    let common_dir = service.home().repository().map(|repository| repository.common_dir.clone());
+    common_dir.and_then(|dir| belongs::named(&dir)).is_ok_and(|root| root.is_some())
+}
+
 fn out_of_reach(name: &RepoName, error: &Error) -> Finding {
     let finding = Finding::problem(Code::RepositoryOutOfReach, name.as_str(), &error.message);
     match error.hints.first() {

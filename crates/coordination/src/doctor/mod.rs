@@ -132,7 +132,10 @@ impl Examination<'_> {
             let mut there = Examination { service, mode: self.mode, findings: Vec::new(), done: Vec::new() };
             there.shared();
             there.worktrees();
-            there.part(Area::Views, "what commits must not take in", views::kept_out);
+            // Before it is this home's, it holds nothing of ours.
+            if further::is_claimed(service) {
+                there.part(Area::Views, "what commits must not take in", views::kept_out);
+            }
             let repo = service.repo();
             for finding in &mut there.findings {
                 finding.subject = format!("{repo}: {}", finding.subject);
