@@ -1,4 +1,6 @@
 //! What can be typed.
+//!
+//! Long because it is the one list of commands and arguments, with the help text of each.
 
 use std::time::Duration;
 
