@@ -232,7 +232,7 @@ impl Service {
     /// Says which gate work has to pass, in each repository; `asked` is one for all.
     pub(crate) fn say_gates(&self, asked: Option<&Option<String>>) {
         let (services, _) = self.everywhere();
-        for there in &services {
+        for there in services.iter().filter(|there| there.home().repository.is_some()) {
             let of =
                 if there.repo().is_default() { String::new() } else { format!(" of `{}`", there.repo()) };
             self.say(match asked.map_or_else(|| there.default_gate(), |gate| (gate.clone(), "as asked")) {
