@@ -111,7 +111,7 @@ impl Service {
                 .collect(),
             set: Vec::new(),
         };
-        let args = ["-C", self.home().root.as_str(), "tend"].map(Into::into);
+        let args = ["-C", self.home().board().root.as_str(), "tend"].map(Into::into);
         // The next command tries again.
         let _ = supervise::detach(&args, &env);
     }
@@ -142,7 +142,7 @@ impl Service {
 
     /// The lock of the one process that tends; `None` when another one holds it. Nobody ever waits for it.
     pub(super) fn tend_lock(&self) -> Result<Option<File>> {
-        let path = self.home().state_dir().join("tend.lock");
+        let path = self.home().board().state_dir().join("tend.lock");
         let io = |e| Error::io("opened", &path, e);
         let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let file = failpoint::around("tend.lock", open).map_err(io)?;

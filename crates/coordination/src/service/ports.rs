@@ -94,7 +94,7 @@ impl Service {
             return;
         }
         let Ok(Some((dir, _held))) = self.registry() else { return };
-        let home = self.home().state_dir();
+        let home = self.home().board().state_dir();
         for port in ports {
             let file = dir.join(port.to_string());
             if let Entry::Of(holder) = entry(&file)
@@ -122,7 +122,7 @@ impl PortOffice<'_> {
         let live = view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?;
         let ours: BTreeSet<u16> = live.iter().flat_map(|w: &Worktree| w.ports.iter().copied()).collect();
         let holder = Holder {
-            home: self.service.home().state_dir(),
+            home: self.service.home().board().state_dir(),
             worktree: worktree.map(|id| id.0),
             path: path.to_owned(),
             by: self.service.me(),
