@@ -181,7 +181,7 @@ fn what_an_agent_told_is_shown_in_words_and_as_events() {
     let output = lab.call(&["log", "1"]).run().success();
     is_safe_for_a_terminal(&output);
     let shown = &output.stdout;
-    assert!(shown.starts_with("r1 agent command, task 1, worktree 1-do-it: sh -c"), "{shown}");
+    assert!(shown.starts_with("r1 agent command (implement), task 1, worktree 1-do-it: sh -c"), "{shown}");
     for text in [
         "2025-11-20 12:00:00  started, model m, session s\n",
         "2025-11-20 12:00:01  hello there\n          again\n",
@@ -196,6 +196,48 @@ fn what_an_agent_told_is_shown_in_words_and_as_events() {
     assert_eq!(events.lines().count(), 5, "what a crash has left of a line is none: {events}");
     assert_eq!(events.lines().next().unwrap(), lines[0]);
     assert_eq!(lab.ok(&["log", "r1", "--raw"]), "raw\n");
+}
+
+#[test]
+fn an_agents_words_are_kept_without_secrets_and_its_usage_is_summed() {
+    let lab = Lab::new();
+    lab.repo.write(".gitignore", "biplane.toml\nagent.*\n");
+    lab.settings_file(
+        "agent = \"talker\"\n[agents.talker]\ndriver = \"claude\"\n\
+         command = [\"sh\", \"-c\", '. \"$BIPLANE_ROOT/agent.sh\"']\nenv = { TALKER_TOKEN = \"s3cr3t-value-0123456789\" }\n",
+    );
+    // Speaks as Claude Code does, and waits for the end of its input as that does.
+    let lines = [
+        r#"{"type":"system","subtype":"init","session_id":"00000000-0000-4000-8000-000000000001","model":"m"}"#,
+        r#"{"type":"assistant","message":{"id":"a","content":[{"type":"text","text":"my key is SECRET"}]}}"#,
+        r#"{"type":"assistant","message":{"id":"b","content":[{"type":"tool_use","id":"t","name":"Bash","input":{"command":"echo SECRET"}}]}}"#,
+        r#"{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"t","content":"SECRET\nsecond"}]}}"#,
+        r#"{"type":"result","subtype":"success","is_error":false,"result":"All done, SECRET.","total_cost_usd":0.0125,"usage":{"input_tokens":1300,"output_tokens":60}}"#,
+    ];
+    lab.repo.write("agent.jsonl", lines.join("\n") + "\n");
+    let script = "read -r prompt; sed \"s/SECRET/$TALKER_TOKEN/\" \"$BIPLANE_ROOT/agent.jsonl\"\n\
+                  echo work > work; git add work; git commit -qm work; cat > /dev/null\n";
+    lab.repo.write("agent.sh", script);
+    lab.repo.commit("what it ignores");
+    lab.ok(&["task", "create", "do it"]);
+    lab.ok(&["up", "--no-gate"]);
+    assert_eq!(lab.json(&["task", "show", "1"])["status"], "completed");
+    let shown = lab.ok(&["log", "r1"]);
+    for text in
+        ["my key is ***\n", "> Bash: echo ***\n", "< ***\n", "says it is done: All done, ***.\n", "$0.0125\n"]
+    {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    let mut held = holding(&lab, SECRET);
+    held.retain(|name| name != "biplane.toml");
+    assert_eq!(held, [""; 0]);
+    let usage = lab.json(&["usage"]);
+    let used = &usage["rows"][0]["usage"];
+    assert_eq!((&used["input_tokens"], &used["cost_microusd"]), (&1300.into(), &12_500.into()), "{usage}");
+    let words = lab.ok(&["usage", "--by", "agent"]);
+    let line = words.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert_eq!((line[0], line[5], line[8]), ("talker", "1,300", "$0.0125"), "{words}");
+    assert!(lab.ok(&["log", "--list"]).contains("$0.0125"));
 }
 
 #[test]
