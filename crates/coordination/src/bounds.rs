@@ -107,6 +107,10 @@ pub const CONFLICTS_NAMED: usize = 20;
 pub const MOST_AGENTS: usize = 256;
 /// The most messages that wait between the threads of `up`: agents and waiting submissions together fit in.
 pub const MESSAGES: usize = 4096;
+/// The most further repositories of a home.
+pub const MOST_REPOS: usize = 100;
+/// The most bytes of the file in a repository that says which home it belongs to.
+pub const BELONGS_BYTES: u64 = 16 << 10;
 /// The most bytes of a settings file.
 pub const SETTINGS_BYTES: u64 = 1 << 20;
 /// The most bytes of one task's file that an import reads.

@@ -58,6 +58,9 @@ impl Service {
     /// # Errors
     /// When it can't be told: then nothing can be told after the run either.
     pub(crate) fn look_outside(&self, own: &Worktree) -> Result<Before> {
+        if let Some(there) = self.elsewhere(&own.repo)? {
+            return there.look_outside(own);
+        }
         let git = self.home().git()?;
         for _ in 0..bounds::OUTSIDE_TRIES {
             let moment = self.look(|view| explain::moment(view, own))?;
@@ -99,6 +102,9 @@ impl Service {
         own: &Worktree,
         run: RunId,
     ) -> Result<Option<String>> {
+        if let Some(there) = self.elsewhere(&own.repo)? {
+            return there.changed_outside(before, own, run);
+        }
         let found = self.found_outside(before, own);
         self.heard.end(own.id, self.look(|view| Ok(view.last_seq()?))?);
         let found = found?;
