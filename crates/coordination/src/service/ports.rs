@@ -61,7 +61,7 @@ impl Service {
 
     fn registry(&self) -> Result<Option<(Utf8PathBuf, Pass)>> {
         let Some(dir) = self.registry_dir() else { return Ok(None) };
-        if std::fs::create_dir_all(&dir).is_err() {
+        if failpoint::around("ports' directory made", || std::fs::create_dir_all(&dir)).is_err() {
             return Ok(None);
         }
         let mut gate = Gate::at(dir.join("lock"), "the ports", bounds::PORTS_LOCK_WAIT);
@@ -101,7 +101,7 @@ impl Service {
                 && holder.home == home
                 && holder.worktree == worktree.map(|id| id.0)
             {
-                let _ = std::fs::remove_file(&file);
+                let _ = failpoint::around("port returned", || std::fs::remove_file(&file));
             }
         }
     }
