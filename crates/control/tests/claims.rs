@@ -6,24 +6,61 @@ use std::collections::HashMap;
 
 use biplane_control::{
     BoardError, Changes, LedgerExt, SqliteLedger, View,
-    board::{self, Claim, Guard},
+    board::{self, Claim, Guard, Lease},
 };
-use biplane_model::{Actor, EventKind, Seq, Task, TaskId, TaskStatus, Timestamp};
+use biplane_model::{Actor, EventKind, ProcessIdentity, Seq, Task, TaskId, TaskStatus, Timestamp};
 use proptest::prelude::*;
 
 /// A move somebody tries.
 #[derive(Debug, Clone)]
 enum Move {
-    Create { after_last: bool },
-    Claim { task: u64, who: u8 },
-    ClaimNext { who: u8 },
-    Release { task: u64 },
-    Complete { task: u64, epoch: Option<u64> },
-    Review { task: u64, epoch: Option<u64> },
-    GiveBack { task: u64 },
-    Reopen { task: u64 },
-    Fail { task: u64 },
-    Wait { seconds: i64 },
+    Create {
+        after_last: bool,
+    },
+    Claim {
+        task: u64,
+        who: u8,
+    },
+    ClaimNext {
+        who: u8,
+    },
+    /// As an `up` claims it: a process keeps it alive.
+    Hold {
+        task: u64,
+        who: u8,
+    },
+    Renew {
+        task: u64,
+        epoch: u64,
+    },
+    /// Takes the claim away that was seen; a moment ago, or at an older epoch.
+    Fence {
+        task: u64,
+        is_stale: bool,
+    },
+    Release {
+        task: u64,
+    },
+    Complete {
+        task: u64,
+        epoch: Option<u64>,
+    },
+    Review {
+        task: u64,
+        epoch: Option<u64>,
+    },
+    GiveBack {
+        task: u64,
+    },
+    Reopen {
+        task: u64,
+    },
+    Fail {
+        task: u64,
+    },
+    Wait {
+        seconds: i64,
+    },
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -33,6 +70,9 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         any::<bool>().prop_map(|after_last| Move::Create { after_last }),
         (task.clone(), 0..3u8).prop_map(|(task, who)| Move::Claim { task, who }),
         (0..3u8).prop_map(|who| Move::ClaimNext { who }),
+        (task.clone(), 0..3u8).prop_map(|(task, who)| Move::Hold { task, who }),
+        (task.clone(), 0..4u64).prop_map(|(task, epoch)| Move::Renew { task, epoch }),
+        (task.clone(), any::<bool>()).prop_map(|(task, is_stale)| Move::Fence { task, is_stale }),
         task.clone().prop_map(|task| Move::Release { task }),
         (task.clone(), epoch.clone()).prop_map(|(task, epoch)| Move::Complete { task, epoch }),
         (task.clone(), epoch).prop_map(|(task, epoch)| Move::Review { task, epoch }),
@@ -45,16 +85,22 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 }
 
 const LEASE_S: u64 = 30;
+const KEEPER: u32 = 99;
+
+fn process(pid: u32) -> ProcessIdentity {
+    ProcessIdentity { boot_id: "boot".into(), pid, start_time: 1 }
+}
 
 fn apply(view: &dyn View, a: &Move, now: Timestamp) -> Result<Changes, BoardError> {
     let id = |n: u64| TaskId::numbered(n);
     let guard = |epoch: Option<u64>| Guard { epoch, rev: None };
     let any = Guard::default();
-    let claim = |id: Option<TaskId>, who: u8| {
+    let claim_as = |id: Option<TaskId>, who: u8, holder: Option<ProcessIdentity>| {
         let owner = format!("agent-{who}").parse().unwrap();
-        let claim = Claim { id, owner, lease_s: Some(LEASE_S), holder: None, guard: any };
+        let claim = Claim { id, owner, lease_s: Some(LEASE_S), holder, guard: any };
         board::claim(view, &claim, now).map(|(c, _)| c)
     };
+    let claim = |id: Option<TaskId>, who: u8| claim_as(id, who, None);
     match a {
         Move::Create { after_last } => {
             let last = view.counter("task")?;
@@ -64,6 +110,16 @@ fn apply(view: &dyn View, a: &Move, now: Timestamp) -> Result<Changes, BoardErro
         }
         Move::Claim { task, who } => claim(Some(id(*task)), *who),
         Move::ClaimNext { who } => claim(None, *who),
+        Move::Hold { task, who } => claim_as(Some(id(*task)), *who, Some(process(u32::from(*who)))),
+        Move::Renew { task, epoch } => board::renew(view, &id(*task), *epoch, LEASE_S, now),
+        Move::Fence { task, is_stale } => {
+            let Some(mut seen) = view.task(&id(*task))?.as_ref().and_then(Lease::of) else {
+                return Ok(Changes::default());
+            };
+            seen.epoch -= u64::from(*is_stale);
+            let fenced = board::fence_expired(view, &seen, &process(KEEPER), LEASE_S, now)?;
+            Ok(fenced.map(|(c, _)| c).unwrap_or_default())
+        }
         Move::Release { task } => board::release(view, &id(*task), any, now).map(|(c, _)| c),
         Move::Complete { task, epoch } => {
             board::complete(view, &id(*task), guard(*epoch), now).map(|(c, ..)| c)
@@ -83,11 +139,26 @@ fn check(before: Option<&Task>, after: &Task, done: &Move, now: Timestamp) {
     if before.status == TaskStatus::Completed {
         assert_eq!(after, before, "a completed task never changes: {done:?}");
     }
-    let claimed = matches!(done, Move::Claim { .. } | Move::ClaimNext { .. }) && after.rev != before.rev;
+    let claimed = matches!(done, Move::Claim { .. } | Move::ClaimNext { .. } | Move::Hold { .. })
+        && after.rev != before.rev;
     if claimed {
         assert_eq!(after.epoch, before.epoch + 1, "each claim has an epoch of its own");
         let held = before.status == TaskStatus::InProgress && before.owner.is_some();
         assert!(!held || before.lease_expired(now), "a live claim was taken: {before:?}");
+        assert!(!held || before.holder.is_none(), "the clock took a claim from a process: {before:?}");
+    }
+    if let Move::Fence { is_stale, .. } = done
+        && after.rev != before.rev
+    {
+        assert!(!is_stale, "a claim was taken away that was not the one seen");
+        assert_eq!((after.epoch, after.status), (before.epoch + 1, TaskStatus::InProgress));
+        assert_eq!((&after.owner, after.run), (&before.owner, None), "nobody may take it up yet");
+        assert_eq!(after.holder, Some(process(KEEPER)));
+    }
+    if let Move::Renew { epoch, .. } = done
+        && after.rev != before.rev
+    {
+        assert_eq!(*epoch, before.epoch, "a stale epoch renewed a claim");
     }
     if let Move::Complete { epoch: Some(given), .. } | Move::Review { epoch: Some(given), .. } = done
         && after.rev != before.rev

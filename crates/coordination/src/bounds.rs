@@ -67,10 +67,30 @@ pub const LAND_TRIES: u32 = 5;
 pub const VERIFY_TIMEOUT: Duration = Duration::from_secs(1800);
 /// A ready task gains one in priority each time it has waited so long, unless told otherwise.
 pub const AGEING: Duration = Duration::from_secs(3600);
+/// How long an agent rests whose provider asked to slow down; twice as long each time it is asked again.
+pub const BACK_OFF: Duration = Duration::from_secs(30);
+/// The longest that it rests.
+pub const MOST_BACK_OFF: Duration = Duration::from_secs(1800);
+/// How long `up` waits for memory or a lower load while no agent is at work, before it starts one all the same.
+pub const ADMISSION_PATIENCE: Duration = Duration::from_secs(60);
+/// For how long the memory that an agent said it needs is counted as taken, although it may not have it yet.
+pub const PROMISED_FOR: Duration = Duration::from_secs(15);
+/// How many of the tasks that were waited for a prompt tells of.
+pub const DEPENDENCIES_TOLD: usize = 20;
+/// How many paths a prompt names at a time.
+pub const PATHS_TOLD: usize = 20;
+/// How many characters of an agent's line are shown.
+pub const LINE_SHOWN: usize = 200;
+/// The most bytes of a gate's output that a prompt quotes.
+pub const FINDINGS_TAIL: usize = 8 << 10;
+/// How many findings of a review go back to who did the work.
+pub const FINDINGS_TOLD: usize = 30;
+/// How much of the end of an agent's words is looked at for its verdict, in bytes.
+pub const VERDICT_BYTES: usize = 64 << 10;
 /// Free memory that `up` leaves for others unless told otherwise, in bytes.
 pub const MIN_MEMORY: u64 = 256 << 20;
 /// Free space on the disk that `up` leaves unless told otherwise, in bytes.
-pub const MIN_DISK: u64 = 512 << 20;
+pub const MIN_DISK: u64 = 64 << 20;
 /// The load for each processor from which on `up` starts no agent unless told otherwise.
 pub const MAX_LOAD: f64 = 16.0;
 /// How often a task goes back to its agent after a bounce before it waits for a person.

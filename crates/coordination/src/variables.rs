@@ -101,8 +101,8 @@ pub const ALL: &[Variable] = &[
     },
     Variable {
         name: BACKGROUND,
-        read: "`0`: nothing is started in the background; what is removed is deleted before the command ends, and no spare \
-               worktrees are made",
+        read: "`0`: nothing is started in the background; what is removed is deleted before the command ends, no spare \
+               worktrees are made, and logs are neither compressed nor deleted",
         set: "",
     },
     Variable {

@@ -34,13 +34,8 @@ fn leftovers_are_never_committed_to_the_target() {
     home.task("t");
     let before = home.repo.git(&["rev-parse", "main"]);
     let command = ["sh", "-c", "git switch -q main; echo bad > bad"].map(str::to_owned).to_vec();
-    let request = dispatch::UpRequest {
-        parallel: Some(1),
-        agent: None,
-        command: Some(command),
-        gate: None,
-        no_setup: false,
-    };
+    let request =
+        dispatch::UpRequest { parallel: Some(1), command: Some(command), ..dispatch::UpRequest::default() };
     let report = home.open().up(&request, None, &Quiet).unwrap();
     assert_eq!((report.started, report.landed), (1, 0));
     assert_eq!(home.repo.git(&["rev-parse", "main"]), before, "untested work is on the target");

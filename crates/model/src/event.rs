@@ -379,6 +379,12 @@ impl NewEvent {
         self
     }
 
+    /// With these facts too.
+    pub fn with_all(mut self, facts: Map<String, Value>) -> Self {
+        self.data.extend(facts);
+        self
+    }
+
     /// With one more fact.
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.data.insert(key.to_owned(), value.into());

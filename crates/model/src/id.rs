@@ -269,7 +269,7 @@ impl fmt::Display for Seq {
 
 /// Which repository of a home a record belongs to. One home drives one repository today; the name is recorded so that
 /// it can drive several.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
 #[serde(transparent)]
 pub struct RepoName(pub String);
 

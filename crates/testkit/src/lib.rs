@@ -8,6 +8,7 @@
 //! - [`Records`] checks the lifecycle log and the tasks.
 //! - [`large_repo`] makes a repository with as many files as asked for.
 //! - [`standin::StandIn`] is a model server on loopback that does what a script says.
+//! - [`fake_agent`] is an agent program with every vice, [`real_agent`] one that people use.
 //! - [`marked_blocks`] finds the commands in the documentation.
 //!
 //! It panics where a test would fail, showing everything it knows. **Invariant:** it uses no crate of this workspace, so
@@ -23,12 +24,14 @@ mod output;
 mod running;
 mod wait;
 
+mod agents;
 mod checker;
 mod large_repo;
 mod markdown;
 
 pub mod standin;
 
+pub use agents::{fake_agent, real_agent};
 pub use call::Call;
 pub use checker::Records;
 pub use env::TestEnv;

@@ -482,6 +482,9 @@ pub(crate) struct MergeArgs {
     /// How it is brought onto the target: `merge`, `squash` or `rebase`.
     #[arg(long, value_name = "HOW")]
     pub(crate) strategy: Option<Strategy>,
+    /// Do without the approval of those that the task's profile has verify and review the work. The event says so.
+    #[arg(long)]
+    pub(crate) unexamined: bool,
 }
 
 #[derive(Debug, Args)]
@@ -489,9 +492,10 @@ pub(crate) struct UpArgs {
     /// How many agents at once.
     #[arg(long, value_name = "N")]
     pub(crate) agents: Option<usize>,
-    /// The agent, by its name in `biplane.toml`.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) agent: Option<AgentName>,
+    /// An agent, by its name in `biplane.toml` or as a known program (`claude`, `codex`, …); may be given several times, those
+    /// named first before the others.
+    #[arg(long = "agent", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) agent: Vec<AgentName>,
     /// The command that must pass on the merged result; each task's or the settings' one unless given.
     #[arg(long, value_name = "CMD", conflicts_with = "no_gate")]
     pub(crate) gate: Option<String>,
@@ -501,6 +505,9 @@ pub(crate) struct UpArgs {
     /// Start agents in worktrees that no ignored files were brought into and no set-up commands were run in.
     #[arg(long)]
     pub(crate) no_setup: bool,
+    /// Wait for new tasks when nothing is left to do, until `^C` or `biplane drain`.
+    #[arg(long)]
+    pub(crate) watch: bool,
     /// A command to use as agent instead of one in `biplane.toml`; `{prompt}` in it stands for the prompt.
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,

@@ -76,15 +76,16 @@ impl<'a> Live<'a> {
 impl Watcher for Live<'_> {
     fn progress(&self, progress: &Progress) {
         match progress {
-            Progress::Began { task, subject, attempt } => {
+            Progress::Began { task, subject, agent, attempt } => {
                 let subject = sanitize_line(subject);
                 let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
-                self.printer.line(&format!("  begins   {task} ({}){again}", clip(&subject, 60)));
+                let by = if agent.as_str() == "command" { String::new() } else { format!(" by {agent}") };
+                self.printer.line(&format!("  begins   {task} ({}){by}{again}", clip(&subject, 60)));
                 self.begin(task, &subject);
             }
             Progress::Phase { task, worktree, phase } => {
                 let place = worktree.as_ref().map(|w| format!(" in {w}")).unwrap_or_default();
-                self.message(task, format!("{}{place}", phase.as_str()));
+                self.message(task, format!("{}{place}", phase.words()));
                 if self.bars.is_none() && *phase == Phase::Gating {
                     self.printer.line(&format!("  tests    {}", self.name(task)));
                 }

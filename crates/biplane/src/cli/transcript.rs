@@ -130,6 +130,7 @@ fn shortened(mark: &str, text: &str) -> Vec<String> {
     let colon = if mark == "<" { "" } else { ":" };
     match lines.first_mut() {
         Some(first) => *first = format!("{mark}{colon} {first}"),
+        None if mark == "<" => lines.push("< nothing".to_owned()),
         None => lines.push(mark.to_owned()),
     }
     if all.len() > RESULT_LINES {
@@ -171,6 +172,24 @@ mod tests {
             .flat_map(|one| lines(one, Timestamp(0)))
             .map(|line| line.trim_start().to_owned())
             .collect();
-        insta::assert_snapshot!(shown.join("\n"), @"");
+        insta::assert_snapshot!(shown.join("\n"), @r"
+        started, model m�[2J, session s1
+        I look.
+
+        Then I act.�
+        > Bash: make test
+        < failed: a
+        b
+        c
+        … 2 more lines
+        < nothing
+        ? asked for Write
+        ! denied Write: /etc/passwd
+        ! told to slow down for 1 min 30 s: 429
+        … 7 events left out (2 KiB) …
+        (a line of the transcript can't be read: it is damaged)
+        | 99%
+        says it is done: all done
+        ");
     }
 }

@@ -62,7 +62,7 @@ fn a_red_gate_sends_the_task_back_with_the_reason() {
     biplane: s1: gate `echo 'a.txt is wrong'; exit 9` (as asked)
     biplane: the gate `echo 'a.txt is wrong'; exit 9` failed on the merged result: exit code 9
     a.txt is wrong
-    biplane: the gate's whole output is in [REPO]/.worktrees/runs/r1/output.log
+    biplane: `biplane log r1` shows the gate's whole output
     ");
     assert_eq!(lab.repo.head(), before);
     let task = lab.json(&["task", "show", "1"]);

@@ -79,7 +79,7 @@ fn a_command_that_fails_is_shown_and_the_worktree_stays() {
     what is wrong
     error: the set-up of worktree `w` failed: `echo what is wrong; test -e ok`: exit code 1 (r2)
     hint: the worktree is there; `biplane worktree setup w` tries again
-    hint: the whole output is in [REPO]/.worktrees/runs/r2/output.log
+    hint: `biplane log r2` shows the whole output
     ");
     assert!(output.stdout.starts_with("created worktree w on wt/w"), "{output}");
     let tree = lab.worktree("w");

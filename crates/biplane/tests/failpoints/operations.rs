@@ -67,6 +67,12 @@ fn to_land_beside_work(bed: &Bed) {
     bed.repo.write("untracked.txt", "untracked\n");
 }
 
+/// Work that waits to land.
+fn in_review(bed: &Bed) {
+    to_land(bed);
+    bed.ok(&["submit", "x"]);
+}
+
 fn to_collide(bed: &Bed) {
     settings(bed, GATE);
     bed.work("both.txt", "mine\n");
@@ -92,6 +98,14 @@ fn to_repair(bed: &Bed) {
     bed.ok(&["wt", "remove", "y"]);
     bed.repo.git(&["branch", "wt/y", "main"]);
     bed.repo.write(".tasks/task_1.json", "{");
+}
+
+/// A run that is over, with a log that is to be compressed.
+fn a_long_log(bed: &Bed) {
+    bed.repo.write("biplane.toml", "[pool]\nsize = 0\n");
+    bed.repo.commit("settings");
+    a_worktree(bed);
+    bed.ok(&["run", "x", "--json", "--", "sh", "-c", "yes 'a long log' | head -c 200000"]);
 }
 
 /// A board as older tools write it.
@@ -156,8 +170,13 @@ operations! {
     task_claim: a_task, ["task", "claim", "1", "--owner", "ann"], 0, |bed| bed.task("1")["owner"] == "ann";
     task_complete: two_tasks, ["task", "complete", "1"], 0,
         |bed| bed.task("1")["status"] == "completed";
+    task_return: in_review, ["task", "return", "1", "--reason", "again"], 0,
+        |bed| bed.has_event("submission.withdrawn") && bed.task("1")["status"] == "pending";
+    pause: a_task, ["pause"], 0, |bed| bed.has_event("up.paused");
     doctor: to_repair, ["doctor", "--fix"], 0,
         |bed| bed.has_event("worktree.remove.after") && bed.task("1")["status"] == "pending";
+    tend_logs: a_long_log, ["tend"], 0,
+        |bed| bed.path(".worktrees/runs/r1/output.log.gz").exists() && !bed.path(".worktrees/runs/r1/output.log").exists();
     import: a_board, ["import"], 0,
         |bed| bed.has_event("import.done") && bed.task("1")["status"] == "in_progress";
 }

@@ -115,7 +115,8 @@ fn owned(task: &Task, now: Timestamp) -> BoardError {
     BoardError::Owned { id: task.id.clone(), owner, lease }
 }
 
-/// Lets the claim of `epoch` hold until `lease_s` seconds from `now`. No event: a renewal is no news.
+/// Lets the claim of `epoch` hold until `lease_s` seconds from `now`. No event: a renewal is no news. Where the work is not
+/// in progress any more, as when an agent has submitted it itself, there is nothing to renew.
 ///
 /// # Errors
 /// [`BoardError::StaleEpoch`] when another claim has replaced it.
@@ -127,6 +128,9 @@ pub fn renew(
     now: Timestamp,
 ) -> Result<Changes, BoardError> {
     let mut task = guarded(view, id, Guard::epoch(epoch))?;
+    if task.status != TaskStatus::InProgress {
+        return Ok(Changes::default());
+    }
     task.lease_until = Some(now.plus_seconds(lease_s));
     Ok(Changes { tasks: vec![task], ..Changes::default() })
 }

@@ -116,6 +116,35 @@ pub fn send_back(
     Ok(with_reason(task, comments, EventKind::TaskReturned))
 }
 
+/// Sends a task back because its work did not do: pending, nobody's, with the reason; to a person when that was done `most` times.
+/// Counts as an attempt.
+///
+/// # Errors
+/// An illegal move, or the guard.
+pub fn revise(
+    view: &dyn View,
+    id: &TaskId,
+    reason: &str,
+    most: u32,
+    guard: Guard,
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
+    let mut task = guarded(view, id, guard)?;
+    let is_last = task.attempts >= most;
+    let (to, kind) = if is_last {
+        (TaskStatus::Blocked, EventKind::TaskBlocked)
+    } else {
+        (TaskStatus::Pending, EventKind::TaskReturned)
+    };
+    task.attempts += 1;
+    shift(&mut task, to, now)?;
+    fence(&mut task);
+    if !is_last {
+        task.owner = None;
+    }
+    Ok(with_reason(task, reason, kind))
+}
+
 /// Sets a task aside for a person, with the reason.
 ///
 /// # Errors

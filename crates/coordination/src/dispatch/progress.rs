@@ -1,14 +1,16 @@
 //! What `up` tells while it is at work.
 
-use biplane_model::{RunId, SubmissionId, TaskId, WorktreeName};
+use biplane_model::{AgentName, Role, RunId, SubmissionId, TaskId, WorktreeName};
 
 /// What an attempt is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
     /// Its worktree is being created.
     Creating,
-    /// The agent runs.
-    Running,
+    /// This agent does the work.
+    Running(AgentName),
+    /// The work is looked at by another role.
+    Examining(Role),
     /// Its work is being submitted.
     Submitting,
     /// It waits for its turn to land.
@@ -18,14 +20,15 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The word for it.
-    pub fn as_str(&self) -> &'static str {
+    /// What it is, in a few words.
+    pub fn words(&self) -> String {
         match self {
-            Self::Creating => "creating worktree",
-            Self::Running => "agent at work",
-            Self::Submitting => "submitting",
-            Self::Queued => "waiting to land",
-            Self::Gating => "gate",
+            Self::Creating => "creating worktree".to_owned(),
+            Self::Running(agent) => format!("{agent} at work"),
+            Self::Examining(role) => role.to_string(),
+            Self::Submitting => "submitting".to_owned(),
+            Self::Queued => "waiting to land".to_owned(),
+            Self::Gating => "gate".to_owned(),
         }
     }
 }
@@ -39,6 +42,8 @@ pub enum Progress {
         task: TaskId,
         /// What it is about.
         subject: String,
+        /// Who makes it.
+        agent: AgentName,
         /// 1 for the first attempt.
         attempt: u32,
     },

@@ -5,10 +5,7 @@ use std::time::Instant;
 use biplane_execution::supervise::{How, RunObserver, StopReason, Tick};
 use biplane_model::{Task, Worktree, sanitize_line};
 
-use super::{
-    Shared,
-    attempt::{AgentWatch, Nothing},
-};
+use super::{Shared, attempt::Nothing, role::Watching};
 use crate::{
     error::{Error, ErrorKind},
     service::{Service, SetupEnd, SetupFailure, SetupState},
@@ -20,9 +17,8 @@ impl Shared<'_> {
         if self.no_setup || self.service.setup_state(worktree)? != SetupState::Incomplete {
             return Ok(());
         }
-        let agent = AgentWatch { task: &task.id, stop: self.stop, watcher: self.watcher };
-        let mut watch =
-            Renewing { service: self.service, task, renewed: Instant::now(), fenced: false, inner: agent };
+        let inner = Watching { shared: self, task: &task.id, shows_lines: true };
+        let mut watch = Renewing::new(self.service, task, inner);
         let report = self.service.worktree_setup(&worktree.name, &mut watch);
         if watch.fenced {
             return Err(Nothing::Fenced);
@@ -53,13 +49,19 @@ impl Shared<'_> {
     }
 }
 
-/// Keeps the task's claim alive while the set-up takes its time.
-struct Renewing<'a> {
+/// Keeps the task's claim alive while something else than an agent takes its time.
+pub(super) struct Renewing<'a> {
     service: &'a Service,
     task: &'a Task,
     renewed: Instant,
     fenced: bool,
-    inner: AgentWatch<'a>,
+    inner: Watching<'a>,
+}
+
+impl<'a> Renewing<'a> {
+    pub(super) fn new(service: &'a Service, task: &'a Task, inner: Watching<'a>) -> Self {
+        Self { service, task, renewed: Instant::now(), fenced: false, inner }
+    }
 }
 
 impl RunObserver for Renewing<'_> {

@@ -1,8 +1,9 @@
 //! What `up` has done, and why it did not do the rest.
 
 use biplane_control::{TaskFilter, board};
-use biplane_model::{AgentName, SubmissionId, Task, TaskId, TaskStatus};
+use biplane_model::{SubmissionId, Task, TaskId, TaskStatus};
 
+use super::crew::{Crew, Unwanted};
 use crate::{error::Result, service::Service};
 
 /// What `up` has done.
@@ -42,7 +43,7 @@ impl Service {
     ///
     /// # Errors
     /// When the ledger can't be read.
-    pub(super) fn waiting(&self, agent: &AgentName) -> Result<Vec<Waiting>> {
+    pub(super) fn waiting(&self, crew: &Crew) -> Result<Vec<Waiting>> {
         self.look(|view| {
             let mut list = Vec::new();
             for task in view.tasks(&TaskFilter::default())? {
@@ -51,7 +52,10 @@ impl Service {
                     continue;
                 }
                 let waits = board::readiness(view, &task)?;
-                let why = why(&task, &waits, agent);
+                let profile = self.settings().profile_of(&task).unwrap_or_default();
+                let is_taken =
+                    !matches!(crew.taker(&task, &profile, std::time::Instant::now()), Err(Unwanted::Never));
+                let why = why(&task, &waits, is_taken);
                 list.push(Waiting { id: task.id, status: task.status, subject: task.subject, why });
             }
             Ok(list)
@@ -59,7 +63,7 @@ impl Service {
     }
 }
 
-fn why(task: &Task, waits: &board::Readiness, agent: &AgentName) -> String {
+fn why(task: &Task, waits: &board::Readiness, is_taken: bool) -> String {
     let first_line = |text: &str| text.lines().next().unwrap_or_default().to_owned();
     match task.status {
         TaskStatus::Pending if !waits.dead.is_empty() => {
@@ -76,7 +80,8 @@ fn why(task: &Task, waits: &board::Readiness, agent: &AgentName) -> String {
             format!("waits for {open}")
         }
         TaskStatus::Pending => match &task.owner {
-            Some(owner) if owner != agent => format!("belongs to `{owner}`"),
+            Some(owner) if !is_taken => format!("belongs to `{owner}`"),
+            None if !is_taken => "no agent here takes tasks with its labels or profile".to_owned(),
             _ => "ready".to_owned(),
         },
         TaskStatus::InProgress | TaskStatus::InReview => match &task.owner {

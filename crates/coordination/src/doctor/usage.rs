@@ -45,7 +45,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     let shown = home.recorded(&home.worktrees_dir());
     examination.add(if total > examination.service.settings().worktrees.disk_bytes {
         Finding::note(Code::DiskUse, shown, words)
-            .remedy("remove worktrees that nobody needs, and old logs in `.worktrees/runs`")
+            .remedy("remove worktrees that nobody needs; `keep` in `[logs]` bounds the logs of runs")
     } else {
         Finding::ok(Code::DiskUse, shown, words)
     });

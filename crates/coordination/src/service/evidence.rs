@@ -1,7 +1,11 @@
 //! What git shows of a run's work, and what came of it.
 
 use biplane_control::SubmissionFilter;
-use biplane_execution::{git::WithIgnored, supervise::How, worktrees};
+use biplane_execution::{
+    git::WithIgnored,
+    supervise::{How, StopReason},
+    worktrees,
+};
 use biplane_model::{
     CommitId, Earlier, Ended, Outcome, RunEvidence, RunId, RunKind, Shown, SubmissionStatus, Told, Worktree,
     outcome, sanitize_line,
@@ -97,6 +101,7 @@ impl Service {
 pub(crate) fn ended(how: How, timeout: std::time::Duration) -> Option<Ended> {
     match how {
         How::Exited(code) => Some(Ended::Exited(code)),
+        How::Stopped(StopReason::Finished) => Some(Ended::Exited(0)),
         How::Signalled(signal) => Some(Ended::Signalled(signal)),
         How::TimedOut => Some(Ended::TimedOut(timeout.as_secs())),
         How::Stopped(_) => None,

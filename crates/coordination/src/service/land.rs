@@ -4,17 +4,15 @@
 //! brought along, and one with uncommitted work is taken off the branch first (its head detached where it is), so that its
 //! next commit can't undo what has landed. Its files and index are not touched.
 
-use std::collections::BTreeMap;
-
-use biplane_control::{BoardError, Changes, View, board};
+use biplane_control::{BoardError, Changes, SubmissionFilter, View, board};
 use biplane_execution::{
     git::{Candidate, ConflictedFile, Git, GitError, MergeOutcome, RefUpdate},
-    supervise::{Echo, How, Input, RunObserver},
+    supervise::{How, RunObserver},
     worktrees::{self, AddSpec, Place},
 };
 use biplane_model::{
-    CommitId, EventKind, NewEvent, RunKind, Submission, SubmissionId, SubmissionStatus, TaskId, TaskStatus,
-    Worktree, WorktreeStatus, sanitize, sanitize_line, view::SubmissionView,
+    CommitId, EventKind, NewEvent, RunId, RunKind, Submission, SubmissionId, SubmissionStatus, TaskId,
+    TaskStatus, Worktree, WorktreeStatus, sanitize, sanitize_line, view::SubmissionView,
 };
 use camino::Utf8PathBuf;
 
@@ -64,6 +62,8 @@ pub struct GateReport {
     pub command: String,
     /// Whether it passed.
     pub passed: bool,
+    /// Its run.
+    pub run: RunId,
     /// Its log.
     pub log: Utf8PathBuf,
     /// The last lines of its output, made safe to show.
@@ -186,9 +186,9 @@ impl Service {
         let candidate = match git.make_candidate(&wish)? {
             MergeOutcome::Nothing => return Ok(Some((Vec::new(), self.landed(current, onto, &[])?))),
             MergeOutcome::Conflict(files) => {
-                return Err(
-                    Stop::Bounce(BounceKind::Conflict, conflict_reason(&current.target, &files)).into()
-                );
+                let mut reason = conflict_reason(&current.target, &files);
+                reason.push_str(&self.conflicting_work(&git, current, onto, &files)?);
+                return Err(Stop::Bounce(BounceKind::Conflict, reason).into());
             }
             MergeOutcome::Clean(candidate) => candidate,
         };
@@ -213,6 +213,37 @@ impl Service {
         };
         let unblocked = self.landed(current, &candidate, &checkouts)?;
         Ok(Some((checkouts, unblocked)))
+    }
+
+    /// Whose work it is that the submission contradicts: the tasks that have changed the same files on the target.
+    fn conflicting_work(
+        &self,
+        git: &Git,
+        current: &Submission,
+        onto: &CommitId,
+        files: &[ConflictedFile],
+    ) -> Result<String> {
+        let Some(base) = git.merge_base(onto, &current.head)? else { return Ok(String::new()) };
+        let paths: Vec<&str> = files
+            .iter()
+            .map(|f| f.path.as_str())
+            .filter(|p| !p.is_empty())
+            .take(bounds::CONFLICTS_NAMED)
+            .collect();
+        if paths.is_empty() {
+            return Ok(String::new());
+        }
+        let commits = git.commits_touching(&base, onto, &paths, bounds::CONFLICTS_NAMED)?;
+        let landed = self.look(|view| Ok(view.submissions(&SubmissionFilter::default())?))?;
+        let mut told: Vec<String> = Vec::new();
+        for commit in &commits {
+            let theirs = landed.iter().find(|s| s.candidate.as_ref() == Some(commit));
+            let Some(task) = theirs.and_then(|s| s.task.as_ref()) else { continue };
+            let Some(task) = self.look(|view| Ok(view.task(task)?))? else { continue };
+            told.push(format!("task {} ({})", task.id, sanitize_line(&task.subject)));
+        }
+        told.dedup();
+        Ok(if told.is_empty() { String::new() } else { format!("; changed there by {}", told.join(", ")) })
     }
 
     fn merge_message(&self, current: &Submission) -> Result<String> {
@@ -243,23 +274,13 @@ impl Service {
         // The ports of the worktree itself may be in use by what its agent tries out.
         worktree.ports = self.lease_for_gate(&place.path)?;
         let ports = worktree.ports.clone();
+        let command_line = vec!["sh".to_owned(), "-c".to_owned(), command.to_owned()];
         let ran = self.execute(Job {
             kind: RunKind::Gate,
-            worktree,
             task: current.task.clone(),
             epoch: current.epoch,
-            agent: None,
-            command: vec!["sh".to_owned(), "-c".to_owned(), command.to_owned()],
-            cwd: place.path.clone(),
-            env: BTreeMap::new(),
             timeout: Some(self.settings().gate_timeout),
-            input: Input::Null,
-            echo: Echo::default(),
-            foreground: false,
-            interactive: false,
-            renew: false,
-            prompt: None,
-            observer,
+            ..Job::new(command_line, worktree, place.path.clone(), observer)
         });
         self.return_ports(&ports, None);
         self.drop_scratch(git, &place)?;
@@ -276,7 +297,7 @@ impl Service {
             How::Stopped(_) => "stopped".to_owned(),
         };
         let tail = if passed { tail } else { format!("{said}\n{tail}") };
-        Ok(GateReport { command: command.to_owned(), passed, log: ran.log, tail })
+        Ok(GateReport { command: command.to_owned(), passed, run: ran.run.id, log: ran.log, tail })
     }
 
     fn scratch(&self, git: &Git, id: SubmissionId, candidate: &CommitId) -> Result<Place> {

@@ -24,7 +24,8 @@ mod snapshot;
 mod steer;
 mod stop;
 mod submit;
-mod tail;
+pub(crate) mod tail;
+mod talk;
 mod tend;
 mod tend_logs;
 mod usage;
@@ -57,7 +58,7 @@ pub use setup::{SetupEnd, SetupFailure, SetupReport, SetupState};
 pub use snapshot::{ListedSnapshot, Pruned};
 pub use steer::{Steered, UpState};
 pub use stop::{StopRequest, StopTarget, Stopped};
-pub use submit::{MergeRequest, Submitted};
+pub use submit::{Examined, MergeRequest, Submitted};
 pub use usage::{UsageBy, UsageReport, UsageRequest, UsageRow};
 pub use worktree::{Diff, WorktreeStatusReport};
 pub use would::RemovalPlan;
@@ -68,8 +69,9 @@ pub(crate) use {
     outside::Before,
     place::record,
     pool::Happened,
-    run::{Job, marker},
+    run::{Ended, Job, Judge, Judged, marker},
     submit::{PINS, pin_name, refuse_other_branch},
+    talk::Talk,
 };
 
 use crate::{

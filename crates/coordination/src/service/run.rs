@@ -7,6 +7,7 @@ use biplane_control::{
     board::{self, Guard},
 };
 use biplane_execution::{
+    agents::Told,
     mask::Masks,
     supervise::{
         self, Echo, EnvChanges, How, Input, LogSpec, Marker, RunExit, RunObserver, RunSpec, StopReason,
@@ -15,14 +16,15 @@ use biplane_execution::{
     worktrees,
 };
 use biplane_model::{
-    AgentName, EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunEvidence, RunId, RunKind, RunStatus,
-    TaskId, Told, Usage, Worktree, WorktreeName, view::RunView,
+    AgentName, EventKind, Findings, NewEvent, ProcessIdentity, RepoName, Role, Run, RunEvidence, RunId,
+    RunKind, RunStatus, TaskId, Usage, Worktree, WorktreeName, view::RunView,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
     Happened, Service,
     place::record,
+    talk::{HeardRun, Listening, Talk, Talking},
     watch::{RunLease, Watch, judged},
 };
 use crate::{
@@ -62,11 +64,36 @@ pub struct RunReport {
     pub strays: Vec<String>,
     /// Its log.
     pub log: Utf8PathBuf,
+    /// What an agent told.
+    pub(crate) told: Told,
+    /// What was wrong with it although it ended well, when something was.
+    pub(crate) fault: Option<String>,
 }
 
-/// A run as the service starts it.
+/// A run that has ended, before its end is recorded.
+pub(crate) struct Ended<'a> {
+    pub(crate) run: RunId,
+    pub(crate) how: How,
+    pub(crate) told: &'a Told,
+    pub(crate) log: &'a Utf8Path,
+}
+
+/// What a run that ended by itself is worth.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    /// What is wrong with it: it has failed then, whatever its exit code.
+    pub(crate) fault: Option<String>,
+    /// What it found, if that is what it was for.
+    pub(crate) findings: Option<Findings>,
+}
+
+/// Judges a run that ended by itself.
+pub(crate) type Judge<'a> = &'a mut dyn FnMut(&Ended<'_>) -> Result<Judged>;
+
+/// A run as the service starts it. Begin with [`Job::new`].
 pub(crate) struct Job<'a> {
     pub(crate) kind: RunKind,
+    pub(crate) role: Option<Role>,
     pub(crate) worktree: Worktree,
     pub(crate) task: Option<TaskId>,
     pub(crate) epoch: u64,
@@ -82,7 +109,43 @@ pub(crate) struct Job<'a> {
     pub(crate) renew: bool,
     /// Written into the run's directory before it starts, and named by `BIPLANE_PROMPT_FILE`.
     pub(crate) prompt: Option<String>,
+    /// How an agent is talked with.
+    pub(crate) talk: Option<Talk<'a>>,
+    /// Asked when it has ended by itself.
+    pub(crate) judge: Option<Judge<'a>>,
     pub(crate) observer: &'a mut dyn RunObserver,
+}
+
+impl<'a> Job<'a> {
+    /// A command in a worktree, for no task, without an end in time, that reads nothing.
+    pub(crate) fn new(
+        command: Vec<String>,
+        worktree: Worktree,
+        cwd: Utf8PathBuf,
+        observer: &'a mut dyn RunObserver,
+    ) -> Self {
+        Self {
+            kind: RunKind::Command,
+            role: None,
+            worktree,
+            task: None,
+            epoch: 0,
+            agent: None,
+            command,
+            cwd,
+            env: BTreeMap::new(),
+            timeout: None,
+            input: Input::Null,
+            echo: Echo::default(),
+            foreground: false,
+            interactive: false,
+            renew: false,
+            prompt: None,
+            talk: None,
+            judge: None,
+            observer,
+        }
+    }
 }
 
 impl Service {
@@ -104,27 +167,19 @@ impl Service {
             Some(request.timeout.unwrap_or(self.settings().run_timeout))
         };
         self.execute(Job {
-            kind: RunKind::Command,
-            worktree,
             task,
             epoch,
-            agent: None,
-            command: request.command,
-            cwd: place.path,
-            env: BTreeMap::new(),
             timeout,
             input: request.input,
             echo: request.echo,
             foreground: request.foreground,
             interactive: request.interactive,
-            renew: false,
-            prompt: None,
-            observer: request.observer,
+            ..Job::new(request.command, worktree, place.path, request.observer)
         })
     }
 
     /// Intent, supervision, evidence, result.
-    pub(crate) fn execute(&self, job: Job<'_>) -> Result<RunReport> {
+    pub(crate) fn execute(&self, mut job: Job<'_>) -> Result<RunReport> {
         if let (RunKind::Agent, Some(task)) = (job.kind, &job.task) {
             self.end_superseded(task, job.epoch)?;
         }
@@ -133,7 +188,8 @@ impl Service {
         let log = dir.join(logs::OUTPUT);
         let lease = job.renew.then(|| job.task.clone()).flatten();
         let lease = lease.map(|task| RunLease { task, epoch: job.epoch });
-        let ended = self.supervise(job, &run, &dir, lease.clone());
+        let judge = job.judge.take();
+        let (ended, heard) = self.supervise(job, &run, &dir, lease.clone());
         let (how, strays, error) = match &ended {
             Ok(exit) => (
                 Some(exit.how),
@@ -142,7 +198,20 @@ impl Service {
             ),
             Err(error) => (None, Vec::new(), Some(error.to_string())),
         };
-        let how = self.end_run(run.id, how, error.as_deref(), lease.as_ref())?;
+        let by_itself =
+            how.filter(|how| !matches!(how, How::Stopped(reason) if *reason != StopReason::Finished));
+        let judged = match (judge, by_itself) {
+            (Some(judge), Some(how)) => judge(&Ended { run: run.id, how, told: &heard.told, log: &log }),
+            _ => Ok(Judged::default()),
+        };
+        let end = RunEnd {
+            how,
+            error,
+            unknown: judged.as_ref().err().map(ToString::to_string),
+            judged: judged.as_ref().ok(),
+            heard: &heard,
+        };
+        let how = self.end_run(run.id, &end, lease.as_ref())?;
         let run = self.look(|view| run_record(view, run.id))?;
         self.write_record(&dir, &run);
         let length = ended.as_ref().map_or(0, |exit| exit.log_bytes);
@@ -150,7 +219,12 @@ impl Service {
             self.tend_later(Happened::Logs);
         }
         match (ended, how) {
-            (Ok(_), Some(how)) => Ok(RunReport { run: (&run).into(), how, strays, log }),
+            (Ok(_), Some(how)) => {
+                // What is not known counts for nothing when the run was somebody else's to end.
+                let judged =
+                    if matches!(how, How::Stopped(_)) { judged.unwrap_or_default() } else { judged? };
+                Ok(RunReport { run: (&run).into(), how, strays, log, told: heard.told, fault: judged.fault })
+            }
             (Err(error), _) => Err(error),
             (Ok(_), None) => unreachable!("a run that was supervised has an end"),
         }
@@ -171,7 +245,7 @@ impl Service {
                 epoch: job.epoch,
                 kind: job.kind,
                 agent: job.agent.clone(),
-                role: None,
+                role: job.role,
                 base: base.clone(),
                 session: None,
                 usage: Usage::default(),
@@ -206,6 +280,9 @@ impl Service {
             } else {
                 event = event.worktree(&job.worktree);
             }
+            if let Some(role) = job.role {
+                event = event.with("role", role.as_str());
+            }
             if job.kind == RunKind::Agent {
                 event = event.with("epoch", job.epoch);
                 alone(view, job)?;
@@ -224,7 +301,27 @@ impl Service {
         .map(|run| Run { rev: run.rev + 1, ..run })
     }
 
-    fn supervise(&self, job: Job<'_>, run: &Run, dir: &Utf8Path, lease: Option<RunLease>) -> Result<RunExit> {
+    /// Supervises a run to its end, and gives what was heard on the way.
+    fn supervise(
+        &self,
+        job: Job<'_>,
+        run: &Run,
+        dir: &Utf8Path,
+        lease: Option<RunLease>,
+    ) -> (Result<RunExit>, HeardRun) {
+        let mut heard = HeardRun::default();
+        let exit = self.supervised(job, run, dir, lease, &mut heard);
+        (exit, heard)
+    }
+
+    fn supervised(
+        &self,
+        job: Job<'_>,
+        run: &Run,
+        dir: &Utf8Path,
+        lease: Option<RunLease>,
+        heard: &mut HeardRun,
+    ) -> Result<RunExit> {
         self.make_run_dir(dir)?;
         let mut set = self.run_environment(&job, run);
         if let Some(prompt) = &job.prompt {
@@ -246,7 +343,7 @@ impl Service {
         spec.env = EnvChanges { remove, set: set.into_iter().map(|(k, v)| (k.into(), v.into())).collect() };
         spec.input = job.input;
         spec.echo = job.echo;
-        spec.masks = masks;
+        spec.masks = masks.clone();
         spec.timeout = job.timeout;
         spec.foreground = job.foreground;
         if self.orders(run.id, lease.as_ref())?.is_some() {
@@ -254,13 +351,17 @@ impl Service {
                 format!("run {} was not started: it was stopped, or its claim was taken away", run.id);
             return Err(Error::new(crate::ErrorKind::Conflict, message));
         }
-        let mut watch = Watch::new(self, run.id, lease, job.observer);
+        let worktree = &job.worktree;
+        let talking = job.talk.map(|talk| Talking::new(self, run, worktree, talk, dir, masks));
+        let listening = Listening::new(talking, job.role == Some(Role::Verify));
+        let mut watch = Watch::new(self, run.id, lease, listening, job.observer);
         let exit = if job.interactive {
             supervise::interactive(&spec, &mut watch)
         } else {
             spec.log = Some(LogSpec { path: dir.join(logs::OUTPUT), bound: self.settings().log_bytes });
             supervise::run(&spec, &mut watch)
         };
+        *heard = watch.finish();
         exit.map_err(|error| self.not_started(error))
     }
 
@@ -337,23 +438,19 @@ impl Service {
     }
 
     /// Records the end of a run, unless somebody else has. Gives how it ended for whoever started it.
-    fn end_run(
-        &self,
-        id: RunId,
-        how: Option<How>,
-        error: Option<&str>,
-        lease: Option<&RunLease>,
-    ) -> Result<Option<How>> {
+    fn end_run(&self, id: RunId, end: &RunEnd<'_>, lease: Option<&RunLease>) -> Result<Option<How>> {
+        let how = end.how;
         let before = self.look(|view| run_record(view, id))?;
         let worktree = self.look(|view| record(view, before.worktree_id))?;
         // A gate's work is the candidate, whose worktree is gone already.
         let evidence = if before.kind == RunKind::Gate {
             None
         } else {
-            let told = if before.kind == RunKind::Agent { self.told_in(&worktree) } else { Told::default() };
             Some(self.evidence_since(&worktree, before.base.as_ref()).map(|seen| RunEvidence {
-                denied: told.denied.count,
-                failed_calls: told.failed.count,
+                denied: end.heard.told.denials,
+                failed_calls: end.heard.told.failed_calls,
+                output_hash: end.heard.output_hash.clone(),
+                findings: end.judged.and_then(|judged| judged.findings),
                 ..seen
             }))
         };
@@ -371,7 +468,12 @@ impl Service {
             let is_stopped = run.stop_by.is_some() || (how.is_none() && is_fenced);
             let (status, kind) = match how {
                 _ if is_stopped => (RunStatus::Cancelled, EventKind::WorktreeRunAfter),
-                Some(How::Exited(0)) => (RunStatus::Succeeded, EventKind::WorktreeRunAfter),
+                Some(How::Exited(0) | How::Stopped(StopReason::Finished)) if end.fault().is_some() => {
+                    (RunStatus::Failed, EventKind::WorktreeRunAfter)
+                }
+                Some(How::Exited(0) | How::Stopped(StopReason::Finished)) => {
+                    (RunStatus::Succeeded, EventKind::WorktreeRunAfter)
+                }
                 Some(How::TimedOut) => (RunStatus::TimedOut, EventKind::WorktreeRunTimeout),
                 Some(How::Stopped(_)) => (RunStatus::Cancelled, EventKind::WorktreeRunAfter),
                 Some(How::Exited(_) | How::Signalled(_)) | None => {
@@ -385,7 +487,10 @@ impl Service {
                 Some(How::Signalled(signal)) => run.signal = Some(signal),
                 _ => {}
             }
-            run.error = biplane_model::clip(&biplane_model::sanitize_line(error.unwrap_or_default()), 500);
+            run.usage = end.heard.told.usage;
+            run.session = end.heard.session().or(run.session.take());
+            let error = end.error.as_deref().or(end.fault()).unwrap_or_default();
+            run.error = biplane_model::clip(&biplane_model::sanitize_line(error), 500);
             match &evidence {
                 Some(Ok(seen)) => run.evidence = Some(seen.clone()),
                 Some(Err(unknown)) if run.error.is_empty() => run.error = unknown.to_string(),
@@ -401,6 +506,7 @@ impl Service {
                     .with("commits", seen.commits)
                     .with("new_commits", seen.new_commits)
                     .with("dirty_files", seen.dirty_files);
+                event = event.with_all(end.heard.facts(seen));
             }
             Ok((Changes { runs: vec![run], events: vec![event], ..Changes::default() }, judged))
         })
@@ -413,6 +519,24 @@ impl Service {
         if let Err(error) = written {
             self.say(error.to_string());
         }
+    }
+}
+
+/// How a run ended, as it is recorded.
+struct RunEnd<'a> {
+    how: Option<How>,
+    /// What failed in starting or watching it.
+    error: Option<String>,
+    /// Why it could not be judged.
+    unknown: Option<String>,
+    judged: Option<&'a Judged>,
+    heard: &'a HeardRun,
+}
+
+impl RunEnd<'_> {
+    /// What is wrong with a run that ended well.
+    fn fault(&self) -> Option<&str> {
+        self.unknown.as_deref().or_else(|| self.judged?.fault.as_deref())
     }
 }
 

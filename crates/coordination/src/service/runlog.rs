@@ -95,7 +95,8 @@ impl Service {
 }
 
 fn named_run(view: &dyn View, what: &str) -> Result<Option<Run>> {
-    if let Ok(id) = what.parse::<RunId>()
+    // As runs are shown: `1` is a task.
+    if let Some(id) = what.parse::<RunId>().ok().filter(|id| id.to_string() == what)
         && let Some(run) = view.run(id)?
     {
         return Ok(Some(run));

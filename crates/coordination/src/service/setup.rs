@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use biplane_control::gate::Gate;
 use biplane_execution::{
-    supervise::{Echo, How, Input, RunObserver, Tick},
+    supervise::{How, RunObserver, Tick},
     worktrees::{
         self, Place,
         ready::{self, Bound, Brought, ReadyError, Shared},
@@ -300,21 +300,15 @@ impl Service {
             self.say(format!("set-up of `{}`: {}", worktree.name, sanitize_line(command)));
             let report = self.execute(Job {
                 kind: RunKind::Setup,
-                worktree: worktree.clone(),
                 task: task.clone(),
                 epoch,
-                agent: None,
-                command: ["sh", "-c", command].map(str::to_owned).to_vec(),
-                cwd: place.path.clone(),
-                env: BTreeMap::new(),
                 timeout: Some(setup.timeout),
-                input: Input::Null,
-                echo: Echo::default(),
-                foreground: false,
-                interactive: false,
-                renew: false,
-                prompt: None,
-                observer,
+                ..Job::new(
+                    ["sh", "-c", command].map(str::to_owned).to_vec(),
+                    worktree.clone(),
+                    place.path.clone(),
+                    observer,
+                )
             })?;
             if report.how != How::Exited(0) {
                 return Ok(SetupEnd::Failed(SetupFailure {

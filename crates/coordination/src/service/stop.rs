@@ -150,14 +150,17 @@ impl Service {
     pub fn task_return(&self, id: &TaskId, comments: &str) -> Result<TaskView> {
         let guard = self.guard_for(id, None)?;
         let worktrees = self.change(|view, now| {
-            let (mut changes, _) = board::send_back(view, id, comments, guard, now)?;
-            let withdrawn = withdraw(view, id, "its task was sent back", &mut changes, now)?;
+            let (back, _) = board::send_back(view, id, comments, guard, now)?;
+            let mut changes = Changes::default();
             // The gate's verdict is not wanted any more.
             let open =
                 view.runs(&RunFilter { open: true, task: Some(id.clone()), ..RunFilter::default() })?;
             for run in open.iter().filter(|run| run.kind == RunKind::Gate) {
-                self.ask_to_stop(view, run, "its submission was withdrawn", &mut changes)?;
+                self.ask_to_stop(view, run, "its submission is withdrawn", &mut changes)?;
             }
+            changes.tasks.extend(back.tasks);
+            changes.events.extend(back.events);
+            let withdrawn = withdraw(view, id, "its task was sent back", &mut changes, now)?;
             Ok((changes, withdrawn))
         })?;
         for worktree in worktrees {

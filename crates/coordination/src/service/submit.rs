@@ -5,8 +5,8 @@ use std::time::Duration;
 use biplane_control::{Changes, RunFilter, SubmissionFilter, View, board, board::Guard};
 use biplane_execution::git::{CheckoutState, RefUpdate, WithIgnored};
 use biplane_model::{
-    CommitId, EventKind, NewEvent, RepoName, RunKind, Strategy, Submission, SubmissionId, SubmissionStatus,
-    Worktree, WorktreeId, WorktreeName, view::SubmissionView,
+    CommitId, EventKind, NewEvent, RepoName, Role, RunKind, Strategy, Submission, SubmissionId,
+    SubmissionStatus, Worktree, WorktreeId, WorktreeName, view::SubmissionView,
 };
 
 use super::{Service, place::record};
@@ -29,12 +29,23 @@ pub struct MergeRequest {
     pub strategy: Option<Strategy>,
     /// How long the gate may take.
     pub gate_timeout: Option<Duration>,
+    /// Whether the roles of the task's profile must have approved of it.
+    pub examined: Examined,
+}
+
+/// Whether those that the task's profile has look at the work must have approved of exactly the commit that is submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Examined {
+    /// They must.
+    Required,
+    /// A person does without.
+    NotAsked,
 }
 
 impl MergeRequest {
     /// As the task and the settings say.
     pub fn new(name: WorktreeName) -> Self {
-        Self { name, gate: None, strategy: None, gate_timeout: None }
+        Self { name, gate: None, strategy: None, gate_timeout: None, examined: Examined::Required }
     }
 }
 
@@ -92,6 +103,16 @@ impl Service {
                 .hint("give a command, or `--no-gate` to land untested"));
         }
         let strategy = request.strategy.unwrap_or(self.settings().strategy);
+        let missing = self.unapproved_by(worktree, &head)?;
+        if let (Examined::Required, Some(role)) = (request.examined, missing) {
+            let name = &worktree.name;
+            return Err(Error::refused(format!(
+                "the profile of its task wants the work in worktree `{name}` {role}, and nobody has approved of {}",
+                head.short(),
+                role = if role == Role::Verify { "verified" } else { "reviewed" },
+            ))
+            .hint("`biplane up` has it looked at; `--unexamined` does without"));
+        }
         let id = self.change(|view, now| {
             let worktree = record(view, worktree.id)?;
             let mut changes = Changes::default();
@@ -133,6 +154,9 @@ impl Service {
             }
             let mut event =
                 NewEvent::new(EventKind::SubmissionQueued).submission(&submission).worktree(&worktree);
+            if let Some(role) = missing {
+                event = event.with("unexamined", role.as_str());
+            }
             if let Some(task) = &reviewed {
                 event = event.task(task);
             }
@@ -258,6 +282,37 @@ impl Service {
             }
         }
         Ok(())
+    }
+
+    /// The first role of the task's profile that has not approved of this commit.
+    fn unapproved_by(&self, worktree: &Worktree, head: &CommitId) -> Result<Option<Role>> {
+        let Some(id) = &worktree.task else { return Ok(None) };
+        let Some(task) = self.look(|view| Ok(view.task(id)?))? else { return Ok(None) };
+        let profile = self.settings().profile_of(&task)?;
+        for role in [Role::Verify, Role::Review] {
+            if !self.has_approved(id, role, &profile, head)? {
+                return Ok(Some(role));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Deletes the refs of all submissions that are over: what a command that was killed has left of them.
+    pub(crate) fn unpin_all_over(&self) -> Result<()> {
+        for (name, _) in self.home().git()?.refs_below(PINS)? {
+            let Some(id) = name.strip_prefix(PINS).and_then(|id| id.parse().ok()) else { continue };
+            let found = self.look(|view| Ok(view.submission(id)?))?;
+            if let Some(over) = found.filter(|s| !s.status.is_open()) {
+                self.unpin(&over)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The submissions that wait for their turn, oldest first, at most so many.
+    pub(crate) fn waiting_submissions(&self, most: usize) -> Result<Vec<Submission>> {
+        let filter = SubmissionFilter { open: true, ..SubmissionFilter::default() };
+        self.look(|view| Ok(view.submissions(&filter)?.into_iter().take(most).collect()))
     }
 
     pub(crate) fn submission(&self, id: SubmissionId) -> Result<Submission> {

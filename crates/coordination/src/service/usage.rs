@@ -45,8 +45,8 @@ pub struct UsageRow {
     pub told: u64,
     /// How many of them told a cost.
     pub told_cost: u64,
-    /// How long they took together, in seconds; of one at work, until now.
-    pub seconds: u64,
+    /// How long they took together, in milliseconds; of one at work, until now.
+    pub took_ms: u64,
     /// What they used.
     pub usage: Usage,
 }
@@ -112,8 +112,7 @@ impl UsageRow {
         self.attempts += u64::from(matches!(run.role, None | Some(Role::Implement)));
         self.told += u64::from(!run.usage.is_nothing());
         self.told_cost += u64::from(run.usage.cost_microusd > 0);
-        // Whole seconds, so that the sum of the rows is the total.
-        self.seconds = self.seconds.saturating_add(u64::try_from(micros / 1_000_000).unwrap_or(0));
+        self.took_ms = self.took_ms.saturating_add(u64::try_from(micros / 1000).unwrap_or(0));
         self.usage += run.usage;
     }
 }
@@ -174,11 +173,11 @@ mod tests {
         let report = sums(&runs, |run| run.task.as_ref().unwrap().to_string(), now);
         assert_eq!(report.rows.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["2", "1"]);
         let of = |row: &UsageRow| {
-            (row.runs, row.attempts, row.told, row.told_cost, row.seconds, row.usage.input_tokens)
+            (row.runs, row.attempts, row.told, row.told_cost, row.took_ms, row.usage.input_tokens)
         };
-        assert_eq!(of(&report.rows[0]), (2, 1, 1, 1, 25, 10));
-        assert_eq!(of(&report.rows[1]), (1, 1, 1, 0, 7, 1));
-        assert_eq!(of(&report.total), (3, 2, 2, 1, 32, 11));
+        assert_eq!(of(&report.rows[0]), (2, 1, 1, 1, 25_000, 10));
+        assert_eq!(of(&report.rows[1]), (1, 1, 1, 0, 7000, 1));
+        assert_eq!(of(&report.total), (3, 2, 2, 1, 32_000, 11));
         assert_eq!(report.total.usage.cost_microusd, 7);
     }
 }

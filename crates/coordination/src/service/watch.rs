@@ -10,7 +10,11 @@ use biplane_control::board::{self, Guard};
 use biplane_execution::supervise::{How, Reply, RunObserver, StopReason, StreamName, Tick};
 use biplane_model::{ProcessIdentity, RunId, RunStatus, Task, TaskId};
 
-use super::{Service, run::run_record};
+use super::{
+    Service,
+    run::run_record,
+    talk::{HeardRun, Listening},
+};
 use crate::{
     bounds,
     error::{ErrorKind, Result},
@@ -66,7 +70,10 @@ impl Service {
                 return Ok(Some(StopReason::Cancelled));
             }
             let is_fenced = match lease {
-                Some(lease) => view.task(&lease.task)?.is_none_or(|task| task.epoch != lease.epoch),
+                // Nobody is to work on a closed one either.
+                Some(lease) => view
+                    .task(&lease.task)?
+                    .is_none_or(|task| task.epoch != lease.epoch || task.status.is_closed()),
                 None => false,
             };
             Ok((run.status.is_over() || is_fenced).then_some(StopReason::Fenced))
@@ -75,7 +82,7 @@ impl Service {
 }
 
 /// Watches a run for the service: records its start, renews its claim, and stops it when it has to end.
-pub(super) struct Watch<'a> {
+pub(super) struct Watch<'a, 't> {
     service: &'a Service,
     run: RunId,
     lease: Option<RunLease>,
@@ -83,18 +90,25 @@ pub(super) struct Watch<'a> {
     looked: Instant,
     /// That it has to end; it stays so.
     order: Option<Tick>,
-    inner: &'a mut dyn RunObserver,
+    listening: Listening<'a, 't>,
+    inner: &'t mut dyn RunObserver,
 }
 
-impl<'a> Watch<'a> {
+impl<'a, 't> Watch<'a, 't> {
     pub(super) fn new(
         service: &'a Service,
         run: RunId,
         lease: Option<RunLease>,
-        inner: &'a mut dyn RunObserver,
+        listening: Listening<'a, 't>,
+        inner: &'t mut dyn RunObserver,
     ) -> Self {
         let now = Instant::now();
-        Self { service, run, lease, renewed: now, looked: now, order: None, inner }
+        Self { service, run, lease, renewed: now, looked: now, order: None, listening, inner }
+    }
+
+    /// The run has ended.
+    pub(super) fn finish(self) -> HeardRun {
+        self.listening.finish()
     }
 
     /// Looks whether the run has to end, and renews its claim, each when it is time to.
@@ -119,7 +133,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl RunObserver for Watch<'_> {
+impl RunObserver for Watch<'_, '_> {
     fn started(&mut self, child: &ProcessIdentity) {
         match self.service.started_run(self.run, child) {
             // Whoever ended the run meanwhile has not seen this process: it may not go on beside another run.
@@ -135,6 +149,9 @@ impl RunObserver for Watch<'_> {
         if self.order.is_none() {
             self.look_after();
         }
+        if self.order.is_none() && self.listening.is_overdue() {
+            self.order = Some(Tick::Stop(StopReason::Finished));
+        }
         match (self.order, self.inner.tick()) {
             (Some(Tick::Stop(reason) | Tick::Kill(reason)), Tick::Kill(_)) => Tick::Kill(reason),
             (Some(order), _) => order,
@@ -143,7 +160,8 @@ impl RunObserver for Watch<'_> {
     }
 
     fn output(&mut self, stream: StreamName, bytes: &[u8]) -> Reply {
-        self.inner.output(stream, bytes)
+        let reply = self.listening.output(stream, bytes);
+        reply.unwrap_or_else(|| self.inner.output(stream, bytes))
     }
 
     fn line(&mut self, line: &str) {

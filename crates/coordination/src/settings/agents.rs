@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
-use biplane_execution::agents::Permissions;
+use biplane_execution::agents::{Driver, DriverName, Permissions, PromptBy, presets};
 use biplane_model::{AgentName, Label};
 use serde::Deserialize;
 
@@ -40,38 +40,11 @@ pub struct Agent {
     pub labels: Vec<Label>,
 }
 
-/// How an agent is driven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DriverName {
-    /// As Claude Code: stream-json.
-    Claude,
-    /// As Codex: `exec --json`.
-    Codex,
-    /// By the Agent Client Protocol.
-    Acp,
-    /// As any command: it gets the prompt, and its output is kept.
-    Command,
-}
-
-/// How an agent gets its prompt. `BIPLANE_PROMPT_FILE` names a file with it in every case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PromptBy {
-    /// In the place of `{prompt}` in its arguments.
-    Argument,
-    /// On standard input.
-    Stdin,
-    /// Only by the file that `BIPLANE_PROMPT_FILE` names.
-    File,
-}
-
 impl Agent {
     /// An agent that runs `command`. Without a wish it gets the prompt as argument when the command has a place for it,
     /// otherwise on standard input.
     pub fn new(command: Vec<String>, prompt: Option<PromptBy>) -> Self {
-        let has_place = command.iter().any(|word| word.contains("{prompt}"));
-        let prompt = prompt.unwrap_or(if has_place { PromptBy::Argument } else { PromptBy::Stdin });
+        let prompt = prompt.unwrap_or_else(|| PromptBy::usual(&command));
         Self {
             driver: DriverName::Command,
             command,
@@ -85,6 +58,29 @@ impl Agent {
             memory: 0,
             labels: Vec::new(),
         }
+    }
+
+    /// The known program `name`, as it is without any settings.
+    pub fn known(name: &AgentName) -> Option<Self> {
+        let preset = presets::preset(name.as_str())?;
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Some(Self {
+            driver: preset.driver,
+            env: preset.env.iter().map(own).collect(),
+            resume: preset.driver != DriverName::Command,
+            memory: preset.memory,
+            ..Self::new(preset.command(), None)
+        })
+    }
+
+    /// What speaks with it.
+    pub(crate) fn driver(&self) -> Box<dyn Driver> {
+        self.driver.driver(self.prompt)
+    }
+
+    /// Whether its output is a protocol's, and not for people.
+    pub(crate) fn is_structured(&self) -> bool {
+        self.driver != DriverName::Command
     }
 }
 
@@ -172,7 +168,7 @@ impl FileAgent {
     /// The agent `name`, with what the table does not say from the preset of that name.
     pub(super) fn read(&self, name: &AgentName, start: usize, at: At<'_>) -> Result<Agent> {
         let fault = |why: &str| at(start..start, why.to_owned());
-        let preset = super::preset(name);
+        let preset = Agent::known(name);
         let mut agent = match (&self.command, preset) {
             (Some(command), preset) => {
                 if command.first().is_none_or(|program| program.trim().is_empty()) {

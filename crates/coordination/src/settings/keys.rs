@@ -214,7 +214,7 @@ pub const KEYS: &[Key] = &[
     key(
         "up.min_disk",
         "size",
-        Means("\"512M\""),
+        Means("\"64M\""),
         "Free space on the disk that `up` leaves when it starts an agent.",
     ),
     key(

@@ -16,6 +16,7 @@ mod worktrees;
 use std::{collections::BTreeMap, time::Duration};
 
 use biplane_control::board::TaskLimits;
+use biplane_execution::agents::presets::PRESETS;
 use biplane_model::{AgentName, ProfileName, Strategy};
 use camino::Utf8Path;
 use serde::Deserialize;
@@ -25,7 +26,7 @@ use crate::{
     error::{Error, Result},
 };
 
-pub use agents::{Agent, DriverName, Outside, PromptBy, Up};
+pub use agents::{Agent, Outside, Up};
 pub use duration::{parse_bytes, parse_duration};
 pub use guess::guess_gate;
 pub use keys::{Absent, KEYS, Key};
@@ -195,13 +196,13 @@ type At<'a> = &'a dyn Fn(std::ops::Range<usize>, String) -> Error;
 impl Settings {
     /// The agent `name`: as the settings say, or as a known program.
     pub fn agent(&self, name: &AgentName) -> Option<Agent> {
-        self.agents.get(name).cloned().or_else(|| preset(name))
+        self.agents.get(name).cloned().or_else(|| Agent::known(name))
     }
 
     /// That there is no agent `name`, and which there are.
     pub(crate) fn no_agent(&self, name: &AgentName) -> String {
         let own = self.agents.keys().map(|n| format!("`{n}`"));
-        let known = preset_names().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        let known = PRESETS.iter().map(|p| format!("`{}`", p.name)).collect::<Vec<_>>().join(", ");
         let own = own.collect::<Vec<_>>().join(", ");
         let own = if own.is_empty() { String::new() } else { format!("there are {own}, and ") };
         format!("there is no agent `{name}` in `biplane.toml`: {own}the known programs are {known}")
@@ -316,16 +317,6 @@ impl Settings {
     }
 }
 
-/// The agent that a known program is, by its name.
-fn preset(_name: &AgentName) -> Option<Agent> {
-    None
-}
-
-/// The names of the known programs.
-fn preset_names() -> impl Iterator<Item = &'static str> {
-    [].into_iter()
-}
-
 /// A text that is no TOML, or has a key or a kind of value that means nothing.
 fn syntax_error(text: &str, error: &toml::de::Error) -> Error {
     let start = error.span().map_or(0, |s| s.start);
@@ -392,7 +383,10 @@ mod tests {
         assert_eq!(settings.gate_timeout, Duration::from_secs(300));
         assert_eq!((settings.parallel, settings.log_bytes), (8, 2 << 20));
         let agent = &settings.agents[settings.agent.as_ref().unwrap()];
-        assert_eq!((agent.prompt, agent.timeout.as_secs()), (PromptBy::Argument, 90));
+        assert_eq!(
+            (agent.prompt, agent.timeout.as_secs()),
+            (biplane_execution::agents::PromptBy::Argument, 90)
+        );
     }
 
     #[test]

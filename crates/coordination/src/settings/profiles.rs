@@ -63,6 +63,15 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Minor => "minor",
+            Self::Major => "major",
+            Self::Critical => "critical",
+        }
+    }
+
     /// Whether there is a finding as bad as this, or worse.
     pub fn is_in(self, findings: &Findings) -> bool {
         findings.critical > 0

@@ -83,7 +83,7 @@ pub(crate) const PROMPT_PLACES: [&str; 9] =
     ["task", "subject", "description", "dependencies", "findings", "progress", "branch", "diff", "finish"];
 
 /// Refuses a template of a prompt with a place that means nothing.
-pub(super) fn check_prompt(text: &str) -> Result<(), String> {
+pub(crate) fn check_prompt(text: &str) -> Result<(), String> {
     for piece in pieces(text)? {
         if let Piece::Place(place) = piece
             && !PROMPT_PLACES.contains(&place)

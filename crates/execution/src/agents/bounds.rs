@@ -18,6 +18,8 @@ pub const DENIED: usize = 50;
 pub const ARGUMENT: usize = 100 * 1024;
 /// The most bytes of a command line that is judged; a longer one is refused.
 pub const JUDGED: usize = 32 * 1024;
+/// How often an agent whose work broke off at a refusal is told to go on without.
+pub const REFUSALS: u32 = 5;
 /// How long a program may go on after it said that it is done.
 pub const FINISH: Duration = Duration::from_secs(30);
 /// How long a program may take to say its version.

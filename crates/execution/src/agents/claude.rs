@@ -21,7 +21,7 @@ use crate::supervise::Input;
 /// Tools that make no sense here: the worktree is ours, and nobody answers questions.
 const NO_USE: &str = "EnterWorktree,ExitWorktree,AskUserQuestion,EnterPlanMode,ExitPlanMode";
 /// Tools that only change files.
-const EDITORS: &str = "Write,Edit,MultiEdit,NotebookEdit";
+const EDITORS: &str = "Write,Edit,NotebookEdit";
 
 /// The driver for Claude Code.
 #[derive(Debug, Clone, Copy)]

@@ -55,8 +55,6 @@ pub struct Brief {
     pub cwd: Utf8PathBuf,
     /// What to do.
     pub prompt: String,
-    /// A file that holds the prompt too.
-    pub prompt_file: Utf8PathBuf,
     /// The conversation to go on with, by the program's own name for it.
     pub session: Option<String>,
     /// What that conversation has used before, as far as it was told: some programs tell the sum of all its runs.
@@ -195,7 +193,6 @@ mod tests {
             args: Vec::new(),
             cwd: "/nowhere/wt".into(),
             prompt: "Do it.".to_owned(),
-            prompt_file: "/nowhere/prompt.md".into(),
             session: None,
             used: Usage::default(),
             permissions: Permissions::Edits,

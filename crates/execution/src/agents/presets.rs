@@ -27,6 +27,10 @@ pub struct Preset {
 
 const MIB: u64 = 1 << 20;
 
+/// What OpenCode asks for.
+const OPENCODE_ASKS: &str =
+    r#"{"edit":"ask","bash":"ask","webfetch":"ask","websearch":"ask","external_directory":"ask"}"#;
+
 /// Every program that is known by name.
 pub const PRESETS: [Preset; 6] = [
     Preset {
@@ -56,14 +60,14 @@ pub const PRESETS: [Preset; 6] = [
         env: &[],
         oldest: Version { major: 0, minor: 169, patch: 0 },
         install: "npm install -g @openai/codex",
-        memory: 200 * MIB,
+        memory: 250 * MIB,
     },
     Preset {
         name: "gemini",
         title: "Gemini CLI",
         driver: DriverName::Acp,
         program: "gemini",
-        args: &["--acp"],
+        args: &["--acp", "--approval-mode", "default"],
         env: &[("GEMINI_TELEMETRY_ENABLED", "false")],
         oldest: Version { major: 0, minor: 61, patch: 0 },
         install: "npm install -g @google/gemini-cli",
@@ -74,7 +78,7 @@ pub const PRESETS: [Preset; 6] = [
         title: "Qwen Code",
         driver: DriverName::Acp,
         program: "qwen",
-        args: &["--acp"],
+        args: &["--acp", "--approval-mode", "default"],
         env: &[("GEMINI_TELEMETRY_ENABLED", "false"), ("QWEN_TELEMETRY_ENABLED", "false")],
         oldest: Version { major: 0, minor: 15, patch: 10 },
         install: "npm install -g @qwen-code/qwen-code",
@@ -86,7 +90,11 @@ pub const PRESETS: [Preset; 6] = [
         driver: DriverName::Acp,
         program: "opencode",
         args: &["acp"],
-        env: &[("OPENCODE_DISABLE_AUTOUPDATE", "1")],
+        env: &[
+            ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
+            // It does all of this without asking otherwise.
+            ("OPENCODE_PERMISSION", OPENCODE_ASKS),
+        ],
         oldest: Version { major: 1, minor: 18, patch: 33 },
         install: "npm install -g opencode-ai",
         memory: 800 * MIB,
@@ -96,8 +104,8 @@ pub const PRESETS: [Preset; 6] = [
         title: "GitHub Copilot CLI",
         driver: DriverName::Acp,
         program: "copilot",
-        args: &["--acp", "--no-auto-update"],
-        env: &[],
+        args: &["--acp", "--disable-client-telemetry"],
+        env: &[("COPILOT_AUTO_UPDATE", "false"), ("COPILOT_ALLOW_ALL", "false")],
         oldest: Version { major: 1, minor: 0, patch: 102 },
         install: "npm install -g @github/copilot",
         memory: 500 * MIB,

@@ -65,6 +65,8 @@ pub struct Conversation {
     errors: Lines,
     told: Told,
     finished_at: Option<Instant>,
+    /// Whether its standard input was closed: nothing is said any more.
+    closed: bool,
 }
 
 impl Conversation {
@@ -76,6 +78,7 @@ impl Conversation {
             errors: Lines::default(),
             told: Told::default(),
             finished_at: None,
+            closed: false,
         }
     }
 
@@ -87,8 +90,8 @@ impl Conversation {
         now: Instant,
         sink: &mut dyn FnMut(AgentEvent),
     ) -> Reply {
-        let mut reply = Reply::default();
-        let Self { dialogue, output, errors, told, finished_at } = self;
+        let mut reply = Reply { close: self.closed, ..Reply::default() };
+        let Self { dialogue, output, errors, told, finished_at, closed } = self;
         let (lines, is_output) = match stream {
             StreamName::Output => (output, true),
             StreamName::Error => (errors, false),
@@ -97,13 +100,14 @@ impl Conversation {
             let said = if is_output { dialogue.line(line) } else { dialogue.error_line(line) };
             take(said, now, told, finished_at, sink, &mut reply);
         });
+        *closed = reply.close;
         reply
     }
 
     /// The program has ended: what was begun is told now, lines without an end too.
     pub fn end(&mut self, now: Instant, sink: &mut dyn FnMut(AgentEvent)) {
         let mut reply = Reply::default();
-        let Self { dialogue, output, errors, told, finished_at } = self;
+        let Self { dialogue, output, errors, told, finished_at, .. } = self;
         let mut said = Vec::new();
         output.end(&mut |line| said.push(dialogue.line(line)));
         errors.end(&mut |line| said.push(dialogue.error_line(line)));

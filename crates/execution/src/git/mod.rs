@@ -18,6 +18,7 @@ mod list;
 mod locks;
 mod manner;
 mod markers;
+mod merge_in;
 mod patches;
 mod plain;
 mod quick;
@@ -44,6 +45,7 @@ pub use deviations::{Change as Deviation, Deviations, How as Deviated, LookError
 pub use discover::Repository;
 pub use list::ListedWorktree;
 pub use manner::{Manner, Variable};
+pub use merge_in::MergedIn;
 pub use plain::Plain;
 pub use quote::{quote, unquote};
 pub use refs::RefUpdate;

@@ -229,7 +229,9 @@ impl Git {
         for (name, value) in self.identity()? {
             call = call.env(name, value);
         }
-        if self.call(["diff", "--cached", "--quiet", "--ignore-submodules=none"]).ask()? {
+        // A merge that changes nothing is to be committed all the same: else it would stay open.
+        let is_merging = self.is_merging();
+        if !is_merging && self.call(["diff", "--cached", "--quiet", "--ignore-submodules=none"]).ask()? {
             return Ok(None);
         }
         call.bytes()?;

@@ -252,7 +252,7 @@ mod tests {
             }
             masker.feed(&text.as_bytes()[at..], &mut out);
             masker.finish(&mut out);
-            prop_assert_eq!(String::from_utf8(out).unwrap(), whole.clone());
+            prop_assert_eq!(&String::from_utf8(out).unwrap(), &whole);
             prop_assert!(values.iter().all(|value| !whole.contains(value.as_str())));
         }
 

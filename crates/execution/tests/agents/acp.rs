@@ -28,7 +28,7 @@ fn hello() -> Value {
 }
 
 fn opened() -> Value {
-    result(3, json!({"sessionId": "s1"}))
+    result(2, json!({"sessionId": "s1"}))
 }
 
 fn update(update: Value) -> Value {
@@ -67,11 +67,8 @@ fn it_is_greeted_and_offered_nothing() {
 
 #[test]
 fn work_is_told() {
-    // Its numbers of requests are its own, and so are ours: the recording has the third for the prompt.
     let scene = Scene::new(Permissions::Edits);
     let recording = scene.recording("acp-work.jsonl");
-    let recording = recording.replace(r#""id":3,"result""#, r#""id":5,"result""#);
-    let recording = recording.replace(r#""id":2,"result""#, r#""id":3,"result""#);
     let heard = scene.hear(DriverName::Acp, recording.as_bytes(), b"");
     let root = &scene.brief.cwd;
     let expected: Vec<String> = [
@@ -112,8 +109,7 @@ fn work_is_told() {
 #[test]
 fn a_command_that_failed_is_told_from_its_text() {
     let scene = Scene::new(Permissions::All);
-    let recording = scene.recording("acp-work.jsonl").replace(r#""id":3,"result""#, r#""id":5,"result""#);
-    let recording = recording.replace(r#""id":2,"result""#, r#""id":3,"result""#);
+    let recording = scene.recording("acp-work.jsonl");
     let heard = scene.hear(DriverName::Acp, recording.as_bytes(), b"");
     assert_eq!((heard.told.calls, heard.told.failed_calls, heard.told.denials), (4, 1, 0));
 }
@@ -121,7 +117,8 @@ fn a_command_that_failed_is_told_from_its_text() {
 #[test]
 fn messages_are_put_together() {
     let call =
-        update(json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "Look", "kind": "read"}));
+        update(json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "Look", "kind": "read",
+        "locations": [{"path": "a.txt"}]}));
     let failed = update(json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "failed"}));
     let thought =
         update(json!({"sessionUpdate": "agent_thought_chunk", "content": {"type": "text", "text": "hm"}}));
@@ -194,6 +191,95 @@ fn the_right_option_is_chosen() {
 }
 
 #[test]
+fn an_agent_that_breaks_off_at_a_refusal_is_told_to_go_on() {
+    let call = |id: &str| asks(json!({"toolCallId": id, "kind": "fetch", "title": "t"}), &ALL_KINDS);
+    let end = |id| result(id, json!({"stopReason": "end_turn"}));
+    // It says nothing, or only that.
+    let lines = [
+        hello(),
+        opened(),
+        call("a"),
+        end(3),
+        call("b"),
+        chunk("Info: cancelled"),
+        end(4),
+        chunk("Fine."),
+        end(5),
+    ];
+    let heard = hear(Permissions::Edits, &lines);
+    let prompts: Vec<&str> =
+        heard.replies.iter().filter_map(|reply| reply["params"]["prompt"][0]["text"].as_str()).collect();
+    assert_eq!(prompts.len(), 3);
+    assert!(prompts[1].starts_with("What you asked for was not permitted") && prompts[1] == prompts[2]);
+    assert_eq!((heard.told.denials, heard.told.claimed_success), (2, Some(true)));
+    assert_eq!(heard.told.last_text, "Fine.");
+    // It goes on by itself.
+    let heard = hear(Permissions::Edits, &[hello(), opened(), call("a"), chunk("Fine."), end(3)]);
+    assert!(heard.closed && heard.told.finished);
+    // Not for ever.
+    let mut lines = vec![hello(), opened()];
+    for n in 0..20_u64 {
+        lines.extend([call(&n.to_string()), end(3 + n)]);
+    }
+    let heard = hear(Permissions::Edits, &lines);
+    assert_eq!((heard.told.finished, heard.told.claimed_success), (true, Some(true)));
+    assert!(heard.replies.len() < 30, "{}", heard.replies.len());
+}
+
+#[test]
+fn codes_and_usage_are_found_where_each_agent_puts_them() {
+    let run = |output: Value| {
+        update(
+            json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "kind": "execute", "status": "completed", "title": "ls",
+            "rawOutput": output}),
+        )
+    };
+    let table = [
+        (json!({"metadata": {"exit": 3}}), "failed"),
+        (json!({"metadata": {"exit": 0}}), "ok"),
+        (json!({"contents": [{"type": "shell_exit", "exitCode": 3}]}), "failed"),
+        (json!({"contents": [{"type": "shell_exit", "exitCode": 0}]}), "ok"),
+        (json!("text"), "ok"),
+    ];
+    for (output, expected) in table {
+        let heard = hear(Permissions::Edits, &[hello(), opened(), run(output.clone())]);
+        assert_eq!(heard.short()[1..], ["call execute: ls", expected], "{output}");
+    }
+    let table = [
+        (
+            json!({"usage": {"inputTokens": 135, "outputTokens": 20, "cachedReadTokens": 30}}),
+            usage(105, 20, 30, 0),
+        ),
+        (
+            json!({"_meta": {"quota": {"token_count": {"input_tokens": 50, "output_tokens": 5}}}}),
+            usage(50, 5, 0, 0),
+        ),
+        (json!({}), usage(0, 0, 0, 0)),
+    ];
+    for (answer, expected) in table {
+        let mut answer = answer;
+        answer["stopReason"] = json!("end_turn");
+        let heard = hear(Permissions::Edits, &[hello(), opened(), result(3, answer)]);
+        assert_eq!(heard.told.usage, expected);
+    }
+}
+
+#[test]
+fn a_call_is_told_when_it_is_known_what_for() {
+    let pending = update(
+        json!({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "bash", "kind": "execute", "status": "pending",
+        "rawInput": {"cwd": "/"}, "locations": [{"path": "/"}]}),
+    );
+    let known = update(
+        json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "in_progress", "title": "ls",
+        "rawInput": {"command": "ls", "cwd": "/"}}),
+    );
+    let done = update(json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "completed"}));
+    let heard = hear(Permissions::Edits, &[hello(), opened(), pending, known.clone(), known, done]);
+    assert_eq!(heard.short()[1..], ["call execute: ls", "ok"]);
+}
+
+#[test]
 fn every_request_is_answered() {
     let asked = |id: u64, method: &str| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": {}});
     let lines = [
@@ -220,10 +306,10 @@ fn a_session_is_loaded_where_the_agent_can() {
     let cost = update(
         json!({"sessionUpdate": "usage_update", "used": 1, "size": 9, "cost": {"amount": 0.002, "currency": "USD"}}),
     );
-    let done = result(5, json!({"stopReason": "end_turn"}));
+    let done = result(3, json!({"stopReason": "end_turn"}));
     let heard = say(
         &scene(),
-        &[hello(), history.clone(), chunk("history"), result(4, Value::Null), cost, chunk("new"), done],
+        &[hello(), history.clone(), chunk("history"), result(2, Value::Null), cost, chunk("new"), done],
     );
     assert_eq!(heard.replies[0]["method"], "session/load");
     assert_eq!(heard.replies[0]["params"]["sessionId"], "old");
@@ -233,7 +319,7 @@ fn a_session_is_loaded_where_the_agent_can() {
         ["started known unknown", "usage 0 0 0 1500", "message new", "finished true new"]
     );
 
-    let error = json!({"jsonrpc": "2.0", "id": 4, "error": {"code": -32603, "message": "not found"}});
+    let error = json!({"jsonrpc": "2.0", "id": 2, "error": {"code": -32603, "message": "not found"}});
     let heard = say(&scene(), &[hello(), error]);
     assert!(heard.told.lost_session && heard.closed);
     assert_eq!(heard.short(), ["finished false it could not load its session: not found"]);
@@ -245,18 +331,21 @@ fn a_session_is_loaded_where_the_agent_can() {
 #[test]
 fn it_logs_in_when_it_must_and_nobody_is_needed() {
     let locked = |id| json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32000, "message": "Authentication required"}});
-    let heard = hear(Permissions::Edits, &[hello(), locked(3), result(2, json!({})), opened()]);
+    let heard = hear(
+        Permissions::Edits,
+        &[hello(), locked(2), result(3, json!({})), result(4, json!({"sessionId": "s1"}))],
+    );
     let methods: Vec<&str> = heard.replies.iter().filter_map(|reply| reply["method"].as_str()).collect();
     assert_eq!(methods, ["session/new", "authenticate", "session/new", "session/prompt"]);
     assert_eq!(heard.replies[1]["params"]["methodId"], "some-api-key");
 
     // Not for ever.
-    let heard = hear(Permissions::Edits, &[hello(), locked(3), result(2, json!({})), locked(3)]);
+    let heard = hear(Permissions::Edits, &[hello(), locked(2), result(3, json!({})), locked(4)]);
     assert_eq!(heard.told.claimed_success, Some(false));
 
     let methods = json!([{"id": "oauth-personal", "name": "Log in"}]);
     let person = result(1, json!({"protocolVersion": 1, "authMethods": methods}));
-    let heard = hear(Permissions::Edits, &[person, locked(3)]);
+    let heard = hear(Permissions::Edits, &[person, locked(2)]);
     assert_eq!(
         heard.short(),
         ["finished false it must be logged in by a person first: Authentication required"]
@@ -265,12 +354,12 @@ fn it_logs_in_when_it_must_and_nobody_is_needed() {
 
 #[test]
 fn an_end_without_success_is_none() {
-    let error = |message: &str| json!({"jsonrpc": "2.0", "id": 5, "error": {"code": -32603, "message": "Internal error", "data": message}});
+    let error = |message: &str| json!({"jsonrpc": "2.0", "id": 3, "error": {"code": -32603, "message": "Internal error", "data": message}});
     let table = [
-        (result(5, json!({"stopReason": "refusal"})), ["finished false it stopped: refusal"].as_slice()),
-        (result(5, json!({"stopReason": "max_tokens"})), &["finished false it stopped: max_tokens"]),
+        (result(3, json!({"stopReason": "refusal"})), ["finished false it stopped: refusal"].as_slice()),
+        (result(3, json!({"stopReason": "max_tokens"})), &["finished false it stopped: max_tokens"]),
         (
-            result(5, json!({"stopReason": "new_reason"})),
+            result(3, json!({"stopReason": "new_reason"})),
             &[
                 "finished false it stopped without a reason: unknown variant `new_reason`, expected one of `end_turn`, `max_tokens`, `max_turn_requests`, `refusal`, `cancelled`",
             ],

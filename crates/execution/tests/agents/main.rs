@@ -1,23 +1,24 @@
 //! Agent programs: what the drivers make of recorded lines of real ones, and of lines that no program should write.
 //!
 //! The recordings in `fixtures` are those of claude 2.1.197, codex 0.169.0 and qwen 0.15.10 against a stand-in model server; ids
-//! are replaced, lists shortened, and `WT` stands for the worktree.
+//! are replaced, lists shortened, and `WT` stands for the worktree. `real.rs` runs the programs themselves.
 
 mod acp;
 mod claude;
 mod codex;
 mod find;
+mod real;
 
 mod talk;
 
 use std::time::Instant;
 
 use biplane_execution::{
-    agents::{Brief, Conversation, DriverName, Permissions, PromptBy, Told},
+    agents::{Brief, Conversation, DriverName, Permissions, PromptBy, Told, bounds::LINE},
     supervise::StreamName,
 };
 use biplane_model::{AgentEvent, Usage};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde_json::Value;
 
 /// A worktree for a conversation about it.
@@ -43,14 +44,10 @@ impl Scene {
         let cwd = root.join("wt");
         fs_err::create_dir(&cwd).expect("it is new");
         let prompt = "Do it.\nAll of it.".to_owned();
-        let prompt_file = Utf8PathBuf::from("/nowhere/prompt.md");
         let command = vec!["agent".to_owned()];
         let args = vec!["--of-the-user".to_owned()];
         let used = Usage::default();
-        Self {
-            _dir: dir,
-            brief: Brief { command, args, cwd, prompt, prompt_file, session: None, used, permissions },
-        }
+        Self { _dir: dir, brief: Brief { command, args, cwd, prompt, session: None, used, permissions } }
     }
 
     fn resumed(mut self, session: &str, used: Usage) -> Self {
@@ -119,9 +116,6 @@ fn short(event: &AgentEvent) -> String {
         AgentEvent::Raw { line: raw } => format!("raw {}", line(raw)),
     }
 }
-
-/// The most bytes of a line that are understood.
-use biplane_execution::agents::bounds::LINE;
 
 fn usage(input_tokens: u64, output_tokens: u64, cached_tokens: u64, cost_microusd: u64) -> Usage {
     Usage { input_tokens, output_tokens, cached_tokens, cost_microusd }

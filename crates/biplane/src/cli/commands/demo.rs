@@ -76,8 +76,7 @@ fn tell(app: &App, sample: &Sample, stop: &StopFlag) -> anyhow::Result<Option<To
     let service = sample.service(app.outside()?)?;
     show(app, &format!("{STORY}\n"))?;
     let live = Live::new(&app.printer);
-    let request =
-        UpRequest { parallel: Some(AGENTS), agent: None, command: None, gate: None, no_setup: false };
+    let request = UpRequest { parallel: Some(AGENTS), ..UpRequest::default() };
     let up = service.up(&request, Some(stop), &live);
     live.finish();
     let up = up?;

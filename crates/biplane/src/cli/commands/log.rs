@@ -13,6 +13,8 @@ use crate::cli::{App, args::LogArgs, table::table, transcript, words};
 
 /// How often a live log is looked at.
 const LOOK: Duration = Duration::from_millis(150);
+/// How much is gathered before it is shown, in bytes.
+const AT_ONCE: usize = 64 << 10;
 /// After how many looks at output alone an agent is taken for one that tells nothing.
 const LOOKS_FOR_WORDS: u32 = 10;
 
@@ -154,9 +156,15 @@ impl Showing<'_> {
                 printer.bytes(&bytes)?;
             },
             Some(Source::Wrote(wrote)) => {
+                let mut lines = Vec::new();
                 while let Some(line) = wrote.next_line()? {
-                    output_line(self.app, &line)?;
+                    lines.extend(output_line(self.app, &line));
+                    if lines.len() >= AT_ONCE {
+                        printer.bytes(&lines)?;
+                        lines.clear();
+                    }
                 }
+                printer.bytes(&lines)?;
             }
         }
         Ok(())
@@ -174,7 +182,7 @@ impl Showing<'_> {
             }
             Some(Source::Wrote(wrote)) => {
                 if let Some(rest) = wrote.rest() {
-                    output_line(self.app, &rest)?;
+                    printer.bytes(&output_line(self.app, &rest))?;
                 }
             }
             Some(Source::Told(_)) if !printer.is_json() => {
@@ -198,9 +206,12 @@ impl Showing<'_> {
     }
 }
 
-fn output_line(app: &App, line: &[u8]) -> anyhow::Result<()> {
-    if !app.printer.is_json() {
-        return app.printer.answer(&transcript::readable(line));
-    }
-    Recorded::of_output(line).to_json().map_or(Ok(()), |value| app.printer.json(&value))
+/// A line of output as it is shown, with its end.
+fn output_line(app: &App, line: &[u8]) -> Vec<u8> {
+    let shown = if app.printer.is_json() {
+        Recorded::of_output(line).to_json().map(|value| value.to_string())
+    } else {
+        Some(transcript::readable(line))
+    };
+    shown.map(|line| format!("{line}\n").into_bytes()).unwrap_or_default()
 }

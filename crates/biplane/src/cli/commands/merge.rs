@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use biplane_coordination::{
-    Access, BounceKind, Landing, MergeRequest, RunObserver, StopFlag, StopReason, Submitted, Tick,
+    Access, BounceKind, Examined, Landing, MergeRequest, RunObserver, StopFlag, StopReason, Submitted, Tick,
 };
 use biplane_model::{SubmissionStatus, sanitize, sanitize_line};
 
@@ -14,6 +14,7 @@ fn request(args: MergeArgs) -> MergeRequest {
     MergeRequest {
         gate: args.gate.map(Some).or(args.no_gate.then_some(None)),
         strategy: args.strategy,
+        examined: if args.unexamined { Examined::NotAsked } else { Examined::Required },
         ..MergeRequest::new(args.name)
     }
 }
@@ -57,7 +58,7 @@ pub(super) fn merge(app: &App, args: MergeArgs) -> anyhow::Result<ExitCode> {
     }
     app.printer.note(&biplane_model::clip(&sanitize(&landing.submission.reason), 4000));
     if let Some(gate) = landing.gate.filter(|g| !g.passed) {
-        app.printer.note(&format!("the gate's whole output is in {}", gate.log));
+        app.printer.note(&format!("`biplane log {}` shows the gate's whole output", gate.run));
     }
     Ok(ExitCode::from(match landing.bounced {
         Some(BounceKind::Gate) => exit::FAILED,

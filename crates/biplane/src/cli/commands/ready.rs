@@ -183,7 +183,7 @@ fn failure(app: &App, name: &WorktreeName, report: &SetupReport) -> anyhow::Erro
     }
     Error::failed(format!("the set-up of worktree `{name}` failed: `{command}`: {ending} ({run})"))
         .hint(format!("the worktree is there; `biplane worktree setup {name}` tries again"))
-        .hint(format!("the whole output is in {}", failure.log))
+        .hint(format!("`biplane log {run}` shows the whole output"))
         .into()
 }
 

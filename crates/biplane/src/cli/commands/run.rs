@@ -29,10 +29,9 @@ pub(super) fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
             .note(&format!("stopped {count} that the command left behind: {}", report.strays.join(", ")));
     }
     if report.how == How::TimedOut {
-        app.printer.note(&format!(
-            "{} was not done in time and was stopped; its output is in {}",
-            report.run.id, report.log
-        ));
+        let id = report.run.id;
+        app.printer
+            .note(&format!("{id} was not done in time and was stopped; `biplane log {id}` shows its output"));
     }
     if is_json {
         let mut value = serde_json::to_value(&report.run)?;

@@ -17,10 +17,11 @@ pub(super) fn run(app: &App, args: UpArgs) -> anyhow::Result<ExitCode> {
     let stop = StopFlag::install().context("the signals can't be taken over")?;
     let request = UpRequest {
         parallel: args.agents,
-        agent: args.agent,
+        agents: args.agent,
         command: (!args.command.is_empty()).then_some(args.command),
         gate: args.gate.map(Some).or(args.no_gate.then_some(None)),
         no_setup: args.no_setup,
+        watch: args.watch,
     };
     let live = Live::new(&app.printer);
     let report = service.up(&request, Some(&stop), &live);

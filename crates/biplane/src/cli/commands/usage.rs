@@ -76,7 +76,7 @@ fn numbers(row: &UsageRow) -> [String; 7] {
     [
         words::grouped(row.runs),
         words::grouped(row.attempts),
-        words::took(row.seconds),
+        words::took(row.took_ms / 1000),
         told(row.usage.input_tokens),
         told(row.usage.output_tokens),
         told(row.usage.cached_tokens),

@@ -79,6 +79,22 @@ const ANSWERS: &[(&str, &str)] = &[
     ),
     ("events", "an [EventView](#eventview) a line"),
     (
+        "log",
+        "a line for each event of the transcript: `v` (1), `at` (null where it is not known), `event`: `type` and what belongs to it: \
+         `started` (`session`, `model`), `message` (`text`), `tool_call` (`id`, `tool`, `summary`, `paths`), `tool_result` (`id`, \
+         `failed`, `text`), `permission_asked` (`id`, `tool`, `summary`), `permission_denied` (`tool`, `summary`), `usage` \
+         (`input_tokens`, `output_tokens`, `cached_tokens`, `cost_microusd`), `rate_limited` (`retry_after_s`, `text`), \
+         `finished` (`success`, `text`), `raw` (`line`), `left_out` (`lines`, `bytes`); with `--raw`, and where no agent told \
+         anything, each line of the output as a `raw`",
+    ),
+    ("log --list", "an array of [RunView](#runview)"),
+    (
+        "usage",
+        "`by` (`task`, `day`, `agent`), `rows` and `total`: each `key` (the task's id, the day, the agent), `subject`, `runs`, `attempts` (runs \
+         that neither verified nor reviewed), `told` and `told_cost` (how many runs told tokens, and a cost), `took_ms`, `usage` \
+         (`input_tokens`, `output_tokens`, `cached_tokens`, `cost_microusd`: millionths of a dollar)",
+    ),
+    (
         "doctor",
         "`findings`, each with `code`, `area`, `severity`, `subject`, `verdict`, `remedy`, `fixable`, `fixed`: see \
          [what doctor finds](findings.md)",

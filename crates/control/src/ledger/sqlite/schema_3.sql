@@ -1,5 +1,5 @@
 -- Version 3: what agents' runs tell and use, roles and profiles, and since when a task's limits count. New words: the events
--- `run.stop`, `worktree.run.outside`, `worktree.refresh`, `agent.limited`, `up.paused`, `up.resumed`, `up.draining`.
+-- `task.fenced`, `run.stop`, `worktree.run.outside`, `worktree.refresh`, `agent.limited`, `up.paused`, `up.resumed`, `up.draining`.
 
 ALTER TABLE run ADD COLUMN role TEXT;
 ALTER TABLE run ADD COLUMN base TEXT;

@@ -13,7 +13,7 @@ use super::{
         permit::{Ground, Wish},
         words,
     },
-    updates::Updates,
+    updates::{Tell, Updates},
 };
 
 /// Keys under which tools have paths.
@@ -41,7 +41,7 @@ pub(super) fn answer(
         .map_err(|error| Error::invalid_params().data(error.to_string()))?;
     let id = request.tool_call.tool_call_id.to_string();
     let fields = &request.tool_call.fields;
-    let call = updates.call_of(&id, fields, said);
+    let call = updates.call_of(&id, fields, Tell::Now, said);
     let (tool, summary) = (call.tool.clone(), call.summary.clone());
     said.events.push(AgentEvent::PermissionAsked {
         id: words::summary(&id),

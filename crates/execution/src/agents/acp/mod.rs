@@ -1,12 +1,15 @@
 //! The Agent Client Protocol (version 1) on standard streams, from the client's side.
 //!
 //! We initialize, open a session in the worktree or load the one to go on with, prompt once, and close the agent's standard input
-//! when the prompt is answered. We log in only when the agent says that it must and has a way that needs no person. It is
+//! when the prompt is answered. An agent whose work on the prompt broke off at a refusal is told once more to go on without, a few
+//! times at most. We log in only when the agent says that it must and has a way that needs no person. It is
 //! offered neither our files nor our terminals: it has its own, in the worktree. What it asks us, it gets an answer to.
 //!
-//! Sources: <https://agentclientprotocol.com/protocol/v1/overview>; the types are those of its own crate. Seen with qwen 0.15.10: a
-//! tool call that needs permission is told with the request for it and not before; a command that failed is `completed`
-//! and says its exit code in its text; usage stands in `_meta`; while its provider asks it to slow down it says nothing.
+//! Sources: <https://agentclientprotocol.com/protocol/v1/overview>; the types are those of its own crate. Seen with
+//! qwen 0.15.10, gemini 0.61.0, opencode 1.18.33 and copilot 1.0.102: calls that need permission are told with the request, or before
+//! their input is known; a command that failed is `completed`, and its code stands in a place of each one's own (nowhere with gemini);
+//! gemini does not say which command it asks for but in a title for people; opencode and copilot end the turn at a refusal; usage
+//! stands where each likes; while its provider asks it to slow down, none says so.
 
 mod asks;
 mod updates;
@@ -23,7 +26,7 @@ use biplane_model::{AgentEvent, Usage};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Brief, Dialogue, Driver, Launch, Said, limits, permit::Ground, words};
+use super::{Brief, Dialogue, Driver, Launch, Said, bounds, limits, permit::Ground, words};
 use crate::supervise::Input;
 use updates::Updates;
 
@@ -36,7 +39,7 @@ impl Driver for Acp {
         let command = brief.command.iter().chain(&brief.args).cloned().collect();
         let us = Implementation::new("biplane", env!("CARGO_PKG_VERSION"));
         let hello = InitializeRequest::new(ProtocolVersion::V1).client_info(us);
-        let input = Input::Open(request(Step::Initialize, METHODS.initialize, &hello));
+        let input = Input::Open(request(1, METHODS.initialize, &hello));
         Launch { command, env: super::quiet_git(brief.permissions), input }
     }
 
@@ -44,6 +47,8 @@ impl Driver for Acp {
         Box::new(Talk {
             ground: Ground::new(&brief.cwd, brief.permissions),
             step: Step::Initialize,
+            asked: 1,
+            refused: 0,
             brief: brief.clone(),
             hello: None,
             logged_in: false,
@@ -53,10 +58,14 @@ impl Driver for Acp {
     }
 }
 
-/// What we have asked last; the number of the request.
+/// What an agent is told whose work broke off at a refusal.
+const GO_ON: &str = "What you asked for was not permitted, and will not be. Go on without it as far as you can; when nothing is left \
+                     that you can do, say so.";
+
+/// What we have asked last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    Initialize = 1,
+    Initialize,
     LogIn,
     Open,
     Load,
@@ -64,8 +73,8 @@ enum Step {
     Done,
 }
 
-fn request(step: Step, method: &str, params: &impl Serialize) -> Vec<u8> {
-    message(&json!({"jsonrpc": "2.0", "id": step as u64, "method": method, "params": params}))
+fn request(id: u64, method: &str, params: &impl Serialize) -> Vec<u8> {
+    message(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
 }
 
 fn message(value: &Value) -> Vec<u8> {
@@ -77,6 +86,10 @@ fn message(value: &Value) -> Vec<u8> {
 struct Talk {
     ground: Ground,
     step: Step,
+    /// The number of that request.
+    asked: u64,
+    /// How often it was told to go on without what was refused.
+    refused: u32,
     brief: Brief,
     hello: Option<InitializeResponse>,
     logged_in: bool,
@@ -103,7 +116,7 @@ impl Dialogue for Talk {
                 self.updates.update(params, &mut said)
             }
             (Some(_), None) => {}
-            (None, Some(id)) if id.as_u64() == Some(self.step as u64) => match message.get("error") {
+            (None, Some(id)) if id.as_u64() == Some(self.asked) => match message.get("error") {
                 Some(error) => self.failed(error, &mut said),
                 None => self.answered(message.get("result").cloned().unwrap_or_default(), &mut said),
             },
@@ -133,7 +146,8 @@ fn refuse_cut(bytes: &[u8], said: &mut Said) {
 impl Talk {
     fn ask(&mut self, step: Step, method: &str, params: &impl Serialize, said: &mut Said) {
         self.step = step;
-        said.input.extend(request(step, method, params));
+        self.asked += 1;
+        said.input.extend(request(self.asked, method, params));
     }
 
     fn answered(&mut self, result: Value, said: &mut Said) {
@@ -158,21 +172,31 @@ impl Talk {
                 Err(error) => self.finish(false, &format!("it opened no session: {error}"), said),
             },
             Step::Load => self.prompt(self.brief.session.clone().unwrap_or_default(), &result, said),
-            Step::Prompt => {
-                self.updates.sum(&result["usage"], said);
-                let stop =
-                    serde_json::from_value::<PromptResponse>(result.clone()).map(|answer| answer.stop_reason);
-                self.updates.flush(said);
-                match stop {
-                    Ok(StopReason::EndTurn) => self.finish(true, &self.updates.last_message.clone(), said),
-                    Ok(_) => {
-                        let why = result["stopReason"].as_str().unwrap_or_default();
-                        self.finish(false, &format!("it stopped: {why}"), said);
-                    }
-                    Err(error) => self.finish(false, &format!("it stopped without a reason: {error}"), said),
-                }
-            }
+            Step::Prompt => self.prompted(&result, said),
             Step::Done => {}
+        }
+    }
+
+    /// A prompt is answered.
+    fn prompted(&mut self, result: &Value, said: &mut Said) {
+        self.updates.answer(result, said);
+        self.updates.flush(said);
+        let broke_off = self.updates.broke_off();
+        let stop = serde_json::from_value::<PromptResponse>(result.clone()).map(|answer| answer.stop_reason);
+        match stop {
+            Ok(StopReason::EndTurn | StopReason::Cancelled)
+                if broke_off && self.refused < bounds::REFUSALS =>
+            {
+                self.refused += 1;
+                let session = self.session.clone().unwrap_or_default();
+                self.say(session, GO_ON, said);
+            }
+            Ok(StopReason::EndTurn) => self.finish(true, &self.updates.last_message.clone(), said),
+            Ok(_) => {
+                let why = result["stopReason"].as_str().unwrap_or_default();
+                self.finish(false, &format!("it stopped: {why}"), said);
+            }
+            Err(error) => self.finish(false, &format!("it stopped without a reason: {error}"), said),
         }
     }
 
@@ -191,8 +215,13 @@ impl Talk {
     fn prompt(&mut self, session: String, opened: &Value, said: &mut Said) {
         let model = opened["models"]["currentModelId"].as_str().map(words::summary);
         said.events.push(AgentEvent::Started { session: Some(words::summary(&session)), model });
-        let text = ContentBlock::Text(TextContent::new(self.brief.prompt.clone()));
         self.session = Some(session.clone());
+        let prompt = self.brief.prompt.clone();
+        self.say(session, &prompt, said);
+    }
+
+    fn say(&mut self, session: String, text: &str, said: &mut Said) {
+        let text = ContentBlock::Text(TextContent::new(text));
         self.ask(Step::Prompt, METHODS.session_prompt, &PromptRequest::new(session, vec![text]), said);
     }
 

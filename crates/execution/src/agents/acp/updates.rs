@@ -21,7 +21,18 @@ pub(super) struct Call {
     pub(super) tool: String,
     pub(super) summary: String,
     pub(super) input: Option<Value>,
+    /// Whether it was told that it is used.
+    told: bool,
     done: bool,
+}
+
+/// How far a call must be for it to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tell {
+    /// What it is for is known.
+    WhenKnown,
+    /// It is asked for, or done.
+    Now,
 }
 
 /// What is known of the prompt's work.
@@ -33,8 +44,12 @@ pub(super) struct Updates {
     calls: BTreeMap<String, Call>,
     /// What was told of the session's sums.
     told: Usage,
+    /// What answers to prompts told of it.
+    answered: Usage,
     /// Whether usage was told piece by piece.
     by_piece: bool,
+    /// Whether nothing was done or said since something was refused.
+    broke_off: bool,
 }
 
 impl Updates {
@@ -45,7 +60,9 @@ impl Updates {
             last_message: String::new(),
             calls: BTreeMap::new(),
             told,
+            answered: Usage::default(),
             by_piece: false,
+            broke_off: false,
         }
     }
 
@@ -58,7 +75,7 @@ impl Updates {
             SessionUpdate::ToolCall(call) => self.tool_call(&call, said),
             SessionUpdate::ToolCallUpdate(update) => {
                 let id = update.tool_call_id.to_string();
-                self.call_of(&id, &update.fields, said);
+                self.call_of(&id, &update.fields, tell(update.fields.status), said);
                 self.result(&id, &update.fields, said);
             }
             SessionUpdate::UsageUpdate(usage) => {
@@ -89,6 +106,8 @@ impl Updates {
     pub(super) fn flush(&mut self, said: &mut Said) {
         let message = std::mem::take(&mut self.message);
         if !message.trim().is_empty() {
+            // Copilot says so itself, in a message, when something was refused.
+            self.broke_off &= message.trim_start().starts_with("Info: ");
             self.last_message.clone_from(&message);
             said.events.push(AgentEvent::Message { text: message });
         }
@@ -103,37 +122,39 @@ impl Updates {
         fields.content = Some(call.content.clone());
         fields.locations = Some(call.locations.clone());
         fields.raw_input.clone_from(&call.raw_input);
-        self.call_of(&id, &fields, said);
+        self.call_of(&id, &fields, tell(fields.status), said);
         self.result(&id, &fields, said);
     }
 
-    /// The call `id`, told first if it was not yet, with what `fields` say that is new.
-    pub(super) fn call_of(&mut self, id: &str, fields: &ToolCallUpdateFields, said: &mut Said) -> Call {
+    /// The call `id`, with what `fields` say that is new; told when it is time and was not.
+    pub(super) fn call_of(
+        &mut self,
+        id: &str,
+        fields: &ToolCallUpdateFields,
+        tell: Tell,
+        said: &mut Said,
+    ) -> Call {
         self.flush(said);
-        let known = self.calls.get(id).cloned();
-        let is_new = known.is_none();
-        let mut call = known.unwrap_or_default();
+        let mut call = self.calls.get(id).cloned().unwrap_or_default();
         if let Some(kind) = fields.kind {
             call.kind = kind;
-            call.tool = word(kind).to_owned();
-        } else if is_new {
-            word(call.kind).clone_into(&mut call.tool);
         }
+        word(call.kind).clone_into(&mut call.tool);
         if fields.raw_input.is_some() {
             call.input.clone_from(&fields.raw_input);
         }
         let command = fields.raw_input.as_ref().and_then(|input| words::at(input, "command"));
-        if let Some(summary) = command.or(fields.title.as_deref()) {
+        if let Some(summary) = command.or(fields.title.as_deref().filter(|_| !call.told)) {
             call.summary = words::summary(summary);
         }
-        if is_new {
-            let paths = fields.locations.iter().flatten().filter_map(|at| at.path.to_str());
-            said.events.push(AgentEvent::ToolCall {
-                id: words::summary(id),
-                tool: call.tool.clone(),
-                summary: call.summary.clone(),
-                paths: words::paths(paths),
-            });
+        let is_command = call.kind == ToolKind::Execute;
+        let files = fields.locations.iter().flatten().filter_map(|at| at.path.to_str());
+        let paths = if is_command { Vec::new() } else { words::paths(files) };
+        if !call.told && (tell == Tell::Now || command.is_some() || !paths.is_empty()) {
+            call.told = true;
+            self.broke_off = false;
+            let (tool, summary) = (call.tool.clone(), call.summary.clone());
+            said.events.push(AgentEvent::ToolCall { id: words::summary(id), tool, summary, paths });
         }
         self.keep(id, call.clone());
         call
@@ -148,6 +169,12 @@ impl Updates {
     /// The call was refused; what is told of its end is no result.
     pub(super) fn denied(&mut self, id: &str) {
         self.done(id);
+        self.broke_off = true;
+    }
+
+    /// Whether the prompt's work broke off at a refusal: nothing was done or said since. Asked once.
+    pub(super) fn broke_off(&mut self) -> bool {
+        std::mem::take(&mut self.broke_off)
     }
 
     /// Marks the call as done; whether it was not before.
@@ -166,7 +193,8 @@ impl Updates {
         };
         let text = content(fields);
         let is_command = self.calls.get(id).is_some_and(|call| call.kind == ToolKind::Execute);
-        let failed = failed || (is_command && has_bad_exit(&text));
+        let output = fields.raw_output.as_ref().unwrap_or(&Value::Null);
+        let failed = failed || (is_command && (has_bad_code(output) || has_bad_exit(&text)));
         if self.done(id) {
             said.events.push(AgentEvent::ToolResult {
                 id: words::summary(id),
@@ -176,11 +204,20 @@ impl Updates {
         }
     }
 
-    /// Usage as the answer to a prompt may have it: sums over the session.
-    pub(super) fn sum(&mut self, usage: &Value, said: &mut Said) {
-        if !self.by_piece {
-            self.tell(words::beyond(tokens(usage), self.told), said);
+    /// Usage as the answer to a prompt may have it.
+    pub(super) fn answer(&mut self, answer: &Value, said: &mut Said) {
+        if self.by_piece {
+            return;
         }
+        // Sums over the session, at least of this process.
+        let sum = tokens(&answer["usage"]);
+        let usage = words::beyond(sum, self.answered);
+        self.answered += usage;
+        self.tell(usage, said);
+        // Not of the protocol: gemini's form.
+        let quota = &answer["_meta"]["quota"]["token_count"];
+        let (input_tokens, output_tokens) = (count(quota, "input_tokens"), count(quota, "output_tokens"));
+        self.tell(Usage { input_tokens, output_tokens, ..Usage::default() }, said);
     }
 
     fn tell(&mut self, usage: Usage, said: &mut Said) {
@@ -188,6 +225,13 @@ impl Updates {
             self.told += usage;
             said.events.push(AgentEvent::Usage { usage });
         }
+    }
+}
+
+fn tell(status: Option<ToolCallStatus>) -> Tell {
+    match status {
+        None | Some(ToolCallStatus::Pending) => Tell::WhenKnown,
+        Some(_) => Tell::Now,
     }
 }
 
@@ -234,7 +278,13 @@ fn content(fields: &ToolCallUpdateFields) -> String {
     texts.join("\n")
 }
 
-/// Whether the last line of the kind `Exit Code: N`, which gemini and qwen write below a command's output, has a number other than 0.
+/// Whether what a tool gave has a code other than 0, where opencode and copilot put it.
+fn has_bad_code(output: &Value) -> bool {
+    let listed = output["contents"].as_array().into_iter().flatten().map(|part| &part["exitCode"]);
+    listed.chain([&output["metadata"]["exit"]]).filter_map(Value::as_i64).any(|code| code != 0)
+}
+
+/// Whether the last line of the kind `Exit Code: N`, which qwen writes below a command's output, has a number other than 0.
 fn has_bad_exit(text: &str) -> bool {
     let codes = text.lines().filter_map(|line| line.trim().strip_prefix("Exit Code: "));
     codes.last().is_some_and(|code| code.trim() != "0")

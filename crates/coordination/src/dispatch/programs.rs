@@ -1,0 +1,63 @@
+//! Whether the programs of agents are there, before anything is begun.
+
+use std::ffi::OsStr;
+
+use biplane_execution::{
+    agents::{find, find::Fitness, presets},
+    supervise::EnvChanges,
+};
+use biplane_model::{AgentName, sanitize_line};
+use camino::Utf8Path;
+
+use crate::{
+    error::{Error, Result},
+    service::Service,
+    settings::Agent,
+};
+
+impl Service {
+    /// Refuses an agent whose program is not there, with the command that installs it. A known program that is older than
+    /// what was seen to work, or does not say its version, is told of.
+    pub(super) fn refuse_missing(&self, name: &AgentName, agent: &Agent) -> Result<()> {
+        let program = agent.command.first().map(String::as_str).unwrap_or_default();
+        // A path that is relative is one in the worktree, which is not there yet.
+        if program.contains('/') && !Utf8Path::new(program).is_absolute() {
+            return Ok(());
+        }
+        let path = self.variable("PATH").map(OsStr::new);
+        let shown = sanitize_line(program);
+        let preset = presets::PRESETS.iter().find(|preset| {
+            preset.driver == agent.driver && Utf8Path::new(program).file_name() == Some(preset.program)
+        });
+        let Some(preset) = preset else {
+            return match find::find(program, path) {
+                Some(_) => Ok(()),
+                None => {
+                    Err(Error::not_found(format!("agent `{name}`: there is no program `{shown}` on PATH"))
+                        .hint("install it, or give its path in `command`"))
+                }
+            };
+        };
+        let set = agent.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let env = EnvChanges { set, ..EnvChanges::default() };
+        match find::check(preset, program, path, &env) {
+            Fitness::Fits { .. } => Ok(()),
+            Fitness::Missing => Err(Error::not_found(format!(
+                "agent `{name}`: {} is not installed: there is no program `{shown}` on PATH",
+                preset.title
+            ))
+            .hint(format!("install it with `{}`", preset.install))),
+            Fitness::TooOld { version, .. } => {
+                self.say(format!(
+                    "{} is {version}, and {} is the oldest that was seen to work; `{}` updates it",
+                    preset.title, preset.oldest, preset.install
+                ));
+                Ok(())
+            }
+            Fitness::Unknown { why, .. } => {
+                self.say(format!("the version of {} is not known: {why}", preset.title));
+                Ok(())
+            }
+        }
+    }
+}
