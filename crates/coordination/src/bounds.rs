@@ -107,6 +107,10 @@ pub const CONFLICTS_NAMED: usize = 20;
 pub const MOST_AGENTS: usize = 256;
 /// The most messages that wait between the threads of `up`: agents and waiting submissions together fit in.
 pub const MESSAGES: usize = 4096;
+/// The most further repositories of a home.
+pub const MOST_REPOS: usize = 100;
+/// The most bytes of the file in a repository that says which home it belongs to.
+pub const BELONGS_BYTES: u64 = 16 << 10;
 /// The most bytes of a settings file.
 pub const SETTINGS_BYTES: u64 = 1 << 20;
 /// The most bytes of one task's file that an import reads.
@@ -197,6 +201,8 @@ pub const PATHS_NAMED: usize = 10;
 pub const MERGED_LOOKS: usize = 16;
 /// Into how many worktrees that nobody is at work in is looked before and after an agent's run.
 pub const OUTSIDE_SIBLINGS: usize = 16;
+/// How large their indexes may be together, in bytes: some ten thousand files.
+pub const OUTSIDE_INDEX_BYTES: u64 = 1 << 20;
 /// How often what lies outside a worktree is looked at anew while something lands.
 pub const OUTSIDE_TRIES: u32 = 100;
 /// How often it is, when something is found, before it is believed.

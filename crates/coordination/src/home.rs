@@ -1,11 +1,13 @@
 //! Finding the home: the directory whose board and worktrees are meant.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use biplane_execution::git::{Git, GitError, Repository};
+use biplane_model::{RepoName, sanitize_line};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use crate::{
+    belongs,
     error::{Error, Result},
     trees, variables,
 };
@@ -26,15 +28,26 @@ impl Surroundings {
     }
 }
 
-/// The home: one board, one ledger.
+/// The home: one board, one ledger; or a further repository of it, for the work that is done there.
 #[derive(Debug, Clone)]
 pub struct Home {
-    /// The directory that holds `.tasks/`, `.worktrees/` and `biplane.toml`.
+    /// The directory that holds `.tasks/`, `.worktrees/` and `biplane.toml`; of a further repository, the top of its main
+    /// checkout, with its worktrees in `.worktrees/`.
     pub root: Utf8PathBuf,
     /// The repository; `None` outside of git, where only the task verbs work.
     pub repository: Option<Repository>,
     /// Where worktrees are made, when the settings say so: their words, and the directory itself.
-    dir: Option<(String, Utf8PathBuf)>,
+    pub(crate) dir: Option<(String, Utf8PathBuf)>,
+    /// The tops of the further repositories, as the settings name them.
+    pub(crate) further: Arc<BTreeMap<RepoName, Utf8PathBuf>>,
+    /// Of a further repository: its name, and the home.
+    pub(crate) of: Option<(RepoName, Arc<Home>)>,
+}
+
+/// A home that was found, and the further repository that led to it, when one did.
+pub(crate) struct Found {
+    pub(crate) home: Home,
+    pub(crate) from: Option<Repository>,
 }
 
 impl Home {
@@ -43,11 +56,17 @@ impl Home {
     /// # Errors
     /// When git can't be asked, or `BIPLANE_ROOT` names nothing.
     pub fn find(surroundings: &Surroundings) -> Result<Self> {
+        Ok(Self::find_from(surroundings)?.home)
+    }
+
+    /// As [`Home::find`]; says from which further repository. Whether the home's settings still list that is to be asked
+    /// when they are read.
+    pub(crate) fn find_from(surroundings: &Surroundings) -> Result<Found> {
         let place = match surroundings.var(variables::ROOT) {
             Some(root) => {
                 let root = surroundings.cwd.join(root);
                 if !root.is_dir() {
-                    let shown = biplane_model::sanitize_line(root.as_str());
+                    let shown = sanitize_line(root.as_str());
                     let name = variables::ROOT;
                     return Err(Error::not_found(format!("`{name}` names `{shown}`, which is no directory")));
                 }
@@ -56,18 +75,26 @@ impl Home {
             None => surroundings.cwd.clone(),
         };
         match Repository::discover(&place) {
-            Ok(repository) => {
-                Ok(Self { root: repository.root.clone(), repository: Some(repository), dir: None })
-            }
+            Ok(repository) => match belongs::named(&repository.common_dir)? {
+                None => {
+                    let home = Self::at(repository.root.clone(), Some(repository));
+                    Ok(Found { home, from: None })
+                }
+                Some(root) => Ok(Found { home: Self::named(&root, &repository)?, from: Some(repository) }),
+            },
             Err(GitError::NoRepository { .. }) => {
                 let known = place.ancestors().find(|dir| dir.join(".biplane").is_dir());
-                Ok(Self { root: known.unwrap_or(&place).to_owned(), repository: None, dir: None })
+                Ok(Found { home: Self::at(known.unwrap_or(&place).to_owned(), None), from: None })
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Where the ledger, its locks and other things that are not views lie.
+    pub(crate) fn at(root: Utf8PathBuf, repository: Option<Repository>) -> Self {
+        Self { root, repository, dir: None, further: Arc::default(), of: None }
+    }
+
+    /// Where the ledger, the locks and other things that are not views lie; of a further repository, its own locks.
     pub fn state_dir(&self) -> Utf8PathBuf {
         match &self.repository {
             Some(repository) => repository.common_dir.join("biplane"),
@@ -77,15 +104,16 @@ impl Home {
 
     /// The ledger's file.
     pub fn ledger_path(&self) -> Utf8PathBuf {
-        self.state_dir().join("ledger.db")
+        self.board().state_dir().join("ledger.db")
     }
 
     /// The directory of the task views.
     pub fn tasks_dir(&self) -> Utf8PathBuf {
-        self.root.join(".tasks")
+        self.board().root.join(".tasks")
     }
 
-    /// The directory of the views of worktrees and events, and of the runs.
+    /// The directory of the views of worktrees and events, and of the runs; of a further repository, the one of its
+    /// worktrees alone.
     pub fn views_dir(&self) -> Utf8PathBuf {
         self.root.join(".worktrees")
     }
@@ -102,12 +130,12 @@ impl Home {
 
     /// The directory of a run's log and record.
     pub fn run_dir(&self, run: biplane_model::RunId) -> Utf8PathBuf {
-        self.views_dir().join("runs").join(run.to_string())
+        self.board().views_dir().join("runs").join(run.to_string())
     }
 
     /// The settings file.
     pub fn settings_path(&self) -> Utf8PathBuf {
-        self.root.join("biplane.toml")
+        self.board().root.join("biplane.toml")
     }
 
     /// The repository, for the verbs that need one.
@@ -116,7 +144,7 @@ impl Home {
     /// When the home is no git repository.
     pub fn repository(&self) -> Result<&Repository> {
         self.repository.as_ref().ok_or_else(|| {
-            let shown = biplane_model::sanitize_line(self.root.as_str());
+            let shown = sanitize_line(self.root.as_str());
             Error::refused(format!("`{shown}` is not inside a git repository, and worktrees need one"))
                 .hint("make one with `git init`; the task commands work without")
         })

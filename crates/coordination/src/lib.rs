@@ -7,12 +7,14 @@
 //! **Deliberately absent:** terminal, arguments, colours, reading the process's environment or current directory.
 
 mod approvals;
+mod belongs;
 pub mod bounds;
 pub mod demo;
 pub mod dispatch;
 pub mod doctor;
 mod error;
 mod files;
+mod further;
 mod home;
 mod import;
 mod locks;

@@ -11,6 +11,7 @@ use biplane_model::sanitize_line;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use crate::{
+    belongs::same_dir,
     error::{Error, ErrorKind, Result},
     files,
     home::Home,
@@ -212,10 +213,6 @@ fn taken(dir: &Utf8Path, other: &Utf8Path) -> Error {
     let (dir, other) = (sanitize_line(dir.as_str()), sanitize_line(other.as_str()));
     Error::new(ErrorKind::Conflict, format!("`{dir}` holds the worktrees of another repository, `{other}`"))
         .hint("give each repository a directory of its own: `dir` in the table `[worktrees]`")
-}
-
-fn same_dir(a: &Utf8Path, b: &Utf8Path) -> bool {
-    a == b || a.canonicalize_utf8().ok().zip(b.canonicalize_utf8().ok()).is_some_and(|(a, b)| a == b)
 }
 
 /// A path below the top as an exclude entry that means it and nothing else.

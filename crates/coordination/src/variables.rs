@@ -45,8 +45,8 @@ pub struct Variable {
 pub const ALL: &[Variable] = &[
     Variable {
         name: ROOT,
-        read: "names a directory inside the repository that is meant, and overrules the current directory",
-        set: "every run: the top of the main checkout, so that `biplane` in a run finds the same board",
+        read: "names a directory inside the home or one of its further repositories, and overrules the current directory",
+        set: "every run: the top of the home, also in a further repository, so that `biplane` in a run finds the same board",
     },
     Variable {
         name: ACTOR,

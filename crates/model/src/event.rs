@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    AgentName, CommitId, Run, RunId, RunStatus, Seq, Submission, SubmissionId, SubmissionStatus, Task,
-    TaskId, TaskStatus, Timestamp, Worktree, WorktreeName, WorktreeStatus,
+    AgentName, CommitId, RepoName, Run, RunId, RunStatus, Seq, Submission, SubmissionId, SubmissionStatus,
+    Task, TaskId, TaskStatus, Timestamp, Worktree, WorktreeName, WorktreeStatus,
 };
 
 /// Who did something: a person's or an agent's name, as far as it is known. Not a proof.
@@ -196,6 +196,9 @@ pub struct TaskRef {
     /// Its epoch.
     #[serde(default)]
     pub epoch: u64,
+    /// Its repository, when it is not the home's own.
+    #[serde(default, skip_serializing_if = "RepoName::is_default")]
+    pub repo: RepoName,
 }
 
 impl From<&Task> for TaskRef {
@@ -206,6 +209,7 @@ impl From<&Task> for TaskRef {
             status: task.status,
             owner: task.owner.as_ref().map(AgentName::to_string).unwrap_or_default(),
             epoch: task.epoch,
+            repo: task.repo.clone(),
         }
     }
 }
@@ -226,6 +230,9 @@ pub struct WorktreeRef {
     /// The task it is bound to.
     #[serde(default)]
     pub task_id: Option<TaskId>,
+    /// Its repository, when it is not the home's own.
+    #[serde(default, skip_serializing_if = "RepoName::is_default")]
+    pub repo: RepoName,
 }
 
 impl From<&Worktree> for WorktreeRef {
@@ -236,6 +243,7 @@ impl From<&Worktree> for WorktreeRef {
             status: worktree.status,
             base: Some(worktree.base.clone()),
             task_id: worktree.task.clone(),
+            repo: worktree.repo.clone(),
         }
     }
 }

@@ -267,25 +267,6 @@ impl fmt::Display for Seq {
     }
 }
 
-/// Which repository of a home a record belongs to. One home drives one repository today; the name is recorded so that
-/// it can drive several.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
-#[serde(transparent)]
-pub struct RepoName(pub String);
-
-impl Default for RepoName {
-    /// The home's own repository.
-    fn default() -> Self {
-        Self("main".to_owned())
-    }
-}
-
-impl fmt::Display for RepoName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,9 +26,10 @@ pub mod view;
 
 pub use agent::{AgentEvent, Findings, Role, Usage};
 pub use event::{Actor, Event, EventKind, NewEvent, RunRef, Seconds, SubmissionRef, TaskRef, WorktreeRef};
-pub use id::{CommitId, InvalidId, RepoName, RunId, Seq, SubmissionId, TaskId, TaskPrefix, WorktreeId};
+pub use id::{CommitId, InvalidId, RunId, Seq, SubmissionId, TaskId, TaskPrefix, WorktreeId};
 pub use name::{
-    AgentName, InvalidName, Label, ProfileName, RESERVED_NAMES, WORKTREE_BRANCH_PREFIX, WorktreeName,
+    AgentName, HOME_REPO, InvalidName, Label, ProfileName, RESERVED_NAMES, RepoName, WORKTREE_BRANCH_PREFIX,
+    WorktreeName,
 };
 pub use outcome::{Earlier, Ended, Outcome, Shown, outcome};
 pub use process::ProcessIdentity;

@@ -12,6 +12,9 @@ pub const WORKTREE_BRANCH_PREFIX: &str = "wt/";
 pub const RESERVED_NAMES: [&str; 8] =
     ["index.json", "events.jsonl", "runs", "head", "main-checkout", "con", "nul", "aux"];
 
+/// What a home's own repository is called.
+pub const HOME_REPO: &str = "main";
+
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{shown}` is not a {what}: {rule}")]
@@ -97,6 +100,26 @@ name!(
     "profile name",
     agent_name_fault
 );
+name!(
+    /// Which repository of a home a record belongs to: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    RepoName,
+    "name of a repository",
+    repo_name_fault
+);
+
+impl Default for RepoName {
+    /// The home's own repository.
+    fn default() -> Self {
+        Self(HOME_REPO.to_owned())
+    }
+}
+
+impl RepoName {
+    /// Whether it is the home's own repository.
+    pub fn is_default(&self) -> bool {
+        self.0 == HOME_REPO
+    }
+}
 
 impl WorktreeName {
     /// The branch of the worktree: `wt/<name>`.
@@ -128,6 +151,17 @@ fn worktree_name_fault(text: &str) -> Option<&'static str> {
 
 fn agent_name_fault(text: &str) -> Option<&'static str> {
     plain_text_fault(text, "use 1 to 64 printable characters, none of them a space at either end")
+}
+
+fn repo_name_fault(text: &str) -> Option<&'static str> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if text.is_empty() || text.len() > 64 || !text.bytes().all(legal) {
+        Some("use 1 to 64 of `A-Z a-z 0-9 . _ -`")
+    } else if text.starts_with(['.', '-']) {
+        Some("it can't start with `.` or `-`")
+    } else {
+        None
+    }
 }
 
 fn label_fault(text: &str) -> Option<&'static str> {
@@ -184,6 +218,18 @@ mod tests {
         ] {
             assert!(name.parse::<WorktreeName>().is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn repo_names() {
+        for name in ["lib", "web-app", "a.b_c", "9", "Main"] {
+            assert_eq!(name.parse::<RepoName>().unwrap().as_str(), name);
+        }
+        let long = "x".repeat(65);
+        for name in ["", "a b", "a\nb", "a/b", "../x", ".x", "-x", "é", "\x1b[0m", long.as_str()] {
+            assert!(name.parse::<RepoName>().is_err(), "{name:?}");
+        }
+        assert!(RepoName::default().is_default() && RepoName::default().as_str().parse::<RepoName>().is_ok());
     }
 
     #[test]

@@ -247,6 +247,8 @@ pub struct RunView {
     pub id: RunId,
     /// `command`, `agent` or `gate`.
     pub kind: &'static str,
+    /// The repository it was in.
+    pub repo: RepoName,
     /// The worktree's name.
     pub worktree: WorktreeName,
     /// The task it was for.
@@ -290,6 +292,7 @@ impl From<&Run> for RunView {
         Self {
             id: run.id,
             kind: run.kind.as_str(),
+            repo: run.repo.clone(),
             worktree: run.worktree.clone(),
             task_id: run.task.clone(),
             epoch: run.epoch,
@@ -317,6 +320,8 @@ impl From<&Run> for RunView {
 pub struct SubmissionView {
     /// The id.
     pub id: SubmissionId,
+    /// The repository it is to land in.
+    pub repo: RepoName,
     /// The worktree's name.
     pub worktree: WorktreeName,
     /// The task.
@@ -353,6 +358,7 @@ impl From<&Submission> for SubmissionView {
     fn from(s: &Submission) -> Self {
         Self {
             id: s.id,
+            repo: s.repo.clone(),
             worktree: s.worktree.clone(),
             task_id: s.task.clone(),
             epoch: s.epoch,

@@ -1,10 +1,12 @@
 //! What can be typed.
+//!
+//! Long because it is the one list of commands and arguments, with the help text of each.
 
 use std::time::Duration;
 
 use biplane_coordination::{StopTarget, settings::parse_duration};
 use biplane_model::{
-    AgentName, Label, ProfileName, Seq, Strategy, TaskId, TaskPrefix, TaskStatus, WorktreeName,
+    AgentName, Label, ProfileName, RepoName, Seq, Strategy, TaskId, TaskPrefix, TaskStatus, WorktreeName,
 };
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -190,6 +192,9 @@ pub(crate) struct TaskCreateArgs {
     /// The profile its work goes through instead of the settings' one.
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<ProfileName>,
+    /// The repository it is about, by the name of its `[[repo]]`; the one that one stands in when absent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) repo: Option<RepoName>,
 }
 
 #[derive(Debug, Args)]
@@ -359,20 +364,32 @@ pub(crate) struct WorktreeCreateArgs {
     /// Bring no ignored files into it and run no set-up commands.
     #[arg(long)]
     pub(crate) no_setup: bool,
+    /// The repository it is to be one of, by the name of its `[[repo]]`; the task's, else the one that one stands in.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) repo: Option<RepoName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepoArgs {
+    /// The repository that is meant, by the name of its `[[repo]]`; the one that one stands in when absent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) repo: Option<RepoName>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SetupCommand {
     /// Show the set-up commands and whether they are approved.
-    Show,
+    Show(RepoArgs),
     /// Approve exactly the set-up commands that there are now. For a person: refused inside a run.
     Approve {
         /// Do not ask.
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        of: RepoArgs,
     },
     /// Take every approval back.
-    Revoke,
+    Revoke(RepoArgs),
 }
 
 #[derive(Debug, Args)]

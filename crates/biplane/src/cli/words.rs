@@ -1,7 +1,7 @@
 //! Words that several commands use.
 
 use biplane_coordination::{ListedTask, Readiness};
-use biplane_model::{TaskId, TaskStatus, Timestamp, sanitize_line, view::TaskView};
+use biplane_model::{RepoName, TaskId, TaskStatus, Timestamp, sanitize_line, view::TaskView};
 use jiff::tz::TimeZone;
 
 /// Ids with commas between.
@@ -90,6 +90,9 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
 pub(super) fn task_line(listed: &ListedTask) -> String {
     let task = &listed.task;
     let mut facts = Vec::new();
+    if !task.repo.is_default() {
+        facts.push(format!("repo: {}", task.repo));
+    }
     if !task.owner.is_empty() {
         facts.push(format!("owner: {}", task.owner));
     }
@@ -105,12 +108,20 @@ pub(super) fn task_line(listed: &ListedTask) -> String {
     if let Some(waits) = waits(&listed.waits_for) {
         facts.push(waits);
     }
+    if let Some(why) = &listed.out_of_reach {
+        facts.push(format!("not ready: {}", biplane_model::clip(&sanitize_line(why), 200)));
+    }
     if !task.reason.is_empty() && task.status != TaskStatus::Completed {
         let first = task.reason.lines().next().unwrap_or_default();
         facts.push(biplane_model::clip(&sanitize_line(first), 100));
     }
     let facts = if facts.is_empty() { String::new() } else { format!("  ({})", facts.join("; ")) };
     format!("{} {}  {}{facts}", task.status.mark(), task.id, sanitize_line(&task.subject))
+}
+
+/// ` in lib`, for a repository that is not the home's own.
+pub(super) fn in_repo(repo: &RepoName) -> String {
+    if repo.is_default() { String::new() } else { format!(" in {repo}") }
 }
 
 /// What a task waits for, if anything.

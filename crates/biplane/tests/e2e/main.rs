@@ -35,6 +35,7 @@ mod restore;
 mod run;
 mod setup;
 mod setup_commands;
+mod several;
 mod steering;
 mod stop;
 mod surroundings;

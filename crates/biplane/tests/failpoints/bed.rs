@@ -43,7 +43,8 @@ impl Bed {
         self.copy("before", "app");
     }
 
-    fn copy(&self, from: &str, to: &str) {
+    /// Copies a directory below the one that the repository lies in.
+    pub(crate) fn copy(&self, from: &str, to: &str) {
         self.env.program("cp").args(["-a", from, to]).run().success();
     }
 

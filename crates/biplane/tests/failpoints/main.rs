@@ -12,4 +12,5 @@ mod enumerate;
 mod git_killed;
 mod operations;
 mod races;
+mod several;
 mod work;

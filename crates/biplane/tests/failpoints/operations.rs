@@ -1,11 +1,16 @@
 //! The table: what is done, to what, and how one sees that it is done.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::{
     bed::{Bed, GATE},
     enumerate::{Operation, enumerate},
 };
+
+/// Where the directory of a worktree lies that was removed.
+const ASIDE: &str = ".worktrees/.removed-w1";
 
 /// A repository with two commits, and nothing of ours.
 pub(crate) fn nothing(_: &Bed) {}
@@ -41,6 +46,33 @@ pub(crate) fn all_work(bed: &Bed) {
     tree.write("staged.txt", "staged, and changed again\n");
     tree.write("dir/untracked.txt", "untracked\n");
     tree.write(".env", "SECRET=1\n");
+}
+
+/// The same, removed: all of it is in a snapshot.
+fn removed_work(bed: &Bed) {
+    all_work(bed);
+    bed.ok(&["wt", "remove", "x", "--force"]);
+}
+
+/// A spare that is behind the target.
+fn a_spare(bed: &Bed) {
+    bed.repo.write("biplane.toml", "[pool]\nsize = 1\n");
+    bed.repo.commit("settings");
+    // Nothing is tended before there was a worktree.
+    bed.ok(&["wt", "create", "y"]);
+    bed.ok(&["tend"]);
+    bed.repo.write("new.txt", "new\n");
+    bed.repo.commit("the target moves");
+}
+
+/// A worktree with every kind of work, removed while the background was on: its directory waits to be recycled.
+fn put_aside(bed: &Bed) {
+    bed.repo.write("biplane.toml", "[pool]\nsize = 1\n");
+    bed.repo.commit("settings");
+    all_work(bed);
+    bed.copy("app/.worktrees/x", "aside");
+    bed.ok(&["wt", "remove", "x", "--force"]);
+    fs::rename(bed.path("../aside"), bed.path(ASIDE)).expect("the bed is ours");
 }
 
 fn settings(bed: &Bed, gate: &str) {
@@ -130,6 +162,16 @@ pub(crate) fn is_removed(bed: &Bed) -> bool {
     bed.has_event("worktree.remove.after") && !bed.path(".worktrees/x").exists()
 }
 
+fn is_restored(bed: &Bed) -> bool {
+    bed.status_of_worktree() == "active"
+        && bed.worktree().read(".env") == "SECRET=1\n"
+        && bed.worktree().git(&["status", "--porcelain"]) == " M kept.txt\nAM staged.txt\n?? dir/"
+}
+
+fn has_spare(bed: &Bed) -> bool {
+    bed.path(".worktrees/.pool/1").exists()
+}
+
 /// A row of the table: a test of that name, the state before, the command, its exit code, and how one sees that it is done.
 macro_rules! operations {
     ($($name:ident: $prepare:expr, [$($arg:expr),*], $code:expr, $done:expr;)*) => {$(
@@ -152,6 +194,11 @@ operations! {
     keep: all_work, ["wt", "keep", "x"], 0, |bed| bed.status_of_worktree() == "kept";
     remove: a_bound_worktree, ["wt", "remove", "x"], 0, is_removed;
     remove_with_work: all_work, ["wt", "remove", "x", "--force"], 0, is_removed;
+    restore: removed_work, ["wt", "restore", "x"], 0, is_restored;
+    create_from_a_spare: a_spare, ["wt", "create", "x"], 0, |bed| {
+        bed.status_of_worktree() == "active" && bed.worktree().read("new.txt") == "new\n" && !has_spare(bed)
+    };
+    recycle: put_aside, ["tend"], 0, |bed| has_spare(bed) && !bed.path(ASIDE).exists();
     remove_and_complete: all_work, ["wt", "remove", "x", "--force", "--complete-task"], 0,
         |bed| is_removed(bed) && bed.task("1")["status"] == "completed";
     submit: to_land, ["submit", "x"], 0,

@@ -31,6 +31,12 @@ pub fn bind(
     if let Some(other) = bound.iter().find(|w| w.id != worktree.id) {
         return Err(BoardError::Bound(format!("task {id} is bound to worktree `{}` already", other.name)));
     }
+    if task.repo != worktree.repo {
+        let (name, its, theirs) = (&worktree.name, &worktree.repo, &task.repo);
+        return Err(BoardError::Bound(format!(
+            "worktree `{name}` is one of repository `{its}`, and task {id} is about `{theirs}`"
+        )));
+    }
     if task.status.is_closed() {
         return Err(BoardError::Closed { id: id.clone(), status: task.status });
     }

@@ -329,9 +329,13 @@ impl Shared<'_> {
         mut wanted: impl FnMut(&Task, &super::crew::Crew) -> Option<Member>,
     ) -> Result<Option<(Task, Member)>> {
         let order = ReadyOrder::Aged(self.service.settings().up.ageing);
+        let reach = self.service.reach_now();
         let mut crew = self.crew();
         let claimed = self.service.change(|view, now| {
-            let Some((task, member)) = board::next_ready(view, order, |task| wanted(task, &crew))? else {
+            let Some((task, member)) = board::next_ready(view, order, |task| {
+                if reach.why_not(&task.repo).is_some() { None } else { wanted(task, &crew) }
+            })?
+            else {
                 return Ok((biplane_control::Changes::default(), None));
             };
             let claim = Claim {

@@ -26,7 +26,7 @@ mod worktree;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use biplane_execution::supervise::StopFlag;
-use biplane_model::{AgentName, sanitize_line};
+use biplane_model::AgentName;
 
 use crate::{
     bounds,
@@ -91,10 +91,7 @@ impl Service {
         stop: Option<&StopFlag>,
         watcher: &dyn Watcher,
     ) -> Result<UpReport> {
-        self.require_git()?;
-        self.home().git()?.commit_of("HEAD")?;
-        let target = self.target()?;
-        self.say_behind(Some(&format!("refs/heads/{target}")));
+        self.require_targets()?;
         let agents = self.agents_for(request)?;
         if !request.no_setup {
             self.refuse_unapproved()?;
@@ -103,10 +100,7 @@ impl Service {
         if !(1..=bounds::MOST_AGENTS).contains(&parallel) {
             return Err(Error::usage(format!("use 1 to {} agents", bounds::MOST_AGENTS)));
         }
-        self.say(match request.gate.clone().map_or_else(|| self.default_gate(), |gate| (gate, "as asked")) {
-            (Some(gate), from) => format!("the gate is `{}` ({from})", sanitize_line(&gate)),
-            (None, from) => format!("there is no gate ({from}): work lands untested"),
-        });
+        self.say_gates(request.gate.as_ref());
         let shared = Shared {
             service: self,
             crew: Mutex::new(Crew::new(agents)),

@@ -94,6 +94,9 @@ impl Service {
         role: Role,
         progress: &Progress,
     ) -> Result<String> {
+        if let Some(there) = self.elsewhere(&task.repo)? {
+            return there.prompt(task, worktree, role, progress);
+        }
         let prompts = &self.settings().prompts;
         let (own, built_in) = match role {
             Role::Implement => (&prompts.implement, IMPLEMENT),
@@ -148,9 +151,11 @@ impl Service {
             })?;
             let Some(before) = before else { continue };
             text.push_str(&format!("- Task {id}: {}", sanitize_line(&before.subject)));
-            match landed.as_ref().and_then(|s| Some((s.onto.as_ref()?, s.candidate.as_ref()?))) {
-                Some((onto, candidate)) => {
-                    let git = self.home().git()?;
+            // What landed in a repository that is out of reach can't be looked into.
+            let there = landed.as_ref().and_then(|s| self.in_repo(&s.repo).ok());
+            match landed.as_ref().and_then(|s| Some((s.onto.as_ref()?, s.candidate.as_ref()?, there?))) {
+                Some((onto, candidate, there)) => {
+                    let git = there.home().git()?;
                     let (paths, count) =
                         git.paths_between(onto.as_str(), candidate.as_str(), bounds::PATHS_TOLD)?;
                     text.push_str(&format!(

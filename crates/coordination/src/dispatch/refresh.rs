@@ -28,6 +28,9 @@ impl Shared<'_> {
 
 impl Service {
     fn merge_target_in(&self, task: &Task, worktree: &Worktree) -> Result<Vec<String>> {
+        if let Some(there) = self.elsewhere(&worktree.repo)? {
+            return there.merge_target_in(task, worktree);
+        }
         let place = worktrees::prove(&self.place(worktree)?)?.place;
         let git = place.git();
         let state = git.state(WithIgnored::No)?;

@@ -44,6 +44,7 @@ impl Service {
     /// # Errors
     /// When the ledger can't be read.
     pub(super) fn waiting(&self, crew: &Crew) -> Result<Vec<Waiting>> {
+        let reach = self.reach_now();
         self.look(|view| {
             let mut list = Vec::new();
             for task in view.tasks(&TaskFilter::default())? {
@@ -55,7 +56,9 @@ impl Service {
                 let profile = self.settings().profile_of(&task).unwrap_or_default();
                 let is_taken =
                     !matches!(crew.taker(&task, &profile, std::time::Instant::now()), Err(Unwanted::Never));
-                let why = why(&task, &waits, is_taken);
+                let out_of_reach =
+                    (task.status == TaskStatus::Pending).then(|| reach.why_not(&task.repo)).flatten();
+                let why = out_of_reach.unwrap_or_else(|| why(&task, &waits, is_taken));
                 list.push(Waiting { id: task.id, status: task.status, subject: task.subject, why });
             }
             Ok(list)

@@ -78,7 +78,7 @@ impl Shared<'_> {
     }
 
     fn new_worktree(&self, task: &Task) -> Result<Worktree> {
-        let target = self.service.target()?;
+        let target = self.service.in_repo(&task.repo)?.target()?;
         let mut tries = 0;
         loop {
             tries += 1;
@@ -90,7 +90,7 @@ impl Shared<'_> {
                 owner: None,
             };
             match self.service.worktree_create(&wish) {
-                Ok(_) => return self.service.need(&wish.name),
+                Ok(_) => return self.service.need_anywhere(&wish.name),
                 Err(error) if error.kind == ErrorKind::Conflict && tries < NAME_TRIES => {}
                 Err(error) => return Err(error),
             }

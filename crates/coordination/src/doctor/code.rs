@@ -109,6 +109,14 @@ codes! {
         ViewTracked = "view.tracked",
     }
     Git {
+        /// A further repository is not there, is none, or belongs to another home.
+        RepositoryOutOfReach = "repository.out_of_reach",
+        /// A further repository does not know its home yet.
+        RepositoryUnclaimed = "repository.unclaimed",
+        /// A further repository belongs to a home that is not where it was.
+        RepositoryHomeMoved = "repository.home_moved",
+        /// Records are about a further repository that the settings don't list.
+        RepositoryUnlisted = "repository.unlisted",
         /// The home is no git repository.
         RepositoryNone = "repository.none",
         /// The repository, or the directory of its worktrees, was moved or copied: a worktree's links name the old place.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use biplane_control::WorktreeFilter;
 use biplane_execution::worktrees;
 use biplane_failpoint as failpoint;
 use biplane_model::{Worktree, sanitize_line};
@@ -29,8 +28,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     let names = names_in(&dir)?;
     let live = match service.trouble().ledger {
         Some(_) => Vec::new(),
-        None => service
-            .look(|view| Ok(view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?))?,
+        None => service.live_here()?,
     };
     let ours: HashMap<&str, &Worktree> = live.iter().map(|w| (w.git_entry.as_str(), w)).collect();
     for name in names {

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use biplane_control::{RunFilter, WorktreeFilter};
+use biplane_control::RunFilter;
 use biplane_execution::supervise::{InUse, lock_in_use};
 use biplane_failpoint as failpoint;
 use biplane_model::Worktree;
@@ -34,8 +34,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     let common = service.home().repository()?.common_dir.clone();
     let live = match service.trouble().ledger {
         Some(_) => Vec::new(),
-        None => service
-            .look(|view| Ok(view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?))?,
+        None => service.live_here()?,
     };
     let target = service.target().ok();
     for lock in locks(&common)? {

@@ -1,6 +1,6 @@
 //! The worktrees of the ledger: whether record, git's entry and directory still name each other.
 
-use biplane_control::{Changes, WorktreeFilter};
+use biplane_control::Changes;
 use biplane_execution::{
     git::{ListedWorktree, RefUpdate},
     worktrees::{self, Astray, OwnershipFault, Place},
@@ -21,8 +21,7 @@ const REFLOG_TAIL: u64 = 64 * 1024;
 pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     let service = examination.service;
     let listed = service.home().git()?.worktrees()?;
-    let live = service
-        .look(|view| Ok(view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?))?;
+    let live = service.live_here()?;
     // One that is being made or removed is its process's, or recovery's.
     for worktree in live.iter().filter(|w| w.operation.is_none()) {
         let place = service.place(worktree)?;

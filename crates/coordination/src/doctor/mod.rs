@@ -14,6 +14,7 @@ mod entries;
 mod environment;
 mod filesystem;
 mod finding;
+mod further;
 mod gitlocks;
 mod ledger;
 mod leftovers;
@@ -86,9 +87,7 @@ impl Examination<'_> {
             self.part(Area::Ledger, "what dead processes have left", leftovers::examine);
         }
         if self.service.home().repository.is_some() {
-            self.part(Area::Git, "the shared configuration", config::examine);
-            self.part(Area::Git, "git's locks", gitlocks::examine);
-            self.part(Area::Git, "git's entries for worktrees", entries::examine);
+            self.shared();
         }
         if !has_ledger {
             // What else lies there can't be held against anything.
@@ -96,18 +95,54 @@ impl Examination<'_> {
         }
         self.part(Area::Ledger, "the records", records::examine);
         if self.service.home().repository.is_some() {
-            self.part(Area::Git, "the worktrees", live::examine);
             self.part(Area::Disk, "the runs", runs::examine);
-            self.part(Area::Disk, "what the disk holds", usage::examine);
-            self.part(Area::Disk, "what else lies beside the worktrees", strangers::examine);
-            self.part(Area::Git, "branches and refs", refs::examine);
-            self.part(Area::Git, "the target", target::examine);
+            self.worktrees();
         } else {
             let verdict = "this is no git repository: the task commands work, the worktree commands don't";
             self.add(Finding::note(Code::RepositoryNone, "the repository", verdict).remedy("`git init`"));
         }
+        if further::is_needed(self.service) {
+            self.part(Area::Git, "the further repositories", further::examine);
+            self.elsewhere();
+        }
         // Last, because repairs are written into the views too.
         self.part(Area::Views, "the views", views::examine);
+    }
+
+    /// What all checkouts of the repository at hand share.
+    fn shared(&mut self) {
+        self.part(Area::Git, "the shared configuration", config::examine);
+        self.part(Area::Git, "git's locks", gitlocks::examine);
+        self.part(Area::Git, "git's entries for worktrees", entries::examine);
+    }
+
+    /// The worktrees of the repository at hand, and what belongs to them.
+    fn worktrees(&mut self) {
+        self.part(Area::Git, "the worktrees", live::examine);
+        self.part(Area::Disk, "what the disk holds", usage::examine);
+        self.part(Area::Disk, "what else lies beside the worktrees", strangers::examine);
+        self.part(Area::Git, "branches and refs", refs::examine);
+        self.part(Area::Git, "the target", target::examine);
+    }
+
+    /// The same for each further repository that can be worked with.
+    fn elsewhere(&mut self) {
+        let (services, _) = self.service.everywhere();
+        for service in services.iter().filter(|service| !service.repo().is_default()) {
+            let mut there = Examination { service, mode: self.mode, findings: Vec::new(), done: Vec::new() };
+            there.shared();
+            there.worktrees();
+            // Before it is this home's, it holds nothing of ours.
+            if further::is_claimed(service) {
+                there.part(Area::Views, "what commits must not take in", views::kept_out);
+            }
+            let repo = service.repo();
+            for finding in &mut there.findings {
+                finding.subject = format!("{repo}: {}", finding.subject);
+            }
+            self.findings.append(&mut there.findings);
+            self.done.extend(there.done.iter().map(|done| format!("{repo}: {done}")));
+        }
     }
 
     /// Does one part; when nothing was found in it, says so.

@@ -32,7 +32,9 @@ struct Known {
 
 fn known(service: &Service) -> Result<Known> {
     let all = service.look(|view| Ok(view.worktrees(&WorktreeFilter::default())?))?;
-    let (live, removed): (Vec<_>, Vec<_>) = all.into_iter().partition(|w| w.status.is_live());
+    let repo = service.repo();
+    let ours = all.into_iter().filter(|w| w.repo == repo);
+    let (live, removed): (Vec<_>, Vec<_>) = ours.partition(|w| w.status.is_live());
     let names = |list: Vec<biplane_model::Worktree>| list.into_iter().map(|w| w.branch).collect();
     Ok(Known { live: names(live), removed: names(removed) })
 }
@@ -104,7 +106,8 @@ fn pins(examination: &mut Examination<'_>) -> Result<()> {
     let service = examination.service;
     let git = service.home().git()?;
     let refs = git.refs_below(PINS)?;
-    let all = service.look(|view| Ok(view.submissions(&SubmissionFilter::default())?))?;
+    let mut all = service.look(|view| Ok(view.submissions(&SubmissionFilter::default())?))?;
+    all.retain(|submission| submission.repo == service.repo());
     // A ref is written and deleted a moment after the ledger.
     let now = service.now();
     let settled = |s: &&Submission| s.updated_at.plus_seconds(bounds::PIN_GRACE_S) <= now;

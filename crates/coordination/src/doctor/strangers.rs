@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use biplane_control::WorktreeFilter;
 use biplane_execution::worktrees;
 use biplane_model::{Worktree, sanitize_line};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -22,8 +21,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     // Disk and git before the ledger: whatever is being made is in the ledger first.
     let names = names_in(&dir)?;
     let listed = service.home().git()?.worktrees()?;
-    let live = service
-        .look(|view| Ok(view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?))?;
+    let live = service.live_here()?;
     let ours = places_of(service, &live)?;
     // The first is the main checkout.
     for stranger in listed.iter().skip(1).filter(|l| !ours.contains(&l.path)) {

@@ -51,7 +51,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
 fn moved(examination: &mut Examination<'_>, target: &str) -> Result<()> {
     let service = examination.service;
     let open = service.look(|view| Ok(view.runs(&RunFilter { open: true, ..RunFilter::default() })?))?;
-    let agents = open.iter().filter(|r| r.kind == RunKind::Agent);
+    let agents = open.iter().filter(|r| r.kind == RunKind::Agent && r.repo == service.repo());
     let Some(since) = agents.map(|r| r.started_at.seconds()).min() else { return Ok(()) };
     let log = service.home().repository()?.common_dir.join("logs/refs/heads").join(target);
     let moves: Vec<String> = reflog_tail(&log).iter().filter_map(|line| foreign_move(line, since)).collect();
@@ -110,7 +110,9 @@ fn lagging(examination: &mut Examination<'_>, checkout: &Git, target: &str, tip:
         return Ok(());
     }
     let all = examination.service.look(|view| Ok(view.submissions(&SubmissionFilter::default())?))?;
-    let landed = all.iter().rev().filter(|s| s.status == SubmissionStatus::Landed && s.target == target);
+    let repo = examination.service.repo();
+    let landed = all.iter().rev().filter(|s| s.repo == repo && s.target == target);
+    let landed = landed.filter(|s| s.status == SubmissionStatus::Landed);
     for submission in landed.take(bounds::ANCESTORS_COMPARED) {
         let Some(onto) = submission.onto.as_ref().filter(|onto| *onto != tip) else { continue };
         if checkout.find_commit(onto.as_str())?.is_some() && checkout.index_is(onto)? {

@@ -28,6 +28,12 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
         });
     }
     foreign(examination)?;
+    kept_out(examination)
+}
+
+/// Whether no commit of the repository at hand takes views or worktrees in.
+pub(super) fn kept_out(examination: &mut Examination<'_>) -> Result<()> {
+    let service = examination.service;
     let (missing, _) = service.home().unexcluded()?;
     if !missing.is_empty() {
         let verdict =

@@ -117,6 +117,7 @@ impl Log {
             status: TaskStatus::Pending,
             owner: String::new(),
             epoch: 0,
+            repo: read::repo(json.get("repo")),
         });
         known.status = match kind {
             EventKind::TaskCompleted => TaskStatus::Completed,
@@ -140,6 +141,7 @@ impl Log {
             status: WorktreeStatus::Active,
             base: None,
             task_id: None,
+            repo: read::repo(json.get("repo")),
         });
         known.status = stated.or_else(|| implied(kind)).unwrap_or(known.status);
         if let Some(branch) = json.get("branch").and_then(Value::as_str) {

@@ -70,6 +70,11 @@ pub(super) fn read(home: &Home, notes: &mut Notes) -> Result<Vec<OldWorktree>> {
         let place = format!("{place} entry {}", at + 1);
         let entry = value.as_object().ok_or_else(|| "it is no object".to_owned());
         match entry.and_then(|json| worktree(json, &place, notes)) {
+            // Git's side of it lies where it is not looked for.
+            Ok(worktree) if !read::repo(value.get("repo")).is_default() => notes.problem(
+                format_args!("{place} (worktree `{}`)", worktree.name),
+                "it is one of a further repository; left out: `biplane wt adopt` takes it over",
+            ),
             Ok(worktree) => old.push(worktree),
             Err(why) => notes.problem(&place, format_args!("{why}; left out")),
         }

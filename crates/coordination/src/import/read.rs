@@ -2,7 +2,7 @@
 
 use std::{fs::OpenOptions, io::Read, os::unix::fs::OpenOptionsExt};
 
-use biplane_model::{AgentName, TaskId, Timestamp, WorktreeName, sanitize};
+use biplane_model::{AgentName, RepoName, TaskId, Timestamp, WorktreeName, sanitize};
 use camino::Utf8Path;
 use rustix::fs::OFlags;
 use serde::Deserialize;
@@ -65,6 +65,11 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
 /// A task id in JSON.
 pub(super) fn task_id(value: &Value) -> Result<TaskId, String> {
     TaskId::deserialize(value).map_err(|e| e.to_string())
+}
+
+/// A repository's name in JSON; the home's own where there is none, or one that is no name.
+pub(super) fn repo(value: Option<&Value>) -> RepoName {
+    value.and_then(Value::as_str).and_then(|name| name.parse().ok()).unwrap_or_default()
 }
 
 /// The fields of an object, each parsed into what it is to be. A missing, null or empty field is none; one that can't be

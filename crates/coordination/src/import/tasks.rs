@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use biplane_model::{
-    Closeout, CloseoutAction, Label, RepoName, Task, TaskId, TaskPrefix, TaskStatus, Timestamp,
-    WorktreeState, sanitize_line,
+    Closeout, CloseoutAction, Label, Task, TaskId, TaskPrefix, TaskStatus, Timestamp, WorktreeState,
+    sanitize_line,
 };
 use serde_json::{Map, Value};
 
@@ -183,7 +183,7 @@ fn task(json: &Map<String, Value>, entry: &Entry, notes: &mut Notes) -> std::res
     }
     Ok(Task {
         id,
-        repo: RepoName::default(),
+        repo: read::repo(fields.json.get("repo")),
         subject: subject(fields, notes),
         description: description(fields, notes),
         status,

@@ -36,7 +36,7 @@ pub(crate) struct Size {
 
 /// The numbers of the runs that have a directory, in order.
 pub(crate) fn run_numbers(home: &Home) -> Vec<RunId> {
-    let entries = home.views_dir().join("runs").read_dir_utf8().into_iter().flatten().flatten();
+    let entries = home.board().views_dir().join("runs").read_dir_utf8().into_iter().flatten().flatten();
     let name = |entry: camino::Utf8DirEntry| entry.file_name().to_owned();
     let ids =
         entries.map(name).filter_map(|name| name.parse::<RunId>().ok().filter(|id| id.to_string() == name));
@@ -51,7 +51,7 @@ impl RunDir {
     /// # Errors
     /// When a part of its path is no directory, or can't be opened.
     pub(crate) fn open(home: &Home, run: RunId) -> io::Result<Option<Self>> {
-        let views = home.views_dir();
+        let views = home.board().views_dir();
         let open = || -> Result<OwnedFd, Errno> {
             let views = openat(rustix::fs::CWD, views.as_str(), DIRECTORY, Mode::empty())?;
             let runs = openat(&views, "runs", DIRECTORY, Mode::empty())?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use biplane_model::{
-    AgentName, RepoName, Task, TaskId, TaskRef, TaskStatus, Timestamp, Worktree, WorktreeName, WorktreeState,
+    AgentName, Task, TaskId, TaskRef, TaskStatus, Timestamp, Worktree, WorktreeName, WorktreeState,
     WorktreeStatus, clip, sanitize, sanitize_line,
 };
 
@@ -131,7 +131,7 @@ fn task(seen: &SeenTask, notes: &mut Notes) -> Task {
     description.truncate(description.floor_char_boundary(Task::MAX_DESCRIPTION));
     Task {
         id: view.id.clone(),
-        repo: RepoName::default(),
+        repo: view.repo.clone(),
         subject: subject(&view.subject),
         description,
         status: view.status,
@@ -169,7 +169,7 @@ fn subject(text: &str) -> String {
 fn from_event(said: &TaskRef, created_at: Timestamp, updated_at: Timestamp) -> Task {
     Task {
         id: said.id.clone(),
-        repo: RepoName::default(),
+        repo: said.repo.clone(),
         subject: subject(&said.subject),
         description: String::new(),
         status: said.status,

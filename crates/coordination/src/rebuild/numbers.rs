@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use biplane_execution::git::Git;
 use biplane_model::{Event, EventKind, TaskId, TaskPrefix, WorktreeId, WorktreeName};
 
 use super::seen::Seen;
@@ -24,7 +23,7 @@ impl Numbers {
     ///
     /// # Errors
     /// When a directory or git's refs can't be read.
-    pub(super) fn of(home: &Home, git: Option<&Git>, seen: &Seen) -> Result<Self> {
+    pub(super) fn of(homes: &[&Home], seen: &Seen) -> Result<Self> {
         let mut numbers = Self::default();
         let views = seen.tasks.iter().map(|t| &t.view.id);
         let said = seen.events.iter().filter_map(|e| e.fact.task.as_ref()).map(|t| &t.id);
@@ -40,13 +39,14 @@ impl Numbers {
         for run in seen.tasks.iter().filter_map(|t| t.view.run) {
             numbers.saw("run", run.0);
         }
-        for dir in [home.worktrees_dir(), home.views_dir()] {
-            for name in crate::doctor::names_in(&dir)? {
-                numbers.scratch(&name);
+        for home in homes {
+            for dir in [home.worktrees_dir(), home.views_dir()] {
+                for name in crate::doctor::names_in(&dir)? {
+                    numbers.scratch(&name);
+                }
             }
-        }
-        if let Some(git) = git {
-            for (name, _) in git.refs_below(PINS)? {
+            let Some(repository) = &home.repository else { continue };
+            for (name, _) in repository.git().refs_below(PINS)? {
                 numbers.prefixed("submission", name.strip_prefix(PINS), 's');
             }
         }

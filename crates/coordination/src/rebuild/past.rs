@@ -19,16 +19,16 @@ use crate::{error::Result, home::Home, import::notes::Notes, service::Service};
 /// # Errors
 /// When git or the disk can't be asked.
 pub(super) fn of(service: &Service, seen: &Seen, now: Timestamp, notes: &mut Notes) -> Result<Past> {
-    let home = service.home();
-    let git = home.repository.as_ref().map(|r| r.git());
-    let mut numbers = Numbers::of(home, git.as_ref(), seen)?;
+    let services = everywhere(service)?;
+    let homes: Vec<&Home> = services.iter().map(Service::home).collect();
+    let mut numbers = Numbers::of(&homes, seen)?;
     let mut tasks = board::of(seen, now, notes);
     let ids: HashSet<TaskId> = tasks.iter().map(|t| t.id.clone()).collect();
-    let worktrees = worktrees_of(home, seen, &mut numbers, &ids, notes)?;
+    let worktrees = worktrees_of(&homes, seen, &mut numbers, &ids, notes)?;
     board::lease(&mut tasks, seen, now);
     board::bind(&mut tasks, &worktrees);
     let runs = runs::of(seen, &numbers, now, notes);
-    let submissions = queue::of(service, seen, &numbers, &worktrees, &mut tasks, now, notes)?;
+    let submissions = queue::of(&services, seen, &numbers, &worktrees, &mut tasks, now, notes)?;
     for task in tasks.iter().filter(|t| t.status == TaskStatus::InReview) {
         if !submissions.iter().any(|s| s.status.is_open() && s.task.as_ref() == Some(&task.id)) {
             notes.problem(
@@ -41,8 +41,26 @@ pub(super) fn of(service: &Service, seen: &Seen, now: Timestamp, notes: &mut Not
     Ok(Past { tasks, worktrees, runs, submissions, counters, events: seen.events.clone() })
 }
 
+/// The service of each repository. What is in one that can't be looked at could not be told from what is gone.
+fn everywhere(service: &Service) -> Result<Vec<Service>> {
+    let (services, out_of_reach) = service.everywhere();
+    match out_of_reach.into_values().next() {
+        None => Ok(services),
+        Some(error) => {
+            Err(error
+                .hint("or take its `[[repo]]` out: then its records are brought back as they were written"))
+        }
+    }
+}
+
+/// The repository `name`; one that the settings don't list is not looked at.
+fn home_of(homes: &[&Home], name: &RepoName) -> Home {
+    let listed = homes.iter().find(|home| home.name() == *name);
+    listed.map_or_else(|| homes[0].unseen(name), |home| (*home).clone())
+}
+
 fn worktrees_of(
-    home: &Home,
+    homes: &[&Home],
     seen: &Seen,
     numbers: &mut Numbers,
     tasks: &HashSet<TaskId>,
@@ -51,7 +69,7 @@ fn worktrees_of(
     let mut records = Vec::new();
     for view in &seen.worktrees {
         let id = numbers.worktree(&view.name, u64::MAX);
-        records.push(from_view(home, view, id));
+        records.push(from_view(&home_of(homes, &view.repo), view, id));
     }
     let known: HashSet<String> = records.iter().map(|w| w.name.as_str().to_ascii_lowercase()).collect();
     let mut said: BTreeMap<String, (&WorktreeRef, Timestamp, Timestamp)> = BTreeMap::new();
@@ -76,7 +94,12 @@ fn worktrees_of(
             format_args!("worktree `{}`", last.name),
             "the index has it not; it is brought back as its last event says",
         );
-        let mut record = from_event(home, last, (first_at, last_at), numbers.worktree(&last.name, u64::MAX));
+        let mut record = from_event(
+            &home_of(homes, &last.repo),
+            last,
+            (first_at, last_at),
+            numbers.worktree(&last.name, u64::MAX),
+        );
         if let (Some(record), Some(path)) = (&mut record, adopted_at(seen, last)) {
             record.path = path;
         }
@@ -87,7 +110,7 @@ fn worktrees_of(
         if record.id == WorktreeId(0) {
             record.id = numbers.fresh_worktree();
         }
-        prove(home, record, notes)?;
+        prove(&home_of(homes, &record.repo), record, notes)?;
         let is_lost = |id: &TaskId| !tasks.contains(id);
         if let Some(lost) = record.task.take_if(|id| is_lost(id)) {
             notes.problem(
@@ -165,7 +188,7 @@ fn from_view(home: &Home, view: &WorktreeView, id: Option<WorktreeId>) -> Worktr
     let is_creating = view.status == WorktreeStatus::Creating;
     Worktree {
         id: id.unwrap_or(WorktreeId(0)),
-        repo: RepoName::default(),
+        repo: view.repo.clone(),
         name: view.name.clone(),
         branch: clip(&sanitize_line(&view.branch), 255),
         base: view.base.clone(),
@@ -199,7 +222,7 @@ fn from_event(
     let is_creating = said.status == WorktreeStatus::Creating;
     Some(Worktree {
         id: id.unwrap_or(WorktreeId(0)),
-        repo: RepoName::default(),
+        repo: said.repo.clone(),
         name: said.name.clone(),
         branch: said.branch.clone(),
         base: said.base.clone()?,
@@ -225,7 +248,15 @@ fn from_event(
 /// Finds git's entry for a live worktree. One that can't be proved stays in the ledger as it was, and is told of: `doctor`
 /// says what is to be done about it.
 fn prove(home: &Home, record: &mut Worktree, notes: &mut Notes) -> Result<()> {
-    let Some(repository) = home.repository.as_ref().filter(|_| record.status.is_live()) else {
+    if !record.status.is_live() {
+        return Ok(());
+    }
+    let Some(repository) = &home.repository else {
+        if !record.repo.is_default() {
+            let why =
+                format!("its repository `{}` is none of the settings, and was not looked at", record.repo);
+            notes.problem(format_args!("worktree `{}`", record.name), why);
+        }
         return Ok(());
     };
     let path = home.absolute(&record.path);

@@ -55,7 +55,8 @@ pub(super) fn alone(home: &Home, mode: Mode) -> Result<Vec<Pass>> {
     if mode == Mode::Dry {
         return Ok(Vec::new());
     }
-    std::fs::create_dir_all(&dir).map_err(|e| Error::io("created", &dir, e))?;
+    failpoint::around("state directory made", || std::fs::create_dir_all(&dir))
+        .map_err(|e| Error::io("created", &dir, e))?;
     let hold = |(name, what): &(&str, &'static str)| {
         Ok(Gate::at(dir.join(name), what, PATIENCE).enter("rebuilding the ledger")?)
     };
@@ -133,7 +134,10 @@ fn free(path: &Utf8Path, suffix: &str, now: Timestamp) -> Utf8PathBuf {
 fn discard(fresh: &Utf8Path) -> Result<()> {
     for suffix in ["", ".lock"].into_iter().chain(BESIDE) {
         let file = beside(fresh, suffix);
-        match std::fs::remove_file(&file) {
+        if file.as_std_path().symlink_metadata().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+            continue;
+        }
+        match failpoint::around("left file deleted", || std::fs::remove_file(&file)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("deleted", &file, e)),
             _ => {}
         }

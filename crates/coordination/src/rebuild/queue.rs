@@ -18,7 +18,7 @@ use crate::{
 /// The submissions, in the order of their numbers. `tasks` have their new epochs already: what waits for one of them goes
 /// on under it.
 pub(super) fn of(
-    service: &Service,
+    services: &[Service],
     seen: &Seen,
     numbers: &Numbers,
     worktrees: &[Worktree],
@@ -30,7 +30,7 @@ pub(super) fn of(
     for event in &seen.events {
         let Some(said) = &event.fact.submission else { continue };
         if let std::collections::btree_map::Entry::Vacant(entry) = all.entry(said.id.0) {
-            match queued(service, event, numbers) {
+            match queued(services, event, numbers) {
                 Some(submission) => entry.insert(submission),
                 None => continue,
             };
@@ -46,28 +46,33 @@ pub(super) fn of(
         submission.rev += 1;
     }
     let mut list: Vec<Submission> = all.into_values().collect();
-    let git = service.home().repository.as_ref().map(|r| r.git());
     for submission in list.iter_mut().filter(|s| s.status.is_open()) {
         let is_live = worktrees.iter().any(|w| w.id == submission.worktree_id && w.status.is_live());
+        let service = of_repo(services, &submission.repo);
+        let git = service.and_then(|service| service.home().repository.as_ref()).map(|r| r.git());
         let held = match &git {
             Some(git) if is_live => holds(git, submission)?,
             _ => false,
         };
-        if held {
-            requeue(service, git.as_ref(), submission, tasks, notes)?;
-        } else {
-            give_up(submission, tasks, now, notes);
+        match service.filter(|_| held) {
+            Some(service) => requeue(service, git.as_ref(), submission, tasks, notes)?,
+            None => give_up(submission, tasks, now, notes),
         }
     }
     Ok(list)
 }
 
-fn queued(service: &Service, event: &Event, numbers: &Numbers) -> Option<Submission> {
+/// The service of the repository `name`; none when the settings don't list it.
+fn of_repo<'s>(services: &'s [Service], name: &RepoName) -> Option<&'s Service> {
+    services.iter().find(|service| service.repo() == *name)
+}
+
+fn queued(services: &[Service], event: &Event, numbers: &Numbers) -> Option<Submission> {
     let (said, worktree) = (event.fact.submission.as_ref()?, event.fact.worktree.as_ref()?);
     let task = event.fact.task.as_ref();
     Some(Submission {
         id: said.id,
-        repo: RepoName::default(),
+        repo: worktree.repo.clone(),
         worktree: worktree.name.clone(),
         worktree_id: numbers.worktree(&worktree.name, event.seq.0).unwrap_or(WorktreeId(0)),
         task: task.map(|t| t.id.clone()),
@@ -75,7 +80,7 @@ fn queued(service: &Service, event: &Event, numbers: &Numbers) -> Option<Submiss
         branch: worktree.branch.clone(),
         head: said.head.clone(),
         target: said.target.clone(),
-        strategy: service.settings().strategy,
+        strategy: of_repo(services, &worktree.repo).or(services.first())?.settings().strategy,
         gate: None,
         status: said.status,
         onto: None,

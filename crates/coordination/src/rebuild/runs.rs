@@ -32,6 +32,8 @@ pub(super) type RunFile = Option<WireRun>;
 pub(super) struct WireRun {
     id: RunId,
     kind: RunKind,
+    #[serde(default)]
+    repo: RepoName,
     worktree: WorktreeName,
     task_id: Option<TaskId>,
     epoch: u64,
@@ -129,7 +131,7 @@ fn begun(event: &Event, numbers: &Numbers) -> Option<Run> {
     let kind = fact.data.get("kind").and_then(|k| serde_json::from_value(k.clone()).ok());
     Some(Run {
         id: said.id,
-        repo: RepoName::default(),
+        repo: worktree.repo.clone(),
         worktree: worktree.name.clone(),
         worktree_id: numbers.worktree(&worktree.name, event.seq.0).unwrap_or(WorktreeId(0)),
         task: fact.task.as_ref().map(|t| t.id.clone()),
@@ -188,7 +190,7 @@ impl WireRun {
     fn run(&self, numbers: &Numbers) -> Run {
         let mut run = Run {
             id: self.id,
-            repo: RepoName::default(),
+            repo: self.repo.clone(),
             worktree: self.worktree.clone(),
             worktree_id: numbers.worktree(&self.worktree, u64::MAX).unwrap_or(WorktreeId(0)),
             task: None,

@@ -4,6 +4,7 @@
 //! left alone and told of.
 
 mod claims;
+mod reach;
 mod runs;
 mod scratch;
 mod submissions;
@@ -69,11 +70,13 @@ impl Service {
     pub fn recover(&self, mode: Mode) -> Result<Recovery> {
         let mut found = Recovery::default();
         self.recover_runs(mode, &mut found)?;
-        if self.home().repository.is_some() {
-            self.recover_worktrees(mode, &mut found)?;
-            self.recover_submissions(mode, &mut found)?;
-            self.recover_scratch(mode, &mut found)?;
+        let (services, out_of_reach) = self.everywhere();
+        for there in services.iter().filter(|there| there.home().repository.is_some()) {
+            there.recover_worktrees(mode, &mut found)?;
+            there.recover_submissions(mode, &mut found)?;
+            there.recover_scratch(mode, &mut found)?;
         }
+        self.tell_out_of_reach(&out_of_reach, &mut found)?;
         self.recover_claims(mode, &mut found)?;
         if mode == Mode::Fix && !found.done.is_empty() {
             let what = found.done.clone();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use biplane_control::{SubmissionFilter, WorktreeFilter};
+use biplane_control::SubmissionFilter;
 use biplane_execution::{
     git::{Git, INDEX_BY},
     supervise::identity,
@@ -132,10 +132,8 @@ impl Service {
     fn scratch_dirs(&self) -> Result<Vec<Utf8PathBuf>> {
         let home = self.home();
         let mut dirs = vec![home.views_dir(), home.worktrees_dir()];
-        let live = self
-            .look(|view| Ok(view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?))?;
         let around = |w: &Worktree| home.absolute(&w.path).parent().map(Utf8Path::to_owned);
-        dirs.extend(live.iter().filter_map(around));
+        dirs.extend(self.live_here()?.iter().filter_map(around));
         dirs.sort_unstable();
         dirs.dedup();
         dirs.retain(|dir| home.owns_worktrees_dir(dir));

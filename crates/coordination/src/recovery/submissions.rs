@@ -28,7 +28,7 @@ impl Service {
         })?;
         let is_left =
             |s: &&Submission| s.status == SubmissionStatus::Testing && s.worker.as_ref().is_none_or(is_dead);
-        for current in open.iter().filter(is_left) {
+        for current in open.iter().filter(|s| s.repo == self.repo()).filter(is_left) {
             let ended = match (&current.worker, mode) {
                 (Some(worker), Mode::Fix) => found.end_helpers(worker),
                 _ => Ok(()),

@@ -1,6 +1,6 @@
 //! Worktrees that were half created or half removed.
 
-use biplane_control::{Changes, WorktreeFilter};
+use biplane_control::Changes;
 use biplane_execution::{
     git::{ListedWorktree, WithIgnored},
     worktrees::{self, OwnershipFault, Place},
@@ -15,9 +15,7 @@ use crate::{
 
 impl Service {
     pub(super) fn recover_worktrees(&self, mode: Mode, found: &mut Recovery) -> Result<()> {
-        let live = self
-            .look(|view| Ok(view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?))?;
-        for worktree in &live {
+        for worktree in &self.live_here()? {
             let Some(operation) = worktree.operation.as_ref().filter(|o| is_dead(&o.by)) else { continue };
             let name = &worktree.name;
             let what = match operation.kind {

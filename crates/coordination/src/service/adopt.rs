@@ -44,15 +44,23 @@ impl Service {
     /// When there is none there, when the directory and git's entry don't name each other, when it is the main checkout or
     /// in the ledger already, when it is on no branch or on the target, when the name is taken or the task can't be bound.
     pub fn worktree_adopt(&self, request: &AdoptRequest) -> Result<WorktreeView> {
+        if let Some(there) = self.elsewhere(&self.repo_around(&self.standing_in().join(&request.path)))? {
+            return there.worktree_adopt(request);
+        }
         self.require_git()?;
         let found = self.adoptable(request)?;
         let path = self.home().recorded(&found.place.path);
         if request.dry_run {
             let record = self.look(|view| {
-                refuse_known(view, &found)?;
+                refuse_known(view, &self.repo(), &found)?;
                 refuse_taken_name(view, &found.name)?;
-                let mut record =
-                    adopted(&found, &path, WorktreeId(view.counter("worktree")? + 1), self.now());
+                let mut record = adopted(
+                    self.repo(),
+                    &found,
+                    &path,
+                    WorktreeId(view.counter("worktree")? + 1),
+                    self.now(),
+                );
                 if let Some(id) = &request.task {
                     board::bind(view, &mut record, id, None, self.now())?;
                 }
@@ -61,10 +69,10 @@ impl Service {
             return Ok(WorktreeView::new(&record, found.place.path.into_string(), 0));
         }
         let id = self.change(|view, now| {
-            refuse_known(view, &found)?;
+            refuse_known(view, &self.repo(), &found)?;
             refuse_taken_name(view, &found.name)?;
             let number = view.counter("worktree")? + 1;
-            let mut record = adopted(&found, &path, WorktreeId(number), now);
+            let mut record = adopted(self.repo(), &found, &path, WorktreeId(number), now);
             let mut changes =
                 Changes { counters: vec![("worktree".to_owned(), number)], ..Changes::default() };
             let mut event = NewEvent::new(EventKind::WorktreeAdopt).with("path", path.as_str());
@@ -206,12 +214,12 @@ fn name_of(directory: &str) -> Option<WorktreeName> {
 }
 
 /// Refuses a worktree that is a live one of the ledger already, or whose branch is.
-fn refuse_known(view: &dyn View, found: &Found) -> Result<()> {
+fn refuse_known(view: &dyn View, repo: &RepoName, found: &Found) -> Result<()> {
     let live = view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?;
-    if let Some(known) = live.iter().find(|w| w.git_entry == found.place.git_entry) {
+    if let Some(known) = live.iter().find(|w| w.git_entry == found.place.git_entry && w.repo == *repo) {
         return Err(Error::new(ErrorKind::Conflict, format!("it is worktree `{}` already", known.name)));
     }
-    match live.iter().find(|w| w.branch == found.branch) {
+    match live.iter().find(|w| w.branch == found.branch && w.repo == *repo) {
         None => Ok(()),
         Some(other) => Err(Error::new(
             ErrorKind::Conflict,
@@ -221,10 +229,10 @@ fn refuse_known(view: &dyn View, found: &Found) -> Result<()> {
     }
 }
 
-fn adopted(found: &Found, path: &str, id: WorktreeId, now: Timestamp) -> Worktree {
+fn adopted(repo: RepoName, found: &Found, path: &str, id: WorktreeId, now: Timestamp) -> Worktree {
     Worktree {
         id,
-        repo: RepoName::default(),
+        repo,
         name: found.name.clone(),
         branch: found.branch.clone(),
         base: found.base.clone(),

@@ -1,7 +1,7 @@
 //! Approving set-up commands: by a person, for exactly one text, once.
 
 use biplane_control::Changes;
-use biplane_model::{EventKind, NewEvent};
+use biplane_model::{EventKind, NewEvent, RepoName};
 
 use super::Service;
 use crate::{
@@ -14,6 +14,8 @@ use crate::{
 /// What a person approves.
 #[derive(Debug, Clone)]
 pub struct SetupText {
+    /// The repository in whose worktrees they are run.
+    pub repo: RepoName,
     /// The settings of the set-up.
     pub setup: Setup,
     /// The hash of the commands and their variables.
@@ -33,6 +35,7 @@ impl Service {
             return Ok(None);
         }
         Ok(Some(SetupText {
+            repo: self.repo(),
             setup: setup.clone(),
             hash: approvals::hash(setup),
             approved: self.is_approved()?,
@@ -82,12 +85,29 @@ impl Service {
     }
 
     /// Refuses to begin without anybody there to ask while the commands are not approved.
+    ///
+    /// Asked of the home, it is about all repositories that can be worked with.
     pub(crate) fn refuse_unapproved(&self) -> Result<()> {
+        if self.repo().is_default() && self.repo_names().len() > 1 {
+            return self.everywhere().0.iter().try_for_each(Self::refuse_unapproved_here);
+        }
+        self.refuse_unapproved_here()
+    }
+
+    fn refuse_unapproved_here(&self) -> Result<()> {
         if self.settings().worktrees.setup.run.is_empty() || self.is_approved()? {
             return Ok(());
         }
-        Err(Error::refused("nobody has approved the set-up commands in `biplane.toml`")
-            .hint("`biplane setup approve` shows them and asks; `--no-setup` goes on without any set-up"))
+        let repo = self.repo();
+        let (of, flag) = match repo.is_default() {
+            true => (String::new(), String::new()),
+            false => (format!(" of repository `{repo}`"), format!(" --repo {repo}")),
+        };
+        Err(Error::refused(format!("nobody has approved the set-up commands{of} in `biplane.toml`")).hint(
+            format!(
+                "`biplane setup approve{flag}` shows them and asks; `--no-setup` goes on without any set-up"
+            ),
+        ))
     }
 
     pub(super) fn is_approved(&self) -> Result<bool> {

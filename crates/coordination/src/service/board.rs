@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 
 use biplane_control::{
-    Changes, ReadyOrder, TaskFilter, View, WorktreeFilter,
+    BoardError, Changes, ReadyOrder, TaskFilter, View, WorktreeFilter,
     board::{self, Claim, Guard, NewTask, Readiness, TaskUpdate},
 };
 use biplane_model::{AgentName, CommitId, Task, TaskId, TaskStatus, view::TaskView};
 
 use super::Service;
-use crate::{bounds, error::Result};
+use crate::{
+    bounds,
+    error::{Error, Result},
+};
 
 /// A task in a list, with what it waits for.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub struct ListedTask {
     pub task: TaskView,
     /// What it still waits for; only looked up for pending tasks.
     pub waits_for: Readiness,
+    /// Why nobody can begin it now although it waits for no task: its repository can't be worked with.
+    pub out_of_reach: Option<String>,
 }
 
 /// A task after a change.
@@ -72,6 +77,7 @@ impl Service {
     /// # Errors
     /// Texts out of bounds, unknown dependencies, or the ledger.
     pub fn task_create(&self, new: &NewTask) -> Result<TaskView> {
+        self.refuse_repo(&new.repo)?;
         let task = self.change(|view, now| Ok(board::create(view, new, now)?))?;
         self.task_view(&task.id)
     }
@@ -81,6 +87,7 @@ impl Service {
     /// # Errors
     /// When the ledger can't be read.
     pub fn task_list(&self, filter: &TaskFilter) -> Result<Vec<ListedTask>> {
+        let reach = self.reach_now();
         self.look(|view| {
             let bases = bases(view)?;
             let tasks = view.tasks(filter)?;
@@ -94,7 +101,12 @@ impl Service {
                 let pending = task.status == TaskStatus::Pending;
                 let waits_for =
                     if pending { board::waits_for(task, status_of)? } else { Readiness::default() };
-                listed.push(ListedTask { task: TaskView::new(task, bases.get(&task.id)), waits_for });
+                let out_of_reach = pending.then(|| reach.why_not(&task.repo)).flatten();
+                listed.push(ListedTask {
+                    task: TaskView::new(task, bases.get(&task.id)),
+                    waits_for,
+                    out_of_reach,
+                });
             }
             Ok(listed)
         })
@@ -105,11 +117,14 @@ impl Service {
     /// # Errors
     /// When the ledger can't be read.
     pub fn task_ready(&self) -> Result<Vec<ListedTask>> {
+        let reach = self.reach_now();
         self.look(|view| {
             let bases = bases(view)?;
-            let listed = view.ready(ReadyOrder::Priority, usize::MAX)?.into_iter().map(|task| ListedTask {
+            let ready = view.ready(ReadyOrder::Priority, usize::MAX)?.into_iter();
+            let listed = ready.filter(|task| reach.why_not(&task.repo).is_none()).map(|task| ListedTask {
                 task: TaskView::new(&task, bases.get(&task.id)),
                 waits_for: Readiness::default(),
+                out_of_reach: None,
             });
             Ok(listed.collect())
         })
@@ -120,10 +135,13 @@ impl Service {
     /// # Errors
     /// When there is no such task.
     pub fn task_show(&self, id: &TaskId) -> Result<(ListedTask, Vec<TaskId>)> {
+        let reach = self.reach_now();
         self.look(|view| {
             let task = task(view, id)?;
             let waits_for = board::readiness(view, &task)?;
-            let listed = ListedTask { task: shown(view, &task)?, waits_for };
+            let pending = task.status == TaskStatus::Pending;
+            let out_of_reach = pending.then(|| reach.why_not(&task.repo)).flatten();
+            let listed = ListedTask { task: shown(view, &task)?, waits_for, out_of_reach };
             Ok((listed, view.dependents(id)?))
         })
     }
@@ -140,7 +158,21 @@ impl Service {
             holder: None,
             guard: Guard::default(),
         };
-        let attempt = || self.change(|view, now| Ok(board::claim(view, &claim, now)?));
+        let reach = self.reach_now();
+        let attempt = || {
+            self.change(|view, now| {
+                let id = match &claim.id {
+                    Some(id) => id.clone(),
+                    None => reach
+                        .next_ready(view, ReadyOrder::Priority, &claim.owner)?
+                        .ok_or(BoardError::NothingReady)?,
+                };
+                if let Some(why) = view.task(&id)?.and_then(|task| reach.why_not(&task.repo)) {
+                    return Err(Error::refused(format!("task {id} is not ready: {why}")));
+                }
+                Ok(board::claim(view, &Claim { id: Some(id), ..claim.clone() }, now)?)
+            })
+        };
         let claimed = match (attempt(), &request.id) {
             // Whose process is dead, holds nothing: what it has left is put right first.
             (Err(_), Some(id)) if self.is_left(id)? => {
@@ -214,7 +246,7 @@ impl Service {
 }
 
 pub(super) fn task(view: &dyn View, id: &TaskId) -> Result<Task> {
-    Ok(view.task(id)?.ok_or_else(|| biplane_control::BoardError::NoTask(id.clone()))?)
+    Ok(view.task(id)?.ok_or_else(|| BoardError::NoTask(id.clone()))?)
 }
 
 fn shown(view: &dyn View, task: &Task) -> Result<TaskView> {

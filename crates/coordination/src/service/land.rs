@@ -95,6 +95,9 @@ impl Service {
     /// When it is over already, or git or the ledger fails. A conflict and a red gate are no errors: the landing says
     /// `bounced` and why.
     pub fn land(&self, id: SubmissionId, observer: &mut dyn RunObserver) -> Result<Landing> {
+        if let Some(there) = self.elsewhere(&self.submission(id)?.repo)? {
+            return there.land(id, observer);
+        }
         let _held = locks::merge(self.home(), &format!("landing {id}"), self.wait_notice("landing"))?;
         self.recover_landings()?;
         let mut gate = None;

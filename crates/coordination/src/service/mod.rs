@@ -16,6 +16,7 @@ mod pool;
 mod ports;
 mod remove;
 mod removing;
+mod repos;
 mod restore;
 mod run;
 mod runlog;
@@ -76,7 +77,7 @@ pub(crate) use {
 
 use crate::{
     error::{Error, Result},
-    home::{Home, Surroundings},
+    home::{Found, Home, Surroundings},
     rebuild,
     settings::Settings,
     variables,
@@ -102,19 +103,24 @@ pub struct Outside {
 
 /// The verbs of biplane on one home.
 pub struct Service {
+    /// The home, or the further repository of it that is worked in.
     home: Home,
-    settings: Settings,
+    /// The settings that hold there.
+    settings: Arc<Settings>,
+    /// The settings of the home.
+    board_settings: Arc<Settings>,
     ledger: Arc<dyn Ledger>,
-    surroundings: Surroundings,
+    surroundings: Arc<Surroundings>,
     actor: Actor,
-    now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     narrate: Narrator,
     /// Whether to say how things are done.
     verbose: bool,
+    access: Access,
     /// What could not be opened, when it is being examined.
-    trouble: Trouble,
+    trouble: Arc<Trouble>,
     /// What agents at work have told.
-    heard: outside::Heard,
+    heard: Arc<outside::Heard>,
     /// The check of the views, while it may be under way; the service ends when it has.
     check: Option<ViewsCheck>,
 }
@@ -191,7 +197,7 @@ impl Service {
     /// # Errors
     /// When there is no git, the settings are wrong, or the ledger can't be opened.
     pub fn open(outside: Outside, access: Access) -> Result<Self> {
-        let mut home = Home::find(&outside.surroundings)?;
+        let Found { mut home, from } = Home::find_from(&outside.surroundings)?;
         let mut trouble = Trouble::default();
         let settings = match Settings::load(&home.settings_path()) {
             Err(error) if access == Access::Examine => {
@@ -201,6 +207,11 @@ impl Service {
             loaded => loaded?,
         };
         home.set_worktrees_dir(settings.worktrees.dir.as_deref());
+        home.set_further(&settings)?;
+        // Of settings that can't be read nothing is known.
+        if let Some(from) = from.filter(|_| trouble.settings.is_none()) {
+            home.refuse_unlisted(&from)?;
+        }
         let actor = actor(&outside.surroundings);
         let path = home.ledger_path();
         let on_wait = on_wait(&outside.narrate, "the ledger");
@@ -225,19 +236,25 @@ impl Service {
             }
         };
         ledger.set_on_wait(move |holder| on_wait(holder));
+        let settings = Arc::new(settings);
         let mut service = Self {
             home,
+            board_settings: Arc::clone(&settings),
             settings,
             ledger: Arc::new(ledger),
-            surroundings: outside.surroundings,
+            surroundings: Arc::new(outside.surroundings),
             actor,
-            now: outside.now,
+            now: outside.now.into(),
             narrate: outside.narrate,
             verbose: false,
-            trouble,
-            heard: outside::Heard::default(),
+            access,
+            trouble: Arc::new(trouble),
+            heard: Arc::default(),
             check: None,
         };
+        if may_begin {
+            service.claim_further();
+        }
         if is_blank && may_begin {
             service.home.exclude_views()?;
         }
@@ -266,7 +283,7 @@ impl Service {
         Self { verbose, ..self }
     }
 
-    /// The home.
+    /// The home; of a service of [`Service::in_repo`], the repository that it works in.
     pub fn home(&self) -> &Home {
         &self.home
     }
@@ -324,7 +341,9 @@ impl Service {
 
     /// Writes what a commit changed into the views. A view that can't be written is told of, and never undoes the commit.
     fn show(&self, committed: &Committed) {
-        if let Err(error) = views::sync(&self.home, self.ledger.as_ref(), Scope::Tasks(&committed.tasks)) {
+        if let Err(error) =
+            views::sync(self.home.board(), self.ledger.as_ref(), Scope::Tasks(&committed.tasks))
+        {
             self.say(format!("the change is made, but its view is not: {error}"));
         }
     }

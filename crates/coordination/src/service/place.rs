@@ -11,8 +11,8 @@ use biplane_execution::{
     worktrees::{self, AddSpec, BranchFault, Place},
 };
 use biplane_model::{
-    AgentName, CommitId, EventKind, NewEvent, Operation, OperationKind, RepoName, TaskId, Timestamp,
-    Worktree, WorktreeId, WorktreeName, WorktreeStatus, view::WorktreeView,
+    AgentName, CommitId, EventKind, NewEvent, Operation, OperationKind, TaskId, Timestamp, Worktree,
+    WorktreeId, WorktreeName, WorktreeStatus, view::WorktreeView,
 };
 
 /// Whether creating or binding a worktree moves its task to in progress.
@@ -41,11 +41,17 @@ pub struct CreateWorktree {
 }
 
 impl Service {
-    /// Creates a worktree on a branch of its own. When this fails nothing of it is left.
+    /// Creates a worktree on a branch of its own: in its task's repository, or else in the one at hand. When this fails
+    /// nothing of it is left.
     ///
     /// # Errors
     /// When the name or the branch is taken, the base is no commit, the task can't be bound, or git fails.
     pub fn worktree_create(&self, wish: &CreateWorktree) -> Result<WorktreeView> {
+        if let Some(id) = &wish.task
+            && let Some(there) = self.elsewhere(&self.repo_meant(Some(id), None)?)?
+        {
+            return there.worktree_create(wish);
+        }
         self.require_git()?;
         let git = self.home().git()?;
         let base_ref = wish.base.clone().unwrap_or_else(|| "HEAD".to_owned());
@@ -94,7 +100,7 @@ impl Service {
             let number = view.counter("worktree")? + 1;
             let mut worktree = Worktree {
                 id: WorktreeId(number),
-                repo: RepoName::default(),
+                repo: self.repo(),
                 name: wish.name.clone(),
                 branch: wish.name.branch(),
                 base: base.clone(),
@@ -199,13 +205,26 @@ impl Service {
         self.look(|view| Ok(live_in(view, name)?.filter(|w| w.name == *name)))
     }
 
-    /// The live worktree called `name`, or an error that says so.
+    /// The live worktree called `name` of the repository at hand, or an error that says so.
     pub(crate) fn need(&self, name: &WorktreeName) -> Result<Worktree> {
+        let worktree = self.need_anywhere(name)?;
+        if worktree.repo != self.repo() {
+            self.refuse_unknown(&worktree.repo)?;
+            return Err(Error::failed(format!("worktree `{name}` is one of repository `{}`", worktree.repo)));
+        }
+        Ok(worktree)
+    }
+
+    /// The live worktree called `name` of any repository, for verbs that change the ledger alone.
+    pub(crate) fn need_anywhere(&self, name: &WorktreeName) -> Result<Worktree> {
         self.live(name)?.ok_or_else(|| no_worktree(name))
     }
 
     /// Where `worktree` is.
     pub(crate) fn place(&self, worktree: &Worktree) -> Result<Place> {
+        if let Some(there) = self.elsewhere(&worktree.repo)? {
+            return there.place(worktree);
+        }
         Ok(Place {
             common_dir: self.home().repository()?.common_dir.clone(),
             path: self.home().absolute(&worktree.path),

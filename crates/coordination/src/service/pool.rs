@@ -9,6 +9,7 @@ use biplane_execution::{
         pool::{Pool, Scrap, Taking},
     },
 };
+use biplane_failpoint as failpoint;
 use biplane_model::{Worktree, WorktreeStatus};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -110,7 +111,7 @@ impl Service {
                 .collect(),
             set: Vec::new(),
         };
-        let args = ["-C", self.home().root.as_str(), "tend"].map(Into::into);
+        let args = ["-C", self.home().board().root.as_str(), "tend"].map(Into::into);
         // The next command tries again.
         let _ = supervise::detach(&args, &env);
     }
@@ -141,9 +142,10 @@ impl Service {
 
     /// The lock of the one process that tends; `None` when another one holds it. Nobody ever waits for it.
     pub(super) fn tend_lock(&self) -> Result<Option<File>> {
-        let path = self.home().state_dir().join("tend.lock");
+        let path = self.home().board().state_dir().join("tend.lock");
         let io = |e| Error::io("opened", &path, e);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file = failpoint::around("tend.lock", open).map_err(io)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -199,8 +201,8 @@ impl Service {
         let Some(path) = self.without_path() else { return };
         let _ = match why {
             // Only a note: who does not find it tries again.
-            Some(why) => std::fs::write(&path, why),
-            None => std::fs::remove_file(&path),
+            Some(why) => failpoint::around("pool note", || std::fs::write(&path, why)),
+            None => failpoint::around("pool note", || std::fs::remove_file(&path)),
         };
     }
 

@@ -61,7 +61,7 @@ impl Service {
 
     fn registry(&self) -> Result<Option<(Utf8PathBuf, Pass)>> {
         let Some(dir) = self.registry_dir() else { return Ok(None) };
-        if std::fs::create_dir_all(&dir).is_err() {
+        if failpoint::around("ports' directory made", || std::fs::create_dir_all(&dir)).is_err() {
             return Ok(None);
         }
         let mut gate = Gate::at(dir.join("lock"), "the ports", bounds::PORTS_LOCK_WAIT);
@@ -94,14 +94,14 @@ impl Service {
             return;
         }
         let Ok(Some((dir, _held))) = self.registry() else { return };
-        let home = self.home().state_dir();
+        let home = self.home().board().state_dir();
         for port in ports {
             let file = dir.join(port.to_string());
             if let Entry::Of(holder) = entry(&file)
                 && holder.home == home
                 && holder.worktree == worktree.map(|id| id.0)
             {
-                let _ = std::fs::remove_file(&file);
+                let _ = failpoint::around("port returned", || std::fs::remove_file(&file));
             }
         }
     }
@@ -122,7 +122,7 @@ impl PortOffice<'_> {
         let live = view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?;
         let ours: BTreeSet<u16> = live.iter().flat_map(|w: &Worktree| w.ports.iter().copied()).collect();
         let holder = Holder {
-            home: self.service.home().state_dir(),
+            home: self.service.home().board().state_dir(),
             worktree: worktree.map(|id| id.0),
             path: path.to_owned(),
             by: self.service.me(),

@@ -86,6 +86,9 @@ impl Service {
     /// When it has uncommitted or unlanded work (unless forced), when it can't be proved to be ours, when a run is at
     /// work in it, when a snapshot can't be taken, or when the task can't be completed.
     pub fn worktree_remove(&self, request: &RemoveRequest) -> Result<Removal> {
+        if let Some(there) = self.elsewhere_with(&request.name)? {
+            return there.worktree_remove(request);
+        }
         let worktree = self.need(&request.name)?;
         let place = self.place(&worktree)?;
         self.refuse_running(&worktree)?;
@@ -135,7 +138,7 @@ impl Service {
         self.unpin_over(worktree.id)?;
         self.prune_after(&worktree.name);
         if inside.above.iter().any(|r| r.presence == Presence::Stands) {
-            let root = &self.home().root;
+            let root = &self.home().board().root;
             self.say(format!("the shell you are in stands in the worktree, which is gone: `cd {root}`"));
         }
         let snapshot = gone.snapshot.map(|s| s.name);

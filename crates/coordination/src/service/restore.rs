@@ -4,14 +4,14 @@
 //! what it was created at, and git's entry as soon as there is one, so that a half-restored worktree is known for one
 //! even when its head is elsewhere already.
 
-use biplane_control::{Changes, TaskFilter};
+use biplane_control::{Changes, TaskFilter, WorktreeFilter};
 use biplane_execution::{
     git::{Git, GitError, ListedWorktree, RefUpdate},
     worktrees::{self, AddSpec, Contents, Place, SNAPSHOT_REFS},
 };
 use biplane_failpoint as failpoint;
 use biplane_model::{
-    CommitId, EventKind, NewEvent, TaskId, Worktree, WorktreeId, WorktreeName, view::WorktreeView,
+    CommitId, EventKind, NewEvent, RepoName, TaskId, Worktree, WorktreeId, WorktreeName, view::WorktreeView,
 };
 
 use super::{
@@ -70,6 +70,9 @@ impl Service {
     /// # Errors
     /// When there is no such snapshot, when the name or a branch is taken, or git fails.
     pub fn worktree_restore(&self, request: &RestoreRequest) -> Result<Restoration> {
+        if let Some(there) = self.elsewhere(&self.repo_of_snapshot(request)?)? {
+            return there.worktree_restore(request);
+        }
         self.require_git()?;
         let git = self.home().git()?;
         let chosen = self.choose(&git, request)?;
@@ -115,6 +118,20 @@ impl Service {
             replaced,
             would: Vec::new(),
         })
+    }
+
+    /// The repository whose snapshot is meant: that of the newest worktree of the name, if it has one; else any that has.
+    fn repo_of_snapshot(&self, request: &RestoreRequest) -> Result<RepoName> {
+        if self.repo_names().len() == 1 {
+            return Ok(self.repo());
+        }
+        let filter = WorktreeFilter { name: Some(request.name.clone()), ..WorktreeFilter::default() };
+        let newest = self.look(|view| Ok(view.worktrees(&filter)?))?.pop().map(|worktree| worktree.repo);
+        let (services, _) = self.everywhere();
+        let has_one = |there: &&Self| there.home().git().and_then(|git| there.choose(&git, request)).is_ok();
+        let mut having: Vec<RepoName> = services.iter().filter(has_one).map(Self::repo).collect();
+        having.sort_by_key(|repo| Some(repo) != newest.as_ref());
+        Ok(having.into_iter().next().or(newest).unwrap_or_else(|| self.repo()))
     }
 
     fn choose(&self, git: &Git, request: &RestoreRequest) -> Result<Chosen> {
@@ -173,7 +190,7 @@ impl Service {
                 .map_err(|e: Error| e.hint(hint));
         }
         let Some(on) = on else { return Ok(()) };
-        let replaced = replaces.map(|worktree| self.home().absolute(&worktree.path));
+        let replaced = replaces.map(|worktree| self.home().place_of(worktree));
         let is_elsewhere =
             |w: &ListedWorktree| w.branch.as_deref() == Some(on) && Some(&w.path) != replaced.as_ref();
         if git.worktrees()?.iter().any(is_elsewhere) {
@@ -201,7 +218,10 @@ impl Service {
         }
         let tasks = self.look(|view| Ok(view.tasks(&TaskFilter::default())?))?;
         let is_its = |task: &&biplane_model::Task| {
-            task.last_worktree.as_ref() == Some(name) && task.worktree.is_none() && !task.status.is_closed()
+            task.last_worktree.as_ref() == Some(name)
+                && task.worktree.is_none()
+                && !task.status.is_closed()
+                && task.repo == self.repo()
         };
         Ok(tasks.iter().rev().find(is_its).map(|task| task.id.clone()))
     }

@@ -16,8 +16,8 @@ use biplane_execution::{
     worktrees,
 };
 use biplane_model::{
-    AgentName, EventKind, Findings, NewEvent, ProcessIdentity, RepoName, Role, Run, RunEvidence, RunId,
-    RunKind, RunStatus, TaskId, Usage, Worktree, WorktreeName, view::RunView,
+    AgentName, EventKind, Findings, NewEvent, ProcessIdentity, Role, Run, RunEvidence, RunId, RunKind,
+    RunStatus, TaskId, Usage, Worktree, WorktreeName, view::RunView,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -154,6 +154,9 @@ impl Service {
     /// # Errors
     /// When there is no such worktree or program, or it can't be started.
     pub fn run(&self, request: RunRequest<'_>) -> Result<RunReport> {
+        if let Some(there) = self.elsewhere_with(&request.name)? {
+            return there.run(request);
+        }
         let worktree = self.need(&request.name)?;
         let place = worktrees::prove(&self.place(&worktree)?)?.place;
         let task = worktree.task.clone();
@@ -180,6 +183,9 @@ impl Service {
 
     /// Intent, supervision, evidence, result.
     pub(crate) fn execute(&self, mut job: Job<'_>) -> Result<RunReport> {
+        if let Some(there) = self.elsewhere(&job.worktree.repo)? {
+            return there.execute(job);
+        }
         if let (RunKind::Agent, Some(task)) = (job.kind, &job.task) {
             self.end_superseded(task, job.epoch)?;
         }
@@ -238,7 +244,7 @@ impl Service {
             let number = view.counter("run")? + 1;
             let run = Run {
                 id: RunId(number),
-                repo: RepoName::default(),
+                repo: job.worktree.repo.clone(),
                 worktree: job.worktree.name.clone(),
                 worktree_id: job.worktree.id,
                 task: job.task.clone(),
@@ -374,7 +380,7 @@ impl Service {
 
     /// Makes a run's directory, none of it through a link.
     fn make_run_dir(&self, dir: &Utf8Path) -> Result<()> {
-        let worktrees = self.home().views_dir();
+        let worktrees = self.home().board().views_dir();
         [&worktrees, &worktrees.join("runs"), dir].into_iter().try_for_each(super::place::ensure_dir)
     }
 
@@ -392,7 +398,7 @@ impl Service {
     /// What every run finds in its environment.
     fn run_environment(&self, job: &Job<'_>, run: &Run) -> BTreeMap<String, String> {
         let mut set = BTreeMap::from([
-            (variables::ROOT.to_owned(), self.home().root.to_string()),
+            (variables::ROOT.to_owned(), self.home().board().root.to_string()),
             (variables::WORKTREE.to_owned(), job.worktree.name.to_string()),
             (variables::RUN_ID.to_owned(), run.id.to_string()),
         ]);
@@ -420,7 +426,7 @@ impl Service {
 
     /// The mark of a run's processes: unique on this machine, unlike a run's id.
     pub(crate) fn mark(&self, run: RunId) -> String {
-        format!("{}:{run}", self.home().state_dir())
+        format!("{}:{run}", self.home().board().state_dir())
     }
 
     /// Notes that a run was started. Gives the reason why it has to end, when it has to already.

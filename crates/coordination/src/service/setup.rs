@@ -122,6 +122,9 @@ impl Service {
     /// When there is no such worktree, a run is at work in it, or a file can't be brought. That a command failed is in
     /// the answer.
     pub fn worktree_setup(&self, name: &WorktreeName, observer: &mut dyn RunObserver) -> Result<SetupReport> {
+        if let Some(there) = self.elsewhere_with(name)? {
+            return there.worktree_setup(name, observer);
+        }
         let worktree = self.need(name)?;
         if worktree.operation.is_some() {
             return Err(Error::new(
@@ -176,6 +179,9 @@ impl Service {
     /// # Errors
     /// When what there is to do can't be read.
     pub(crate) fn setup_state(&self, worktree: &Worktree) -> Result<SetupState> {
+        if let Some(there) = self.elsewhere(&worktree.repo)? {
+            return there.setup_state(worktree);
+        }
         let Some(plan) = self.setup_plan()? else { return Ok(SetupState::None) };
         let file = self.place(worktree)?.entry_dir().join(DONE);
         let is_done = match read::file(&file, bounds::HOLDER_BYTES) {

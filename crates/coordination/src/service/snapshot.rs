@@ -8,7 +8,7 @@ use biplane_execution::{
     worktrees::{self, Held, Place, Rules, SNAPSHOT_REFS, Snapshot, SnapshotRequest},
 };
 use biplane_model::{
-    CommitId, EventKind, NewEvent, SubmissionStatus, TaskId, Timestamp, Worktree, WorktreeName,
+    CommitId, EventKind, NewEvent, RepoName, SubmissionStatus, TaskId, Timestamp, Worktree, WorktreeName,
 };
 
 use super::Service;
@@ -17,6 +17,8 @@ use crate::{bounds, error::Result};
 /// A snapshot in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedSnapshot {
+    /// The repository that has it.
+    pub repo: RepoName,
     /// The worktree's name.
     pub name: WorktreeName,
     /// Its number among those of that name.
@@ -106,6 +108,9 @@ impl Service {
         if worktree.git_entry.is_empty() || worktree.operation.is_some() {
             return Ok(None);
         }
+        if let Some(there) = self.elsewhere(&worktree.repo)? {
+            return there.hold_uncommitted(worktree, why);
+        }
         let place = worktrees::prove(&self.place(worktree)?)?.place;
         let taken = self.hold(worktree, &place, why, Held::ByAnother)?;
         if let Some(snapshot) = taken.as_ref().filter(|snapshot| snapshot.is_new) {
@@ -138,6 +143,14 @@ impl Service {
     /// # Errors
     /// When git can't list them, or can't tell what the target has.
     pub fn snapshots(&self, name: Option<&WorktreeName>) -> Result<Vec<ListedSnapshot>> {
+        let mut all = Vec::new();
+        for there in self.everywhere_with_git() {
+            all.extend(there.snapshots_here(name)?);
+        }
+        Ok(all)
+    }
+
+    fn snapshots_here(&self, name: Option<&WorktreeName>) -> Result<Vec<ListedSnapshot>> {
         let git = self.home().git()?;
         let landed = Landed::new(self, &git)?;
         let listed = listed(&git, name)?;
@@ -146,6 +159,7 @@ impl Service {
             .map(|one| {
                 let number_of = |key: &str| one.says(key).and_then(|value| value.parse().ok());
                 Ok(ListedSnapshot {
+                    repo: self.repo(),
                     landed: landed.has(&one)?,
                     why: one.says("Why").unwrap_or_default(),
                     branch: one.says("Branch").unwrap_or_default(),
@@ -167,6 +181,16 @@ impl Service {
     /// # Errors
     /// When git can't list them, or can't tell what the target has.
     pub fn snapshots_prune(&self, name: Option<&WorktreeName>, dry_run: bool) -> Result<Pruned> {
+        let mut all = Pruned::default();
+        for there in self.everywhere_with_git() {
+            let pruned = there.prune_here(name, dry_run)?;
+            all.refs.extend(pruned.refs);
+            all.kept.extend(pruned.kept);
+        }
+        Ok(all)
+    }
+
+    fn prune_here(&self, name: Option<&WorktreeName>, dry_run: bool) -> Result<Pruned> {
         let git = self.home().git()?;
         let mut pruned = Pruned::default();
         let mut landed = None;
@@ -202,9 +226,9 @@ impl Service {
         Ok(pruned)
     }
 
-    /// As [`Service::snapshots_prune`] for one name, after something else; what fails is told.
+    /// As [`Service::snapshots_prune`] for one name of the repository at hand, after something else; what fails is told.
     pub(crate) fn prune_after(&self, name: &WorktreeName) {
-        if let Err(error) = self.snapshots_prune(Some(name), false) {
+        if let Err(error) = self.prune_here(Some(name), false) {
             self.say(format!("old snapshots of `{name}` stay: {error}"));
         }
     }
@@ -311,7 +335,8 @@ impl<'a> Landed<'a> {
     fn new(service: &Service, git: &'a Git) -> Result<Self> {
         let target = service.target().ok().map(|target| git.branch_tip(&target)).transpose()?.flatten();
         let all = service.look(|view| Ok(view.submissions(&SubmissionFilter::default())?))?;
-        let landed = all.into_iter().filter(|s| s.status == SubmissionStatus::Landed);
+        let landed =
+            all.into_iter().filter(|s| s.status == SubmissionStatus::Landed && s.repo == service.repo());
         Ok(Self { git, target, submitted: landed.map(|s| (s.worktree, s.head)).collect() })
     }
 

@@ -124,7 +124,7 @@ impl Service {
     /// Whether an `up` is at work.
     fn is_up(&self) -> Result<bool> {
         // Nobody has ever been one where there is no lock.
-        let path = self.home().state_dir().join("up.lock");
+        let path = self.home().board().state_dir().join("up.lock");
         match OpenOptions::new().read(true).open(&path) {
             Ok(file) => Ok(!self.is_alone(&file)?),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
@@ -146,7 +146,7 @@ impl Service {
     /// # Errors
     /// Busy while others drain.
     pub(crate) fn begin_up(&self) -> Result<UpSign> {
-        let dir = self.home().state_dir();
+        let dir = self.home().board().state_dir();
         files::make_dir(&dir)?;
         let path = dir.join("up.lock");
         let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use biplane_control::{Changes, RunFilter, SubmissionFilter, View, board, board::Guard};
 use biplane_execution::git::{CheckoutState, RefUpdate, WithIgnored};
 use biplane_model::{
-    CommitId, EventKind, NewEvent, RepoName, Role, RunKind, Strategy, Submission, SubmissionId,
-    SubmissionStatus, Worktree, WorktreeId, WorktreeName, view::SubmissionView,
+    CommitId, EventKind, NewEvent, Role, RunKind, Strategy, Submission, SubmissionId, SubmissionStatus,
+    Worktree, WorktreeId, WorktreeName, view::SubmissionView,
 };
 
 use super::{Service, place::record};
@@ -64,6 +64,9 @@ impl Service {
     /// # Errors
     /// When there is uncommitted work, nothing to submit, another branch checked out, or the caller's claim was replaced.
     pub fn submit(&self, request: &MergeRequest) -> Result<Submitted> {
+        if let Some(there) = self.elsewhere_with(&request.name)? {
+            return there.submit(request);
+        }
         let worktree = self.need(&request.name)?;
         let guard =
             worktree.task.as_ref().map(|id| self.guard_for(id, None)).transpose()?.unwrap_or_default();
@@ -94,6 +97,9 @@ impl Service {
         worktree: &Worktree,
         guard: Guard,
     ) -> Result<Submitted> {
+        if let Some(there) = self.elsewhere(&worktree.repo)? {
+            return there.submit_as(request, worktree, guard);
+        }
         self.require_git()?;
         let target = self.target()?;
         let head = self.submittable(worktree, &target)?;
@@ -125,7 +131,7 @@ impl Service {
             let number = view.counter("submission")? + 1;
             let mut submission = Submission {
                 id: SubmissionId(number),
-                repo: RepoName::default(),
+                repo: worktree.repo.clone(),
                 worktree: worktree.name.clone(),
                 worktree_id: worktree.id,
                 task: worktree.task.clone(),
@@ -249,6 +255,9 @@ impl Service {
 
     /// Deletes the ref of a submission that is over, unless nothing else holds what was submitted.
     pub(crate) fn unpin(&self, submission: &Submission) -> Result<()> {
+        if let Some(there) = self.elsewhere(&submission.repo)? {
+            return there.unpin(submission);
+        }
         let git = self.home().git()?;
         let name = pin_name(submission.id);
         if git.find_commit(&name)?.is_none() {
@@ -270,8 +279,10 @@ impl Service {
     /// Deletes the refs of those submissions from a worktree that are over.
     pub(crate) fn unpin_over(&self, worktree: WorktreeId) -> Result<()> {
         let filter = SubmissionFilter { worktree: Some(worktree), ..SubmissionFilter::default() };
-        if self.look(|view| Ok(view.submissions(&filter)?))?.is_empty() {
-            return Ok(());
+        let all = self.look(|view| Ok(view.submissions(&filter)?))?;
+        let Some(first) = all.first() else { return Ok(()) };
+        if let Some(there) = self.elsewhere(&first.repo)? {
+            return there.unpin_over(worktree);
         }
         let git = self.home().git()?;
         for (name, _) in git.refs_below(PINS)? {
@@ -299,11 +310,13 @@ impl Service {
 
     /// Deletes the refs of all submissions that are over: what a command that was killed has left of them.
     pub(crate) fn unpin_all_over(&self) -> Result<()> {
-        for (name, _) in self.home().git()?.refs_below(PINS)? {
-            let Some(id) = name.strip_prefix(PINS).and_then(|id| id.parse().ok()) else { continue };
-            let found = self.look(|view| Ok(view.submission(id)?))?;
-            if let Some(over) = found.filter(|s| !s.status.is_open()) {
-                self.unpin(&over)?;
+        for there in self.everywhere_with_git() {
+            for (name, _) in there.home().git()?.refs_below(PINS)? {
+                let Some(id) = name.strip_prefix(PINS).and_then(|id| id.parse().ok()) else { continue };
+                let found = self.look(|view| Ok(view.submission(id)?))?;
+                if let Some(over) = found.filter(|s| !s.status.is_open() && s.repo == there.repo()) {
+                    there.unpin(&over)?;
+                }
             }
         }
         Ok(())

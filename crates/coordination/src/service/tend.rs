@@ -41,10 +41,18 @@ impl Service {
         let mut idle = 0;
         for _ in 0..bounds::TEND_ROUNDS {
             let Some(lock) = self.tend_lock()? else { return Ok(()) };
-            idle = if self.tend_once(until)? { 0 } else { idle + 1 };
+            let mut done = false;
+            let (services, _) = self.everywhere();
+            for there in &services {
+                done |= there.tend_once(until)?;
+            }
+            idle = if done { 0 } else { idle + 1 };
             drop(lock);
             // Who found the lock held has left it to us: so we look once more after we have let go of it.
-            if idle > 1 || Instant::now() > until || (idle == 1 && self.asides().is_empty()) {
+            if idle > 1
+                || Instant::now() > until
+                || (idle == 1 && services.iter().all(|there| there.asides().is_empty()))
+            {
                 break;
             }
         }
@@ -63,7 +71,7 @@ impl Service {
             done |= worktrees::delete_aside(&scrap).is_ok();
         }
         // Trouble with a log keeps nothing else from being done.
-        done |= self.tend_logs(until).unwrap_or(false);
+        done |= self.repo().is_default() && self.tend_logs(until).unwrap_or(false);
         let wanted = self.wanted(&pool, &git)?;
         for aside in self.asides() {
             done |= self.reuse_or_delete(&aside, wanted.as_ref()).is_ok();

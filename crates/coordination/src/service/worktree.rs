@@ -1,6 +1,6 @@
 //! Looking at worktrees, binding, keeping and entering them.
 
-use biplane_control::{Changes, WorktreeFilter, board};
+use biplane_control::{Changes, SubmissionFilter, WorktreeFilter, board};
 use biplane_execution::{
     git::{CheckoutState, WithIgnored},
     worktrees::{self, Against, Merged, Standing},
@@ -63,11 +63,18 @@ impl Service {
     /// How the target has the commits of each of these worktrees; `None` for one without commits of its own. Most are
     /// answered by one question for all; of the others only some are looked into, and the rest is unknown.
     pub fn worktrees_merged(&self, worktrees: &[WorktreeView]) -> Vec<Option<Merged>> {
-        let unknown = || vec![Some(Merged::Unknown); worktrees.len()];
-        if worktrees.is_empty() {
-            return Vec::new();
+        let mut merged = vec![Some(Merged::Unknown); worktrees.len()];
+        for repo in self.repo_names() {
+            let of_it = |w: &&WorktreeView| w.repo == repo;
+            let ones: Vec<WorktreeView> = worktrees.iter().filter(of_it).cloned().collect();
+            if ones.is_empty() {
+                continue;
+            }
+            let Ok(found) = self.in_repo(&repo).and_then(|there| there.merged_of(&ones)) else { continue };
+            let places = worktrees.iter().zip(&mut merged).filter(|(w, _)| w.repo == repo);
+            places.zip(found).for_each(|((_, place), found)| *place = found);
         }
-        self.merged_of(worktrees).unwrap_or_else(|_| unknown())
+        merged
     }
 
     fn merged_of(&self, worktrees: &[WorktreeView]) -> Result<Vec<Option<Merged>>> {
@@ -100,6 +107,9 @@ impl Service {
     /// # Errors
     /// When there is no such worktree, or git can't tell.
     pub fn worktree_status(&self, name: &WorktreeName) -> Result<WorktreeStatusReport> {
+        if let Some(there) = self.elsewhere_with(name)? {
+            return there.worktree_status(name);
+        }
         let worktree = self.need(name)?;
         let standing = self.standing(&worktree, WithIgnored::No)?;
         Ok(WorktreeStatusReport {
@@ -119,7 +129,7 @@ impl Service {
     /// # Errors
     /// When there is no such worktree.
     pub fn worktree_path(&self, name: &WorktreeName) -> Result<WorktreeView> {
-        self.worktree_view(self.need(name)?.id)
+        self.worktree_view(self.need_anywhere(name)?.id)
     }
 
     /// What a worktree changes against its base, uncommitted and untracked files included. Touches neither its files nor
@@ -128,7 +138,7 @@ impl Service {
     /// # Errors
     /// When there is no such worktree, or git can't tell.
     pub fn worktree_diff(&self, name: &WorktreeName) -> Result<Diff> {
-        let worktree = self.need(name)?;
+        let worktree = self.need_anywhere(name)?;
         let place = worktrees::prove(&self.place(&worktree)?)?.place;
         let git = place.git();
         let tree = git.tree_of_files()?;
@@ -156,7 +166,7 @@ impl Service {
         owner: Option<&AgentName>,
         start: Start,
     ) -> Result<WorktreeView> {
-        let worktree = self.need(name)?;
+        let worktree = self.need_anywhere(name)?;
         self.change(|view, now| {
             let mut worktree = record(view, worktree.id)?;
             let (mut task, bound) = board::bind(view, &mut worktree, id, owner, now)?;
@@ -172,7 +182,7 @@ impl Service {
     /// # Errors
     /// When there is no such worktree, or it is bound to none.
     pub fn worktree_unbind(&self, name: &WorktreeName) -> Result<WorktreeView> {
-        let worktree = self.need(name)?;
+        let worktree = self.need_anywhere(name)?;
         if worktree.task.is_none() {
             return Err(Error::refused(format!("worktree `{name}` is bound to no task")));
         }
@@ -190,7 +200,7 @@ impl Service {
     /// # Errors
     /// When there is no such worktree, or it is in a state in which it can't be kept.
     pub fn worktree_keep(&self, name: &WorktreeName, reason: &str) -> Result<WorktreeView> {
-        let worktree = self.need(name)?;
+        let worktree = self.need_anywhere(name)?;
         self.change(|view, now| {
             let mut worktree = record(view, worktree.id)?;
             if worktree.status != WorktreeStatus::Kept {
@@ -222,7 +232,7 @@ impl Service {
     /// # Errors
     /// When there is no such worktree, or it is not there any more.
     pub fn worktree_enter(&self, name: &WorktreeName) -> Result<WorktreeView> {
-        let worktree = self.need(name)?;
+        let worktree = self.need_anywhere(name)?;
         worktrees::prove(&self.place(&worktree)?)?;
         self.change(|view, now| {
             let mut worktree = record(view, worktree.id)?;
@@ -240,6 +250,9 @@ impl Service {
         worktree: &biplane_model::Worktree,
         ignored: WithIgnored,
     ) -> Result<Standing> {
+        if let Some(there) = self.elsewhere(&worktree.repo)? {
+            return there.standing(worktree, ignored);
+        }
         let place = worktrees::prove(&self.place(worktree)?)?.place;
         let against = self.against(worktree)?;
         Ok(worktrees::standing(&place, &worktree.branch, &worktree.base, &against, ignored)?)
@@ -272,7 +285,14 @@ impl Service {
             return Ok(branch);
         }
         // A main checkout that was left behind with uncommitted work is on no branch; the target is what it was.
-        let newest = self.look(|view| Ok(view.submission(SubmissionId(view.counter("submission")?))?))?;
+        let repo = self.repo();
+        let newest = self.look(|view| {
+            let newest = view.submission(SubmissionId(view.counter("submission")?))?;
+            if newest.as_ref().is_none_or(|newest| newest.repo == repo) {
+                return Ok(newest);
+            }
+            Ok(view.submissions(&SubmissionFilter::default())?.into_iter().rfind(|s| s.repo == repo))
+        })?;
         if let Some(last) = newest
             && git.branch_tip(&last.target)?.is_some()
         {

@@ -359,6 +359,48 @@ pub const KEYS: &[Key] = &[
         Means("\"20G\""),
         "The most that spare and recycled worktrees may take; beyond it none is kept.",
     ),
+    key(
+        "repo.name",
+        "string",
+        Otherwise("an error: every `[[repo]]` has one", "\"lib\""),
+        "What a further repository of this home is called. There may be several tables `[[repo]]`; each one's work is made, tested and landed in its own repository.",
+    ),
+    key(
+        "repo.path",
+        "string",
+        Otherwise("an error: every `[[repo]]` has one", "\"../lib\""),
+        "The top directory of its main checkout: relative to the home, or absolute. Its worktrees lie in its own `.worktrees`.",
+    ),
+    key(
+        "repo.target",
+        "string",
+        Otherwise("the branch checked out in its main checkout", "\"main\""),
+        "The branch of it that work lands on.",
+    ),
+    key(
+        "repo.gate",
+        "string",
+        Otherwise("none: work lands untested", "\"npm test\""),
+        "Its gate, as `gate` is the one of the home's own repository.",
+    ),
+    key(
+        "repo.gate_timeout",
+        "duration",
+        Otherwise("that of the home", "\"30m\""),
+        "How long its gate may take.",
+    ),
+    key(
+        "repo.strategy",
+        "`\"merge\"`, `\"squash\"` or `\"rebase\"`",
+        Otherwise("that of the home", "\"merge\""),
+        "How a branch is brought onto its target.",
+    ),
+    key(
+        "repo.setup",
+        "table",
+        Otherwise("no set-up", "{ clone = [\"node_modules\"] }"),
+        "What makes a worktree of it ready to build: keys as in `[setup]`.",
+    ),
 ];
 
 #[cfg(test)]
@@ -386,7 +428,13 @@ mod tests {
             let body = lines(&|name| name.strip_prefix(table)?.strip_prefix('.').map(str::to_owned));
             format!("[{table}]\n{body}")
         });
-        format!("{top}[agents.mine]\n{command}{agent}{profile}{}", tables.concat())
+        let repo = lines(&below("repo."));
+        let needed = [("name", "\"x\""), ("path", "\"y\"")].map(|(name, value)| {
+            let is_there = repo.contains(&format!("{name} = "));
+            if is_there || repo.is_empty() { String::new() } else { format!("{name} = {value}\n") }
+        });
+        let repo = if repo.is_empty() { repo } else { format!("[[repo]]\n{}{repo}", needed.concat()) };
+        format!("{top}[agents.mine]\n{command}{agent}{profile}{}{repo}", tables.concat())
     }
 
     #[test]
@@ -415,8 +463,13 @@ mod tests {
     #[test]
     fn no_key_is_missing() {
         let tables = TABLES.map(|table| (format!("{table}."), format!("[{table}]\n")));
-        let others = [("", ""), ("agents.NAME.", "[agents.a]\n"), ("profiles.NAME.", "[profiles.a]\n")]
-            .map(|(t, b)| (t.to_owned(), b.to_owned()));
+        let others = [
+            ("", ""),
+            ("agents.NAME.", "[agents.a]\n"),
+            ("profiles.NAME.", "[profiles.a]\n"),
+            ("repo.", "[[repo]]\n"),
+        ]
+        .map(|(t, b)| (t.to_owned(), b.to_owned()));
         for (table, before) in others.into_iter().chain(tables) {
             let error = Settings::parse(&format!("{before}nonsense = 1\n")).unwrap_err().to_string();
             let (_, known) = error.split_once("expected ").unwrap();

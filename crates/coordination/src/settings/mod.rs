@@ -8,6 +8,7 @@ mod guess;
 mod keys;
 mod logs;
 mod profiles;
+mod repos;
 mod starter;
 mod tasks;
 pub(crate) mod template;
@@ -32,6 +33,7 @@ pub use guess::guess_gate;
 pub use keys::{Absent, KEYS, Key};
 pub use logs::Logs;
 pub use profiles::{Profile, Prompts, Review, Severity, Verify, VerifyBy};
+pub use repos::FurtherRepo;
 pub use starter::starter_file;
 pub use worktrees::{Pool, Ports, Setup, Snapshots, Worktrees};
 
@@ -78,6 +80,8 @@ pub struct Settings {
     pub logs: Logs,
     /// How worktrees are made and kept.
     pub worktrees: Worktrees,
+    /// The further repositories of the home, in the order of the file.
+    pub repos: Vec<FurtherRepo>,
 }
 
 impl Default for Settings {
@@ -103,6 +107,7 @@ impl Default for Settings {
             task_limits: tasks::default(),
             logs: Logs::default(),
             worktrees: Worktrees::default(),
+            repos: Vec::new(),
         }
     }
 }
@@ -128,6 +133,7 @@ struct File {
     pool: worktrees::FilePool,
     logs: logs::FileLogs,
     limits: FileLimits,
+    repo: Vec<repos::FileRepo>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -293,7 +299,7 @@ impl Settings {
             None => defaults.strategy,
             Some(v) => v.get_ref().parse().map_err(|why| at(v.span(), why))?,
         };
-        Ok(Self {
+        let mut settings = Self {
             from_file: true,
             target: file.target.clone(),
             gate: file.gate.clone().filter(|g| !g.trim().is_empty()),
@@ -312,8 +318,11 @@ impl Settings {
             task_limits: file.limits.read_tasks(&at)?,
             logs: file.logs.read(&at)?,
             worktrees: file.worktree_tables().read(&at)?,
+            repos: Vec::new(),
             ..settings
-        })
+        };
+        settings.repos = repos::read(&file.repo, &settings, &at)?;
+        Ok(settings)
     }
 }
 
@@ -394,7 +403,7 @@ mod tests {
         assert_eq!(
             error("target = \"main\"\ngaet = \"x\"\n"),
             "`biplane.toml` line 2, key `gaet`: unknown field `gaet`, expected one of `target`, `gate`, `gate_timeout`, \
-             `strategy`, `agent`, `agents`, `profile`, `profiles`, `prompts`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `logs`, `limits` | did you mean `gate`?"
+             `strategy`, `agent`, `agents`, `profile`, `profiles`, `prompts`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `logs`, `limits`, `repo` | did you mean `gate`?"
         );
         assert!(
             error("\n[up]\nagents = \"four\"")

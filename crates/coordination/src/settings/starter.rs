@@ -38,6 +38,13 @@ const PLACES: &str = r#"# [worktrees]
 # task_cost = "5.00"         # what they may cost together, in US dollars; no limit without it
 # task_time = "4h"           # how long they may take together; no limit without it
 # disk = "20G"               # the most that spare and recycled worktrees may take
+
+# [[repo]]                   # a further repository with tasks on this board; may be there several times
+# name = "lib"               # `biplane task create --repo lib`
+# path = "../lib"            # its top directory; its worktrees lie in its own `.worktrees`
+# target = "main"
+# gate = "make check"        # its own; without one its work lands untested
+# setup = { clone = ["node_modules"] }   # as the table above
 "#;
 
 /// A commented settings file with this target and gate.

@@ -177,7 +177,7 @@ pub(super) struct Tables<'f> {
 }
 
 /// Makes an error of what is wrong at a place in the file.
-type At<'a> = &'a dyn Fn(Range<usize>, String) -> crate::error::Error;
+pub(super) type At<'a> = &'a dyn Fn(Range<usize>, String) -> crate::error::Error;
 
 impl Tables<'_> {
     /// The settings, with defaults for what the tables do not say.
@@ -186,12 +186,6 @@ impl Tables<'_> {
         if let Some(dir) = &self.worktrees.dir {
             settings.dir = directory(dir, at)?;
         }
-        let setup = &mut settings.setup;
-        setup.copy.clone_from(&self.setup.copy);
-        setup.clone = inside(&self.setup.clone, at)?;
-        setup.share = inside(&self.setup.share, at)?;
-        setup.run.clone_from(&self.setup.run);
-        value(&self.setup.timeout, &mut setup.timeout, parse_duration, at)?;
         value(
             &self.ports.range,
             &mut settings.ports,
@@ -199,13 +193,7 @@ impl Tables<'_> {
             at,
         )?;
         number(&self.ports.count, &mut settings.ports.count, 0..=bounds::MOST_PORTS, at)?;
-        for (name, text) in &self.setup.env {
-            let value = text.get_ref().clone();
-            super::template::check_name(name)
-                .and_then(|()| super::template::check(&value, settings.ports.count))
-                .map_err(|why| at(text.span(), why))?;
-            settings.setup.env.insert(name.clone(), value);
-        }
+        settings.setup = read_setup(self.setup, settings.ports.count, at)?;
         let snapshots = &mut settings.snapshots;
         if let Some(names) = &self.snapshots.leave_out {
             snapshots.leave_out.clone_from(names);
@@ -226,6 +214,24 @@ impl Tables<'_> {
         value(self.disk, &mut settings.disk_bytes, parse_bytes, at)?;
         Ok(settings)
     }
+}
+
+/// The settings of a set-up where each worktree leases `ports` ports.
+pub(super) fn read_setup(file: &FileSetup, ports: usize, at: At<'_>) -> Result<Setup> {
+    let mut setup = Worktrees::default().setup;
+    setup.copy.clone_from(&file.copy);
+    setup.clone = inside(&file.clone, at)?;
+    setup.share = inside(&file.share, at)?;
+    setup.run.clone_from(&file.run);
+    value(&file.timeout, &mut setup.timeout, parse_duration, at)?;
+    for (name, text) in &file.env {
+        let value = text.get_ref().clone();
+        super::template::check_name(name)
+            .and_then(|()| super::template::check(&value, ports))
+            .map_err(|why| at(text.span(), why))?;
+        setup.env.insert(name.clone(), value);
+    }
+    Ok(setup)
 }
 
 /// Reads a value into its place, which keeps the default when the file says nothing.

@@ -64,7 +64,7 @@ pub(crate) fn view_of(home: &Home, view: &dyn View, worktree: &Worktree) -> Resu
         Some(id) => view.task(id)?.map_or(0, |task| task.epoch),
         None => 0,
     };
-    Ok(WorktreeView::new(worktree, home.absolute(&worktree.path).into_string(), epoch))
+    Ok(WorktreeView::new(worktree, home.place_of(worktree).into_string(), epoch))
 }
 
 /// The newest record of each name: all live ones and the latest removed ones, in the order of their creation.

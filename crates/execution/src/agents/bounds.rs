@@ -12,12 +12,12 @@ pub const SUMMARY: usize = 200;
 pub const PATHS: usize = 50;
 /// The most tool calls, refusals and messages of one conversation that are remembered, so as to tell each of them once.
 pub const REMEMBERED: usize = 10_000;
-/// The most refusals that a tally lists; further ones are counted.
-pub const DENIED: usize = 50;
 /// The most bytes of a prompt that go into one argument; the system takes no more than 128 KiB.
 pub const ARGUMENT: usize = 100 * 1024;
 /// The most bytes of a command line that is judged; a longer one is refused.
 pub const JUDGED: usize = 32 * 1024;
+/// The most refusals that a tally lists; further ones are counted.
+pub const DENIED: usize = 50;
 /// How often an agent whose work broke off at a refusal is told to go on without.
 pub const REFUSALS: u32 = 5;
 /// How long a program may go on after it said that it is done.

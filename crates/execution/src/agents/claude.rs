@@ -118,7 +118,7 @@ impl Talk {
         match at(message, "subtype") {
             // A second prompt begins with another one.
             Some("init") if self.session.is_none() => {
-                let session = at(message, "session_id").map(|id| words::summary(id));
+                let session = at(message, "session_id").map(words::summary);
                 self.session.clone_from(&session);
                 let model = at(message, "model").map(words::summary);
                 said.events.push(AgentEvent::Started { session, model });

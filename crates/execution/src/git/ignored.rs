@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use biplane_failpoint as failpoint;
 use camino::Utf8PathBuf;
 
-use super::{Git, GitError, INDEX_BY};
+use super::{Git, GitError};
 
 impl Git {
     /// The untracked files of the checkout that git ignores and that match one of `patterns`, which are written as in a
@@ -63,14 +64,10 @@ impl Git {
     }
 
     fn patterns_file(&self, patterns: &str) -> Result<(tempfile::TempDir, Utf8PathBuf), GitError> {
-        let place = self.common_dir.join("biplane");
-        let io = |source| GitError::Io { path: place.clone(), action: "written", source };
-        // The name is one that recovery deletes after a crash.
-        let prefix = format!("{INDEX_BY}{}-", std::process::id());
-        let dir = tempfile::Builder::new().prefix(&prefix).tempdir_in(&place).map_err(io)?;
-        let file = Utf8PathBuf::try_from(dir.path().join("patterns"))
-            .map_err(|e| GitError::NotUtf8(e.to_string()))?;
-        std::fs::write(&file, patterns).map_err(io)?;
+        let (dir, path) = self.own_dir()?;
+        let file = path.join("patterns");
+        failpoint::around("patterns written", || std::fs::write(&file, patterns))
+            .map_err(|source| GitError::Io { path: file.clone(), action: "written", source })?;
         Ok((dir, file))
     }
 }

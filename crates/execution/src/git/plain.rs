@@ -3,6 +3,7 @@
 //! A git directory of our own, for a moment, with the objects of the repository. Neither its settings nor an agent's
 //! `.gitattributes` reach it, so nothing is filtered, and no filter command is run.
 
+use biplane_failpoint as failpoint;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Git, GitError, INDEX_BY};
@@ -40,6 +41,7 @@ impl Git {
         let (version, format) =
             if id_length > 40 { (1, "[extensions]\n\tobjectFormat = sha256\n") } else { (0, "") };
         let config = format!("{CONFIG}\trepositoryFormatVersion = {version}\n{format}");
+        failpoint::reach("plain git made before");
         for dir in ["objects", "refs", "info"] {
             fs_err::create_dir(path.join(dir)).map_err(|e| io(&path, e))?;
         }
@@ -48,6 +50,7 @@ impl Git {
         for (name, text) in files {
             fs_err::write(path.join(name), text).map_err(|e| io(&path, e))?;
         }
+        failpoint::reach("plain git made after");
         let objects = self.common_dir.join("objects").into_string();
         let git = Self {
             git_dir: path.clone(),
@@ -62,9 +65,11 @@ impl Git {
     /// A directory in biplane's own, whose name says whose it is, so that recovery deletes what a killed process left.
     pub(super) fn own_dir(&self) -> Result<(tempfile::TempDir, Utf8PathBuf), GitError> {
         let place = self.common_dir.join("biplane");
-        fs_err::create_dir_all(&place).map_err(|e| io(&place, e))?;
+        failpoint::around("state directory made", || fs_err::create_dir_all(&place))
+            .map_err(|e| io(&place, e))?;
         let prefix = format!("{INDEX_BY}{}-", std::process::id());
-        let dir = tempfile::Builder::new().prefix(&prefix).tempdir_in(&place).map_err(|e| io(&place, e))?;
+        let make = || tempfile::Builder::new().prefix(&prefix).tempdir_in(&place);
+        let dir = failpoint::around("scratch directory made", make).map_err(|e| io(&place, e))?;
         let path =
             Utf8PathBuf::try_from(dir.path().to_owned()).map_err(|e| GitError::NotUtf8(e.to_string()))?;
         Ok((dir, path))

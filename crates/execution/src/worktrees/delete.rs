@@ -156,6 +156,7 @@ fn ascend(levels: &mut Vec<Level>) -> Result<(), Fault> {
         above.dir = Some(opened);
     }
     let Some(dir) = &above.dir else { return Ok(()) };
+    failpoint::reach("delete tree directory before");
     match writable(dir, || fs::unlinkat(dir, done.name.as_c_str(), AtFlags::REMOVEDIR)) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(Errno::NOTDIR) => unlink(dir, &done.name).map(|_| ()).map_err(|e| (done.name, e)),
@@ -192,6 +193,7 @@ fn read(levels: &mut [Level]) -> Result<(), Fault> {
 
 /// Deletes what is called `name`, unless it is a directory: false then.
 fn unlink(dir: &OwnedFd, name: &CStr) -> io::Result<bool> {
+    failpoint::reach("delete tree file before");
     match writable(dir, || fs::unlinkat(dir, name, AtFlags::empty())) {
         Ok(()) | Err(Errno::NOENT) => Ok(true),
         Err(Errno::ISDIR) => Ok(false),

@@ -78,7 +78,8 @@ pub fn move_aside(owned: &Owned, aside: &Utf8Path) -> Result<Aside, GitError> {
     handle::rename((&parent, &name), (&to, &to_name)).map_err(|e| io(path, "moved", e))?;
     failpoint::reach("move aside after");
     if !is_ours(&to, &to_name) {
-        handle::rename((&to, &to_name), (&parent, &name)).map_err(|e| io(aside, "moved back", e))?;
+        failpoint::around("move aside undone", || handle::rename((&to, &to_name), (&parent, &name)))
+            .map_err(|e| io(aside, "moved back", e))?;
         return Err(refused(path, "moved", "it was replaced just now"));
     }
     Ok(Aside { path: aside.to_owned(), from: path.clone(), id: owned.id })

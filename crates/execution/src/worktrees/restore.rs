@@ -170,9 +170,9 @@ fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, RestoreError> {
 /// Writes a file of git's directory of the worktree, which git has just made.
 fn write(path: &Utf8Path, bytes: &[u8]) -> Result<(), RestoreError> {
     if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).map_err(|e| io(dir, e))?;
+        failpoint::around("restore git directory", || fs::create_dir_all(dir)).map_err(|e| io(dir, e))?;
     }
-    fs::write(path, bytes).map_err(|e| io(path, e))
+    failpoint::around("restore git file", || fs::write(path, bytes)).map_err(|e| io(path, e))
 }
 
 fn io(path: &Utf8Path, source: std::io::Error) -> RestoreError {
@@ -223,7 +223,11 @@ fn set_modes(top: &Utf8Path, note: &Note) -> Result<(), RestoreError> {
 }
 
 fn set_mode(path: &Path, found: u32, wanted: u32) -> std::io::Result<()> {
-    if found == wanted { Ok(()) } else { fs::set_permissions(path, Permissions::from_mode(wanted)) }
+    if found == wanted {
+        return Ok(());
+    }
+    failpoint::reach("restore mode before");
+    fs::set_permissions(path, Permissions::from_mode(wanted))
 }
 
 /// Makes the directory `path` below `top` with those above it, through no link.
@@ -238,7 +242,7 @@ fn make_dir(top: &Utf8Path, path: &[u8]) -> Result<(), RestoreError> {
         }
         at.extend_from_slice(part);
         let place = below(top, &at);
-        match fs::create_dir(&place) {
+        match failpoint::around("restore directory", || fs::create_dir(&place)) {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 if !place.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
                     return Err(RestoreError::Malformed(format!(

@@ -95,7 +95,7 @@ fn work_is_told() {
     ]
     .into();
     assert_eq!(heard.short(), expected);
-    assert_eq!(heard.told.usage, usage(280, 80, 120, 0));
+    assert_eq!(heard.tally.usage, usage(280, 80, 120, 0));
     assert!(heard.closed);
     let methods: Vec<&str> = heard.replies.iter().filter_map(|reply| reply["method"].as_str()).collect();
     assert_eq!(methods, ["session/new", "session/prompt"]);
@@ -111,7 +111,7 @@ fn a_command_that_failed_is_told_from_its_text() {
     let scene = Scene::new(Permissions::All);
     let recording = scene.recording("acp-work.jsonl");
     let heard = scene.hear(DriverName::Acp, recording.as_bytes(), b"");
-    assert_eq!((heard.told.calls, heard.told.failed_calls, heard.told.denials), (4, 1, 0));
+    assert_eq!((heard.tally.calls, heard.told.failed.count, heard.told.denied.count), (4, 1, 0));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn messages_are_put_together() {
         heard.short(),
         ["started known unknown", "message Let me look.", "call read: Look", "failed", "message Odd."]
     );
-    assert!(!heard.told.finished && !heard.closed, "it was cut off");
+    assert!(!heard.tally.finished && !heard.closed, "it was cut off");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn the_right_option_is_chosen() {
         assert_eq!(outcome["optionId"].as_str(), *expected, "{permissions:?} {call} {kinds:?}");
         assert_eq!(outcome["outcome"], if expected.is_some() { "selected" } else { "cancelled" });
         let allowed = expected.is_some_and(|option| option.contains("allow"));
-        assert_eq!(heard.told.denials, u64::from(!allowed));
+        assert_eq!(heard.told.denied.count, u64::from(!allowed));
     }
 }
 
@@ -211,18 +211,18 @@ fn an_agent_that_breaks_off_at_a_refusal_is_told_to_go_on() {
         heard.replies.iter().filter_map(|reply| reply["params"]["prompt"][0]["text"].as_str()).collect();
     assert_eq!(prompts.len(), 3);
     assert!(prompts[1].starts_with("What you asked for was not permitted") && prompts[1] == prompts[2]);
-    assert_eq!((heard.told.denials, heard.told.claimed_success), (2, Some(true)));
-    assert_eq!(heard.told.last_text, "Fine.");
+    assert_eq!((heard.told.denied.count, heard.success()), (2, Some(true)));
+    assert_eq!(heard.tally.last_text, "Fine.");
     // It goes on by itself.
     let heard = hear(Permissions::Edits, &[hello(), opened(), call("a"), chunk("Fine."), end(3)]);
-    assert!(heard.closed && heard.told.finished);
+    assert!(heard.closed && heard.tally.finished);
     // Not for ever.
     let mut lines = vec![hello(), opened()];
     for n in 0..20_u64 {
         lines.extend([call(&n.to_string()), end(3 + n)]);
     }
     let heard = hear(Permissions::Edits, &lines);
-    assert_eq!((heard.told.finished, heard.told.claimed_success), (true, Some(true)));
+    assert_eq!((heard.tally.finished, heard.success()), (true, Some(true)));
     assert!(heard.replies.len() < 30, "{}", heard.replies.len());
 }
 
@@ -260,7 +260,7 @@ fn codes_and_usage_are_found_where_each_agent_puts_them() {
         let mut answer = answer;
         answer["stopReason"] = json!("end_turn");
         let heard = hear(Permissions::Edits, &[hello(), opened(), result(3, answer)]);
-        assert_eq!(heard.told.usage, expected);
+        assert_eq!(heard.tally.usage, expected);
     }
 }
 
@@ -309,7 +309,7 @@ fn a_session_is_loaded_where_the_agent_can() {
     let done = result(3, json!({"stopReason": "end_turn"}));
     let heard = say(
         &scene(),
-        &[hello(), history.clone(), chunk("history"), result(2, Value::Null), cost, chunk("new"), done],
+        &[hello(), history, chunk("history"), result(2, Value::Null), cost, chunk("new"), done],
     );
     assert_eq!(heard.replies[0]["method"], "session/load");
     assert_eq!(heard.replies[0]["params"]["sessionId"], "old");
@@ -321,7 +321,7 @@ fn a_session_is_loaded_where_the_agent_can() {
 
     let error = json!({"jsonrpc": "2.0", "id": 2, "error": {"code": -32603, "message": "not found"}});
     let heard = say(&scene(), &[hello(), error]);
-    assert!(heard.told.lost_session && heard.closed);
+    assert!(heard.tally.lost_session && heard.closed);
     assert_eq!(heard.short(), ["finished false it could not load its session: not found"]);
 
     let heard = say(&scene(), &[result(1, json!({"protocolVersion": 1}))]);
@@ -341,7 +341,7 @@ fn it_logs_in_when_it_must_and_nobody_is_needed() {
 
     // Not for ever.
     let heard = hear(Permissions::Edits, &[hello(), locked(2), result(3, json!({})), locked(4)]);
-    assert_eq!(heard.told.claimed_success, Some(false));
+    assert_eq!(heard.success(), Some(false));
 
     let methods = json!([{"id": "oauth-personal", "name": "Log in"}]);
     let person = result(1, json!({"protocolVersion": 1, "authMethods": methods}));

@@ -79,10 +79,10 @@ fn work_is_told() {
         "git add -A && git commit -m done"
     );
     assert!(heard.closed);
-    let told = heard.told;
+    assert_eq!((heard.success(), heard.told.failed.count, heard.told.denied.count), (Some(true), 1, 0));
+    let told = heard.tally;
     assert_eq!(told.usage, usage(315, 60, 90, 3139));
-    assert_eq!((told.calls, told.failed_calls, told.denials), (3, 1, 0));
-    assert_eq!((told.claimed_success, told.last_text.as_str()), (Some(true), "All done."));
+    assert_eq!((told.calls, told.last_text.as_str()), (3, "All done."));
     assert_eq!(told.session.as_deref(), Some("00000000-0000-4000-8000-000000000001"));
 }
 
@@ -98,12 +98,17 @@ fn each_level_answers_for_itself() {
 fn refusals_are_told_once_each_and_spoil_no_success() {
     let heard = hear(Permissions::Edits, "claude-denied.jsonl");
     assert_eq!(answers(&heard), ["deny"; 5]);
-    let denied: Vec<&str> = heard.told.denied.iter().map(|denied| denied.tool.as_str()).collect();
-    assert_eq!(denied, ["Write", "Read", "WebFetch", "AskUserQuestion", "Bash"]);
+    let denied = heard.short().into_iter().filter(|event| event.starts_with("denied"));
+    let tools: Vec<String> = denied.filter_map(|event| Some(event.split_once(':')?.0.to_owned())).collect();
+    assert_eq!(
+        tools,
+        ["denied Write", "denied Read", "denied WebFetch", "denied AskUserQuestion", "denied Bash"]
+    );
     // They stand in the result too.
-    assert_eq!(heard.told.denials, 5);
-    assert_eq!(heard.told.claimed_success, Some(true));
-    assert_eq!(heard.told.failed_calls, 6);
+    assert_eq!(heard.told.denied.count, 5);
+    assert_eq!(heard.success(), Some(true));
+    // The answers to them are no failures of their own.
+    assert_eq!(heard.told.failed.count, 1);
     assert!(
         heard.replies[0]["response"]["response"]["message"].as_str().is_some_and(|m| m.contains("worktree"))
     );
@@ -115,7 +120,7 @@ fn refusals_that_only_the_result_knows_are_told_as_well() {
     let recording = scene.recording("claude-denied.jsonl");
     let last = recording.lines().last().expect("a result");
     let heard = scene.hear(DriverName::Claude, format!("{last}\n{last}\n").as_bytes(), b"");
-    assert_eq!(heard.told.denials, 5);
+    assert_eq!(heard.told.denied.count, 5);
 }
 
 #[test]
@@ -125,8 +130,8 @@ fn limits_of_the_provider_are_told() {
         heard.short().into_iter().filter(|event| event.starts_with("limited")).collect();
     assert_eq!(limits, ["limited Some(1) rate_limit (429)", "limited Some(2) rate_limit (429)"]);
     // It went on after that.
-    assert_eq!((heard.told.rate_limits, heard.told.rate_limited), (2, None));
-    assert_eq!(heard.told.claimed_success, Some(true));
+    assert_eq!((heard.tally.rate_limits, &heard.tally.rate_limited), (2, &None));
+    assert_eq!(heard.success(), Some(true));
 
     let heard = hear(Permissions::Edits, "claude-limit.jsonl");
     assert_eq!(
@@ -136,7 +141,7 @@ fn limits_of_the_provider_are_told() {
             "finished false API Error: Request rejected (429) · This request would exceed your rate limit",
         ]
     );
-    assert!(heard.told.rate_limited.is_some() && heard.closed);
+    assert!(heard.tally.rate_limited.is_some() && heard.closed);
 
     let event =
         r#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","rateLimitType":"five_hour"}}"#;
@@ -152,9 +157,9 @@ fn a_lost_conversation_is_noticed() {
     let scene =
         Scene::new(Permissions::Edits).resumed("11111111-1111-4111-8111-111111111111", usage(0, 0, 0, 0));
     let heard = scene.hear_recording(DriverName::Claude, "claude-lost.jsonl");
-    assert!(heard.told.lost_session && heard.closed);
-    assert_eq!(heard.told.claimed_success, Some(false));
-    assert!(!hear(Permissions::Edits, "claude-lost.jsonl").told.lost_session);
+    assert!(heard.tally.lost_session && heard.closed);
+    assert_eq!(heard.success(), Some(false));
+    assert!(!hear(Permissions::Edits, "claude-lost.jsonl").tally.lost_session);
 }
 
 #[test]
@@ -163,8 +168,8 @@ fn a_cut_stream_has_no_end() {
     let recording = scene.recording("claude-work.jsonl");
     let half = &recording.as_bytes()[..recording.len() / 2];
     let heard = scene.hear(DriverName::Claude, half, b"Segmentation fault\n");
-    assert_eq!((heard.told.finished, heard.told.claimed_success), (false, None));
-    assert_eq!(heard.told.usage, usage(210, 2, 60, 0), "what was told before the cut counts");
+    assert_eq!((heard.tally.finished, heard.success()), (false, None));
+    assert_eq!(heard.tally.usage, usage(210, 2, 60, 0), "what was told before the cut counts");
     assert!(heard.short().iter().any(|event| event == "raw Segmentation fault"));
 }
 
@@ -184,5 +189,5 @@ fn a_request_that_is_too_long_is_refused() {
     line.extend_from_slice(b"\"}}\n");
     let heard = Scene::new(Permissions::All).hear(DriverName::Claude, &line, b"");
     assert_eq!(answers(&heard), ["deny"]);
-    assert_eq!(heard.told.denials, 1);
+    assert_eq!(heard.told.denied.count, 1);
 }

@@ -57,8 +57,8 @@ fn work_is_told() {
             "finished true All done.",
         ]
     );
-    assert_eq!((heard.told.calls, heard.told.failed_calls), (4, 2));
-    assert_eq!(heard.told.claimed_success, Some(true));
+    assert_eq!((heard.tally.calls, heard.told.failed.count), (4, 2));
+    assert_eq!(heard.success(), Some(true));
 }
 
 #[test]
@@ -66,9 +66,11 @@ fn what_it_rejects_itself_is_told_on_standard_error() {
     let scene = Scene::new(Permissions::Edits);
     let (output, errors) = (scene.recording("codex-patch.jsonl"), scene.recording("codex-patch.stderr"));
     let heard = scene.hear(DriverName::Codex, output.as_bytes(), errors.as_bytes());
-    assert_eq!(heard.told.denials, 1);
-    assert_eq!(heard.told.denied[0].tool, "file_change");
-    assert!(heard.told.denied[0].summary.contains("outside of the project"));
+    assert_eq!(heard.told.denied.count, 1);
+    assert_eq!(
+        heard.told.denied.names,
+        ["file_change: patch rejected: writing outside of the project; rejected by user a…"]
+    );
     let call = format!("call file_change: {}/b.txt", scene.brief.cwd);
     assert!(heard.short().iter().any(|event| call.starts_with(event.as_str())), "{:?}", heard.short());
 }
@@ -76,19 +78,19 @@ fn what_it_rejects_itself_is_told_on_standard_error() {
 #[test]
 fn limits_of_the_provider_are_told() {
     let heard = hear("codex-retry.jsonl");
-    assert_eq!((heard.told.rate_limits, heard.told.claimed_success), (1, Some(true)));
-    assert_eq!(heard.told.rate_limited, None, "it went on");
+    assert_eq!((heard.tally.rate_limits, heard.success()), (1, Some(true)));
+    assert_eq!(heard.tally.rate_limited, None, "it went on");
     let heard = hear("codex-limit.jsonl");
     // The failed turn says the same again.
-    assert_eq!((heard.told.rate_limits, heard.told.claimed_success), (1, Some(false)));
-    assert!(heard.told.rate_limited.is_some_and(|limit| limit.text.contains("usage limit")));
+    assert_eq!((heard.tally.rate_limits, heard.success()), (1, Some(false)));
+    assert!(heard.tally.rate_limited.is_some_and(|limit| limit.text.contains("usage limit")));
 }
 
 #[test]
 fn a_turn_that_failed_is_no_success() {
     let heard = hear("codex-cut.jsonl");
-    assert_eq!((heard.told.claimed_success, heard.told.rate_limits), (Some(false), 0));
-    assert!(heard.told.last_text.contains("stream closed before"), "{}", heard.told.last_text);
+    assert_eq!((heard.success(), heard.tally.rate_limits), (Some(false), 0));
+    assert!(heard.tally.last_text.contains("stream closed before"), "{}", heard.tally.last_text);
 }
 
 #[test]
@@ -100,9 +102,9 @@ fn sums_of_a_resumed_conversation_count_once() {
         line.as_bytes(),
         b"",
     );
-    assert_eq!(heard.told.usage, usage(70, 20, 30, 0));
+    assert_eq!(heard.tally.usage, usage(70, 20, 30, 0));
     let heard = Scene::new(Permissions::All).hear(DriverName::Codex, line.as_bytes(), b"");
-    assert_eq!(heard.told.usage, usage(140, 40, 60, 0));
+    assert_eq!(heard.tally.usage, usage(140, 40, 60, 0));
 }
 
 #[test]
@@ -111,8 +113,8 @@ fn a_lost_conversation_is_noticed() {
         b"Error: thread/resume: thread/resume failed: no rollout found for thread id x (code -32600)\n";
     let heard =
         Scene::new(Permissions::All).resumed("x", usage(0, 0, 0, 0)).hear(DriverName::Codex, b"", error);
-    assert!(heard.told.lost_session && !heard.told.finished);
-    assert!(!Scene::new(Permissions::All).hear(DriverName::Codex, b"", error).told.lost_session);
+    assert!(heard.tally.lost_session && !heard.tally.finished);
+    assert!(!Scene::new(Permissions::All).hear(DriverName::Codex, b"", error).tally.lost_session);
 }
 
 #[test]

@@ -14,10 +14,10 @@ mod talk;
 use std::time::Instant;
 
 use biplane_execution::{
-    agents::{Brief, Conversation, DriverName, Permissions, PromptBy, Told, bounds::LINE},
+    agents::{Brief, Conversation, DriverName, Permissions, PromptBy, Told as Tally, bounds::LINE},
     supervise::StreamName,
 };
-use biplane_model::{AgentEvent, Usage};
+use biplane_model::{AgentEvent, Told, Usage};
 use camino::Utf8Path;
 use serde_json::Value;
 
@@ -34,6 +34,7 @@ struct Heard {
     /// The lines that it replied.
     replies: Vec<Value>,
     closed: bool,
+    tally: Tally,
     told: Told,
 }
 
@@ -78,7 +79,9 @@ impl Scene {
         talk.end(Instant::now(), &mut |event| events.push(event));
         let replies = String::from_utf8(input).expect("UTF-8");
         let replies = replies.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        Heard { events, replies, closed, told: talk.told().clone() }
+        let mut told = Told::default();
+        events.iter().for_each(|event| told.hear(event));
+        Heard { events, replies, closed, tally: talk.told().clone(), told }
     }
 
     fn hear_recording(&self, driver: DriverName, name: &str) -> Heard {
@@ -90,6 +93,11 @@ impl Heard {
     /// The events in short, for tables.
     fn short(&self) -> Vec<String> {
         self.events.iter().map(short).collect()
+    }
+
+    /// Whether it says that it succeeded.
+    fn success(&self) -> Option<bool> {
+        self.told.claim.as_ref().map(|claim| claim.success)
     }
 }
 

@@ -11,10 +11,10 @@ use std::{
 };
 
 use biplane_execution::{
-    agents::{Brief, Conversation, Permissions, PromptBy, Told, find, presets},
+    agents::{Brief, Conversation, Permissions, PromptBy, Told as Tally, find, presets},
     supervise::{EnvChanges, How, Marker, Reply, RunObserver, RunSpec, StopReason, StreamName, Tick, run},
 };
-use biplane_model::{AgentEvent, Usage};
+use biplane_model::{AgentEvent, Told, Usage};
 use biplane_testkit::{
     Repo, TestEnv,
     standin::{Answer, StandIn, Turn, steps},
@@ -37,6 +37,7 @@ struct Stage {
 /// What came of a run.
 struct Run {
     events: Vec<AgentEvent>,
+    tally: Tally,
     told: Told,
     how: How,
 }
@@ -67,7 +68,8 @@ impl Stage {
     }
 
     /// Runs the preset `name`, with the conversation of an earlier run.
-    fn go_on(&self, name: &str, permissions: Permissions, before: Option<&Told>) -> Run {
+    #[expect(clippy::print_stderr, reason = "what a real program said is to be seen when a test fails")]
+    fn go_on(&self, name: &str, permissions: Permissions, before: Option<&Tally>) -> Run {
         let preset = presets::preset(name).expect("it is known");
         let driver = preset.driver.driver(PromptBy::Stdin);
         let brief = Brief {
@@ -75,8 +77,8 @@ impl Stage {
             args: self.args(name),
             cwd: self.worktree.path().to_owned(),
             prompt: "Do what there is to do.".to_owned(),
-            session: before.and_then(|told| told.session.clone()),
-            used: before.map(|told| told.usage).unwrap_or_default(),
+            session: before.and_then(|tally| tally.session.clone()),
+            used: before.map(|tally| tally.usage).unwrap_or_default(),
             permissions,
         };
         let launch = driver.launch(&brief);
@@ -98,8 +100,9 @@ impl Stage {
         let exit = run(&spec, &mut watch).expect("the program is on PATH");
         let Watch { mut talk, mut events } = watch;
         talk.end(Instant::now(), &mut |event| events.push(event));
-        let told = talk.told().clone();
-        let run = Run { events, told, how: exit.how };
+        let mut told = Told::default();
+        events.iter().for_each(|event| told.hear(event));
+        let run = Run { events, tally: talk.told().clone(), told, how: exit.how };
         eprintln!("{name} {permissions:?} after {:?}: {:?}\n{:#?}", exit.elapsed, run.how, run.short());
         run
     }
@@ -187,8 +190,13 @@ impl Run {
         self.events.iter().map(short).collect()
     }
 
-    fn denied(&self) -> Vec<&str> {
-        self.told.denied.iter().map(|denied| denied.summary.as_str()).collect()
+    fn denied(&self) -> Vec<String> {
+        self.short().into_iter().filter(|event| event.starts_with("denied")).collect()
+    }
+
+    /// Whether it says that it succeeded.
+    fn success(&self) -> Option<bool> {
+        self.told.claim.as_ref().map(|claim| claim.success)
     }
 }
 
@@ -241,7 +249,7 @@ fn claude_edits_and_commits_and_no_more() {
     assert_eq!(stage.subjects().lines().next(), Some("It's done"));
     assert!(!stage.outside("outside.txt").exists());
     assert!(!stage.outside("hook-ran").exists(), "an agent that may not run commands runs no hooks");
-    assert_eq!(run.told.claimed_success, Some(true));
+    assert_eq!(run.success(), Some(true));
     let denied = run.denied().join("|");
     assert!(denied.contains("outside.txt") && denied.contains("exit 3"), "{denied}");
     assert!(stage.worktree.path().join("b.txt").exists(), "commands begin in the worktree's own directory");
@@ -256,8 +264,8 @@ fn claude_may_do_all_when_told() {
     let run = stage.run("claude", Permissions::All);
     assert!(stage.outside("outside.txt").exists());
     assert!(stage.outside("hook-ran").exists());
-    assert_eq!((run.told.denials, run.told.claimed_success), (0, Some(true)));
-    assert!(run.told.failed_calls >= 1, "a failed command is told");
+    assert_eq!((run.told.denied.count, run.success()), (0, Some(true)));
+    assert!(run.told.failed.count >= 1, "a failed command is told");
 }
 
 #[test]
@@ -267,7 +275,7 @@ fn claude_only_reads_when_told() {
     let run = stage.run("claude", Permissions::Read);
     assert_eq!(stage.worktree.git(&["status", "--porcelain"]), "");
     assert_eq!(stage.subjects().lines().next(), Some("begin"));
-    assert!(run.told.denials >= 3, "{:?}", run.denied());
+    assert!(run.told.denied.count >= 3, "{:?}", run.denied());
     assert!(!stage.model.turns().iter().any(|turn| turn.offers("Write")));
 }
 
@@ -276,12 +284,12 @@ fn claude_only_reads_when_told() {
 fn claude_goes_on_with_its_conversation() {
     let stage = Stage::new(steps([]));
     let first = stage.run("claude", Permissions::Edits);
-    let second = stage.go_on("claude", Permissions::Edits, Some(&first.told));
-    assert_eq!(first.told.session, second.told.session);
-    assert_eq!(first.told.usage, second.told.usage, "each tells its own");
+    let second = stage.go_on("claude", Permissions::Edits, Some(&first.tally));
+    assert_eq!(first.tally.session, second.tally.session);
+    assert_eq!(first.tally.usage, second.tally.usage, "each tells its own");
     assert_eq!(stage.model.turns().last().map(|turn| turn.number), Some(1));
-    let lost = Told { session: Some("11111111-1111-4111-8111-111111111111".to_owned()), ..first.told };
-    assert!(stage.go_on("claude", Permissions::Edits, Some(&lost)).told.lost_session);
+    let lost = Tally { session: Some("11111111-1111-4111-8111-111111111111".to_owned()), ..first.tally };
+    assert!(stage.go_on("claude", Permissions::Edits, Some(&lost)).tally.lost_session);
 }
 
 #[test]
@@ -290,7 +298,7 @@ fn claude_tells_of_limits() {
     for status in [429, 529] {
         let stage = Stage::new(move |_| Answer::refuse(status));
         let run = stage.run("claude", Permissions::Edits);
-        assert!(run.told.rate_limited.is_some() && run.told.claimed_success == Some(false), "{status}");
+        assert!(run.tally.rate_limited.is_some() && run.success() == Some(false), "{status}");
     }
 }
 
@@ -320,8 +328,8 @@ fn codex_edits_and_no_more() {
     assert_eq!(run.how, How::Exited(0));
     assert_eq!(stage.worktree.read("a.txt"), "hi\n");
     assert_eq!(stage.subjects().lines().next(), Some("begin"), "its sandbox does not let it commit");
-    assert!(run.told.denials >= 1 && run.told.failed_calls >= 1, "{:?}", run.told);
-    assert_eq!(run.told.claimed_success, Some(true));
+    assert!(run.told.denied.count >= 1 && run.told.failed.count >= 1, "{:?}", run.told);
+    assert_eq!(run.success(), Some(true));
 }
 
 #[test]
@@ -330,7 +338,7 @@ fn codex_may_do_all_when_told() {
     let stage = Stage::new(codex_script);
     let run = stage.run("codex", Permissions::All);
     assert_eq!(stage.subjects().lines().next(), Some("done"));
-    assert_eq!(run.told.failed_calls, 1, "{:?}", run.short());
+    assert_eq!(run.told.failed.count, 1, "{:?}", run.short());
 }
 
 #[test]
@@ -339,7 +347,7 @@ fn codex_only_reads_when_told() {
     let stage = Stage::new(codex_script);
     let run = stage.run("codex", Permissions::Read);
     assert_eq!(stage.worktree.git(&["status", "--porcelain"]), "");
-    assert!(run.told.denials >= 1, "{:?}", run.short());
+    assert!(run.told.denied.count >= 1, "{:?}", run.short());
 }
 
 #[test]
@@ -347,11 +355,11 @@ fn codex_only_reads_when_told() {
 fn codex_goes_on_with_its_conversation() {
     let stage = Stage::new(steps([]));
     let first = stage.run("codex", Permissions::All);
-    let second = stage.go_on("codex", Permissions::All, Some(&first.told));
-    assert_eq!(first.told.session, second.told.session);
-    assert_eq!(first.told.usage, second.told.usage, "sums are taken apart");
-    let lost = Told { session: Some("01a210c4-4d7c-7e10-8aca-b4dbb14af5b3".to_owned()), ..first.told };
-    assert!(stage.go_on("codex", Permissions::All, Some(&lost)).told.lost_session);
+    let second = stage.go_on("codex", Permissions::All, Some(&first.tally));
+    assert_eq!(first.tally.session, second.tally.session);
+    assert_eq!(first.tally.usage, second.tally.usage, "sums are taken apart");
+    let lost = Tally { session: Some("01a210c4-4d7c-7e10-8aca-b4dbb14af5b3".to_owned()), ..first.tally };
+    assert!(stage.go_on("codex", Permissions::All, Some(&lost)).tally.lost_session);
 }
 
 #[test]
@@ -359,7 +367,7 @@ fn codex_goes_on_with_its_conversation() {
 fn codex_tells_of_limits() {
     let stage = Stage::new(|_| Answer::refuse(429));
     let run = stage.run("codex", Permissions::All);
-    assert!(run.told.rate_limited.is_some() && run.told.claimed_success == Some(false), "{:?}", run.short());
+    assert!(run.tally.rate_limited.is_some() && run.success() == Some(false), "{:?}", run.short());
 }
 
 /// An agent that speaks the protocol writes, commits, fails, and tries what it may not. Its tools want whole paths.
@@ -411,16 +419,16 @@ fn acp_edits_and_commits_and_no_more(name: &str) {
     assert_eq!(stage.worktree.read("a.txt"), "hi\n");
     assert_eq!(stage.subjects().lines().next(), Some("done"), "{:?}", stage.results());
     assert!(!stage.outside("outside.txt").exists());
-    assert_eq!(run.told.denials, 2, "{:?}", run.denied());
-    assert_eq!(run.told.claimed_success, Some(true));
-    assert_ne!(run.told.usage, Usage::default());
+    assert_eq!(run.told.denied.count, 2, "{:?}", run.denied());
+    assert_eq!(run.success(), Some(true));
+    assert_ne!(run.tally.usage, Usage::default());
 }
 
 fn acp_may_do_all_when_told(name: &str) {
     let stage = Stage::new(acp_script);
     let run = stage.run(name, Permissions::All);
     assert!(stage.outside("outside.txt").exists());
-    assert_eq!((run.told.denials, run.told.failed_calls), (0, 1), "{:?}", run.short());
+    assert_eq!((run.told.denied.count, run.told.failed.count), (0, 1), "{:?}", run.short());
 }
 
 #[test]
@@ -428,6 +436,17 @@ fn acp_may_do_all_when_told(name: &str) {
 fn qwen_works() {
     acp_edits_and_commits_and_no_more("qwen");
     acp_may_do_all_when_told("qwen");
+}
+
+fn acp_goes_on(name: &str) {
+    let stage = Stage::new(steps([]));
+    let first = stage.run(name, Permissions::Edits);
+    let second = stage.go_on(name, Permissions::Edits, Some(&first.tally));
+    assert_eq!(first.tally.session, second.tally.session);
+    assert_eq!(first.tally.usage, second.tally.usage, "each tells its own");
+    assert_eq!(stage.model.turns().last().map(|turn| turn.number), Some(1), "it remembers");
+    let lost = Tally { session: Some("11111111-1111-4111-8111-111111111111".to_owned()), ..first.tally };
+    assert!(stage.go_on(name, Permissions::Edits, Some(&lost)).tally.lost_session);
 }
 
 #[test]
@@ -438,9 +457,9 @@ fn gemini_works() {
     let run = stage.run("gemini", Permissions::Edits);
     assert_eq!(stage.worktree.read("a.txt"), "hi\n");
     assert_eq!(stage.subjects().lines().next(), Some("begin"));
-    assert_eq!((run.told.denials, run.told.failed_calls), (2, 1), "{:?}", run.denied());
-    assert_eq!(run.told.claimed_success, Some(true));
-    assert_ne!(run.told.usage, Usage::default());
+    assert_eq!((run.told.denied.count, run.told.failed.count), (2, 1), "{:?}", run.denied());
+    assert_eq!(run.success(), Some(true));
+    assert_ne!(run.tally.usage, Usage::default());
 
     let stage = Stage::new(acp_script);
     // It keeps git from the user's own settings.
@@ -448,7 +467,7 @@ fn gemini_works() {
     stage.worktree.git(&["config", "user.email", "a@example.com"]);
     let run = stage.run("gemini", Permissions::All);
     assert_eq!(stage.subjects().lines().next(), Some("done"), "{:?}", stage.results());
-    assert!(run.told.denials == 0 && run.told.finished, "{:?}", run.short());
+    assert!(run.told.denied.count == 0 && run.tally.finished, "{:?}", run.short());
 }
 
 #[test]
@@ -456,6 +475,7 @@ fn gemini_works() {
 fn opencode_works() {
     acp_edits_and_commits_and_no_more("opencode");
     acp_may_do_all_when_told("opencode");
+    acp_goes_on("opencode");
 }
 
 #[test]
@@ -463,6 +483,7 @@ fn opencode_works() {
 fn copilot_works() {
     acp_edits_and_commits_and_no_more("copilot");
     acp_may_do_all_when_told("copilot");
+    acp_goes_on("copilot");
 }
 
 #[test]
@@ -471,10 +492,10 @@ fn qwen_only_reads_when_told_and_goes_on() {
     let stage = Stage::new(acp_script);
     let run = stage.run("qwen", Permissions::Read);
     assert_eq!(stage.worktree.git(&["status", "--porcelain"]), "");
-    assert_eq!(run.told.denials, 4, "{:?}", run.denied());
-    let second = stage.go_on("qwen", Permissions::Read, Some(&run.told));
-    assert_eq!(second.told.session, run.told.session);
-    assert!(!second.told.lost_session && second.told.finished);
+    assert_eq!(run.told.denied.count, 4, "{:?}", run.denied());
+    let second = stage.go_on("qwen", Permissions::Read, Some(&run.tally));
+    assert_eq!(second.tally.session, run.tally.session);
+    assert!(!second.tally.lost_session && second.tally.finished);
     // It sends the model what was prompted before, but not what was answered; and a session that it does not know it takes for an
     // empty one.
 }

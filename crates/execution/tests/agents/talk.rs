@@ -20,7 +20,7 @@ fn garbage_is_passed_on_by_every_driver() {
         assert!(lines.iter().any(|line| line.contains("not utf-8")), "{driver}: {lines:?}");
         assert!(lines.iter().any(|line| line.contains("last")), "{driver}: {lines:?}");
         assert!(lines.iter().any(|line| line.contains("error")), "{driver}: {lines:?}");
-        assert!(!heard.told.finished && heard.replies.is_empty(), "{driver}");
+        assert!(!heard.tally.finished && heard.replies.is_empty(), "{driver}");
     }
 }
 
@@ -43,7 +43,7 @@ fn an_endless_line_is_cut_and_the_next_one_read() {
         panic!("{:?}", heard.short());
     };
     assert!(cut.len() <= bounds::TEXT && cut.starts_with("xxx"));
-    assert_eq!((next.as_str(), heard.told.last_text.as_str()), ("next", "next"));
+    assert_eq!((next.as_str(), heard.tally.last_text.as_str()), ("next", "next"));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_plain_command_claims_nothing() {
     let heard =
         Scene::new(Permissions::Edits).hear(DriverName::Command, b"working\nall done\n", b"warning\n");
     assert_eq!(heard.short(), ["raw working", "raw all done", "raw warning"]);
-    assert_eq!((heard.told.claimed_success, heard.told.finished), (None, false));
+    assert_eq!((heard.success(), heard.tally.finished), (None, false));
 }
 
 #[test]

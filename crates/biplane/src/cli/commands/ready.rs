@@ -11,19 +11,29 @@ use biplane_model::{WorktreeName, sanitize, sanitize_line, view::WorktreeView};
 use serde_json::{Value, json};
 
 use super::run::PassOn;
-use crate::cli::{App, args::SetupCommand, words};
+use crate::cli::{
+    App,
+    args::{RepoArgs, SetupCommand},
+    words,
+};
 
 pub(super) fn run(app: &App, command: &SetupCommand) -> anyhow::Result<ExitCode> {
     match command {
-        SetupCommand::Show => show(app)?,
-        SetupCommand::Approve { yes } => approve(app, *yes)?,
-        SetupCommand::Revoke => revoke(app)?,
+        SetupCommand::Show(of) => show(app, of)?,
+        SetupCommand::Approve { yes, of } => approve(app, *yes, of)?,
+        SetupCommand::Revoke(of) => revoke(app, of)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(app: &App) -> anyhow::Result<()> {
-    let text = app.service(Access::Read)?.setup_text()?;
+/// The service of the repository that is meant.
+fn service_of(app: &App, access: Access, of: &RepoArgs) -> anyhow::Result<Service> {
+    let service = app.service(access)?;
+    Ok(service.in_repo(&service.repo_meant(None, of.repo.as_ref())?)?)
+}
+
+fn show(app: &App, of: &RepoArgs) -> anyhow::Result<()> {
+    let text = service_of(app, Access::Read, of)?.setup_text()?;
     let value = text.as_ref().map(|text| {
         json!({
             "run": text.setup.run,
@@ -39,8 +49,9 @@ fn show(app: &App) -> anyhow::Result<()> {
 const NONE: &str = "there are no set-up commands in `biplane.toml`";
 
 fn text_words(text: &SetupText) -> String {
+    let of = words::in_repo(&text.repo);
     let mut words =
-        String::from("set-up commands of `biplane.toml`, each run by `sh -c` in a new worktree:\n");
+        format!("set-up commands of `biplane.toml`, each run by `sh -c` in a new worktree{of}:\n");
     for (n, command) in text.setup.run.iter().enumerate() {
         words.push_str(&format!("  {}. {}\n", n + 1, sanitize(command).replace('\n', "\n     ")));
     }
@@ -54,8 +65,8 @@ fn text_words(text: &SetupText) -> String {
     words + &format!("{state} (sha256 {})", text.hash)
 }
 
-fn approve(app: &App, yes: bool) -> anyhow::Result<()> {
-    let service = app.service(Access::Write)?;
+fn approve(app: &App, yes: bool, of: &RepoArgs) -> anyhow::Result<()> {
+    let service = service_of(app, Access::Write, of)?;
     let Some(text) = service.setup_text()? else {
         return app.printer.value(&Value::Null, || NONE.to_owned());
     };
@@ -77,8 +88,8 @@ fn approve(app: &App, yes: bool) -> anyhow::Result<()> {
     })
 }
 
-fn revoke(app: &App) -> anyhow::Result<()> {
-    let count = app.service(Access::Write)?.setup_revoke()?;
+fn revoke(app: &App, of: &RepoArgs) -> anyhow::Result<()> {
+    let count = service_of(app, Access::Write, of)?.setup_revoke()?;
     app.printer.value(&json!({ "revoked": count }), || {
         format!("took back {}", words::count(count as u64, "approval"))
     })
@@ -100,7 +111,7 @@ fn asked(app: &App, text: &SetupText) -> anyhow::Result<bool> {
 
 /// `biplane worktree setup NAME`
 pub(super) fn again(app: &App, name: &WorktreeName) -> anyhow::Result<()> {
-    let service = app.service(Access::Work)?;
+    let service = app.service(Access::Work)?.in_repo_of(name)?;
     let report = set_up(app, &service, name)?;
     if app.printer.is_json() {
         app.printer.json(&with_setup(&report.worktree, &report)?)?;

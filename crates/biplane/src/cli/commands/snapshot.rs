@@ -67,6 +67,7 @@ pub(super) fn snapshots(app: &App, args: &WorktreeSnapshotsArgs) -> anyhow::Resu
 
 fn in_json(one: &ListedSnapshot) -> serde_json::Value {
     json!({
+        "repo": one.repo,
         "name": one.name,
         "number": one.number,
         "ref": one.full,
@@ -84,6 +85,10 @@ fn in_json(one: &ListedSnapshot) -> serde_json::Value {
 fn listed(list: &[ListedSnapshot], now: Timestamp) -> String {
     let head = ["NAME", "N", "TAKEN", "BRANCH", "HEAD", "FILES", "LANDED", "WHY"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let has_repos = list.iter().any(|one| !one.repo.is_default());
+    if has_repos {
+        rows[0].push("REPO".to_owned());
+    }
     for one in list {
         rows.push(vec![
             one.name.to_string(),
@@ -95,6 +100,9 @@ fn listed(list: &[ListedSnapshot], now: Timestamp) -> String {
             if one.landed { "yes" } else { "no" }.to_owned(),
             biplane_model::clip(&one.why, 40),
         ]);
+        if let Some(row) = rows.last_mut().filter(|_| has_repos) {
+            row.push(one.repo.to_string());
+        }
     }
     table(&rows)
 }

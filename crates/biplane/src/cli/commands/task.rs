@@ -40,6 +40,7 @@ pub(super) fn run(app: &App, command: TaskCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn create(app: &App, args: TaskCreateArgs) -> anyhow::Result<()> {
+    let service = app.service(Access::Write)?;
     let new = NewTask {
         subject: args.subject,
         description: args.description,
@@ -50,10 +51,10 @@ fn create(app: &App, args: TaskCreateArgs) -> anyhow::Result<()> {
         owner: args.owner,
         gate: args.gate,
         profile: args.profile,
-        repo: Default::default(),
+        repo: service.repo_meant(None, args.repo.as_ref())?,
     };
-    let task = app.service(Access::Write)?.task_create(&new)?;
-    app.printer.value(&task, || format!("created {}", words::named(&task)))
+    let task = service.task_create(&new)?;
+    app.printer.value(&task, || format!("created {}{}", words::named(&task), words::in_repo(&task.repo)))
 }
 
 fn list(app: &App, args: TaskListArgs) -> anyhow::Result<()> {
@@ -98,6 +99,7 @@ fn shown(listed: &ListedTask, dependents: &[TaskId], used: &Used, now: biplane_m
         "{}\n",
         words::task_line(&ListedTask {
             waits_for: listed.waits_for.clone(),
+            out_of_reach: listed.out_of_reach.clone(),
             task: TaskView { reason: String::new(), ..task.clone() }
         })
     );
@@ -107,6 +109,7 @@ fn shown(listed: &ListedTask, dependents: &[TaskId], used: &Used, now: biplane_m
         }
     };
     fact("state", task.status.to_string());
+    fact("repository", if task.repo.is_default() { String::new() } else { task.repo.to_string() });
     fact("reason", sanitize(&task.reason));
     fact("after", words::ids(&task.blocked_by));
     fact("before", words::ids(dependents));

@@ -19,6 +19,9 @@ use crate::cli::{
 /// Where the column of ports stands in the list, when any worktree has one.
 const PORTS_AT: usize = 3;
 
+/// Where the column of repositories stands, when any worktree is one of a further repository.
+const REPO_AT: usize = 1;
+
 /// The most paths that `status` lists of each kind.
 const PATHS_SHOWN: usize = 50;
 
@@ -65,6 +68,8 @@ fn create(app: &App, args: WorktreeCreateArgs) -> anyhow::Result<()> {
         owner: args.owner,
     };
     let service = app.service(Access::Work)?;
+    let repo = service.repo_meant(wish.task.as_ref(), args.repo.as_ref())?;
+    let service = service.in_repo(&repo)?;
     if args.fetch {
         service.fetch_base(wish.base.as_deref())?;
     }
@@ -73,8 +78,9 @@ fn create(app: &App, args: WorktreeCreateArgs) -> anyhow::Result<()> {
     service.say_submodules(&worktree);
     let task = worktree.task_id.as_ref().map(|id| format!(", bound to task {id}")).unwrap_or_default();
     let answer = format!(
-        "created worktree {} on {} at {}{task}\n{}",
+        "created worktree {}{} on {} at {}{task}\n{}",
         worktree.name,
+        words::in_repo(&worktree.repo),
         worktree.branch,
         worktree.base.short(),
         worktree.path
@@ -121,6 +127,10 @@ fn listed(worktrees: &[WorktreeView], merged: &[Option<Merged>], now: Timestamp)
     if has_ports {
         head.insert(PORTS_AT, "PORTS".to_owned());
     }
+    let has_repos = worktrees.iter().any(|w| !w.repo.is_default());
+    if has_repos {
+        head.insert(REPO_AT, "REPO".to_owned());
+    }
     let mut rows = vec![head];
     for (w, merged) in worktrees.iter().zip(merged) {
         let task = w.task_id.as_ref().map_or("-".to_owned(), ToString::to_string);
@@ -138,6 +148,9 @@ fn listed(worktrees: &[WorktreeView], merged: &[Option<Merged>], now: Timestamp)
         ];
         if has_ports {
             row.insert(PORTS_AT, words::ports(&w.ports));
+        }
+        if has_repos {
+            row.insert(REPO_AT, w.repo.to_string());
         }
         rows.push(row);
     }

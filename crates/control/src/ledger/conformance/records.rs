@@ -1,9 +1,9 @@
 //! Every field of every record comes back.
 
 use biplane_model::{
-    Actor, Closeout, CloseoutAction, EventKind, Findings, NewEvent, Operation, OperationKind, RepoName, Role,
-    Run, RunEvidence, RunId, RunKind, RunStatus, Seq, Strategy, Submission, SubmissionStatus, Task,
-    TaskStatus, Timestamp, Usage, Worktree, WorktreeState, WorktreeStatus,
+    Actor, Closeout, CloseoutAction, EventKind, Findings, NewEvent, Operation, OperationKind, Role, Run,
+    RunEvidence, RunId, RunKind, RunStatus, Seq, Strategy, Submission, SubmissionStatus, Task, TaskStatus,
+    Timestamp, Usage, Worktree, WorktreeState, WorktreeStatus,
 };
 
 use super::{
@@ -14,7 +14,7 @@ use crate::{Changes, EventFilter, Ledger, LedgerError, LedgerExt};
 
 fn full_task() -> Task {
     Task {
-        repo: RepoName("other".to_owned()),
+        repo: "other".parse().expect("it is a legal name"),
         subject: "Säubern \"it\"".to_owned(),
         description: "line\nline\n\0 null and 🦀".to_owned(),
         status: TaskStatus::InReview,

@@ -1,4 +1,4 @@
-//! What the ledger knows of the time in which a run was at work.
+//! What the ledger knows of the time in which a run was at work, in its own repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,23 +26,29 @@ pub(super) struct Moment {
 
 /// The moment, as the worktree `own` sees it.
 pub(super) fn moment(view: &dyn View, own: &Worktree) -> Result<Moment> {
-    let at_work = at_work(view)?;
+    let at_work = at_work(view, own)?;
     let mut idle = Vec::new();
     for worktree in view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })? {
-        if worktree.id != own.id && !at_work.contains(&worktree.name) && is_idle(view, &worktree)? {
+        let is_beside = worktree.id != own.id && worktree.repo == own.repo;
+        if is_beside && !at_work.contains(&worktree.name) && is_idle(view, &worktree)? {
             idle.push(worktree);
         }
     }
     idle.sort_by_key(|worktree| std::cmp::Reverse(worktree.updated_at));
     idle.truncate(bounds::OUTSIDE_SIBLINGS);
     let open = view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?;
-    Ok(Moment { seq: view.last_seq()?, at_work, idle, moving: open.iter().any(is_moving) })
+    Ok(Moment {
+        seq: view.last_seq()?,
+        at_work,
+        idle,
+        moving: open.iter().any(|s| s.repo == own.repo && is_moving(s)),
+    })
 }
 
 /// What is known of the time since `before`, of all that names nothing on the disk.
 pub(super) fn known(view: &dyn View, before: &Moment, own: &Worktree) -> Result<Known> {
     let mut busy = before.at_work.clone();
-    busy.extend(at_work(view)?);
+    busy.extend(at_work(view, own)?);
     let mut branches = BTreeSet::new();
     let mut submissions = BTreeSet::new();
     let mut since = before.seq;
@@ -54,7 +60,7 @@ pub(super) fn known(view: &dyn View, before: &Moment, own: &Worktree) -> Result<
             return Err(Error::failed("too much has happened meanwhile"));
         }
         for event in events {
-            if let Some(worktree) = event.fact.worktree {
+            if let Some(worktree) = event.fact.worktree.filter(|worktree| worktree.repo == own.repo) {
                 branches.insert(worktree.branch);
                 busy.insert(worktree.name);
             }
@@ -65,7 +71,7 @@ pub(super) fn known(view: &dyn View, before: &Moment, own: &Worktree) -> Result<
     branches.remove(&own.branch);
     let mut entries = BTreeMap::new();
     for worktree in view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })? {
-        if busy.contains(&worktree.name) {
+        if busy.contains(&worktree.name) && worktree.repo == own.repo {
             branches.insert(worktree.branch);
             entries.insert(worktree.name.to_string(), worktree.git_entry);
         }
@@ -79,7 +85,7 @@ pub(super) fn known(view: &dyn View, before: &Moment, own: &Worktree) -> Result<
         entry: own.git_entry.clone(),
         busy: entries,
         busy_branches: branches,
-        landed: landed(view, submissions)?,
+        landed: landed(view, submissions, own)?,
         ..Known::default()
     })
 }
@@ -89,12 +95,12 @@ pub(super) fn is_moving(submission: &Submission) -> bool {
     submission.status == SubmissionStatus::Testing && submission.candidate.is_some()
 }
 
-fn landed(view: &dyn View, mut ids: BTreeSet<SubmissionId>) -> Result<Vec<Landed>> {
+fn landed(view: &dyn View, mut ids: BTreeSet<SubmissionId>, own: &Worktree) -> Result<Vec<Landed>> {
     let open = view.submissions(&SubmissionFilter { open: true, ..SubmissionFilter::default() })?;
     ids.extend(open.iter().map(|submission| submission.id));
     let mut landed = Vec::new();
     for id in ids {
-        let Some(submission) = view.submission(id)? else { continue };
+        let Some(submission) = view.submission(id)?.filter(|s| s.repo == own.repo) else { continue };
         if let (Some(onto), Some(candidate)) = (submission.onto, submission.candidate) {
             let target = format!("refs/heads/{}", submission.target);
             landed.push(Landed { target, onto: onto.to_string(), candidate: candidate.to_string() });
@@ -103,9 +109,9 @@ fn landed(view: &dyn View, mut ids: BTreeSet<SubmissionId>) -> Result<Vec<Landed
     Ok(landed)
 }
 
-fn at_work(view: &dyn View) -> Result<BTreeSet<WorktreeName>> {
+fn at_work(view: &dyn View, own: &Worktree) -> Result<BTreeSet<WorktreeName>> {
     let open = view.runs(&RunFilter { open: true, ..RunFilter::default() })?;
-    Ok(open.into_iter().map(|run| run.worktree).collect())
+    Ok(open.into_iter().filter(|run| run.repo == own.repo).map(|run| run.worktree).collect())
 }
 
 /// Whether nobody should be at work in a worktree: it is kept, merged or given up, or its task is in nobody's hands.

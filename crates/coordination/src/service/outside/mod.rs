@@ -58,6 +58,9 @@ impl Service {
     /// # Errors
     /// When it can't be told: then nothing can be told after the run either.
     pub(crate) fn look_outside(&self, own: &Worktree) -> Result<Before> {
+        if let Some(there) = self.elsewhere(&own.repo)? {
+            return there.look_outside(own);
+        }
         let git = self.home().git()?;
         for _ in 0..bounds::OUTSIDE_TRIES {
             let moment = self.look(|view| explain::moment(view, own))?;
@@ -99,6 +102,9 @@ impl Service {
         own: &Worktree,
         run: RunId,
     ) -> Result<Option<String>> {
+        if let Some(there) = self.elsewhere(&own.repo)? {
+            return there.changed_outside(before, own, run);
+        }
         let found = self.found_outside(before, own);
         self.heard.end(own.id, self.look(|view| Ok(view.last_seq()?))?);
         let found = found?;
@@ -201,9 +207,16 @@ impl Service {
             let paths = own.iter().filter_map(below).filter(|dir| !dir.is_empty()).chain(shared).collect();
             watched.push(Watched { name: String::new(), git, skip: Skip { names: names.clone(), paths } });
         }
+        let mut index_bytes = 0;
         for worktree in &moment.idle {
             // One that can't be proved to be ours is doctor's business.
             let Ok(owned) = worktrees::prove(&self.place(worktree)?) else { continue };
+            // How many files it has, without reading it. The newest is looked at however large it is.
+            let size = owned.place.entry_dir().join("index").metadata().map_or(0, |meta| meta.len());
+            if index_bytes > 0 && index_bytes + size > bounds::OUTSIDE_INDEX_BYTES {
+                break;
+            }
+            index_bytes += size;
             let skip = Skip { names: names.clone(), paths: Vec::new() };
             watched.push(Watched { name: worktree.name.to_string(), git: owned.place.git(), skip });
         }

@@ -113,7 +113,7 @@ impl Dialogue for Talk {
             (Some(method), Some(id)) => self.asked(method, id, params, &mut said),
             // What is told before the prompt is the history of a loaded session.
             (Some("session/update"), None) if self.step == Step::Prompt => {
-                self.updates.update(params, &mut said)
+                self.updates.update(params, &mut said);
             }
             (Some(_), None) => {}
             (None, Some(id)) if id.as_u64() == Some(self.asked) => match message.get("error") {
@@ -232,7 +232,7 @@ impl Talk {
         match self.step {
             Step::Open | Step::Load if must_log_in && !self.logged_in => match self.way_to_log_in() {
                 Some(way) => {
-                    self.ask(Step::LogIn, METHODS.authenticate, &AuthenticateRequest::new(way), said)
+                    self.ask(Step::LogIn, METHODS.authenticate, &AuthenticateRequest::new(way), said);
                 }
                 None => self.finish(false, &format!("it must be logged in by a person first: {text}"), said),
             },
@@ -255,7 +255,7 @@ impl Talk {
     /// The first way to log in that needs no person: one by a key, which the agent has from its environment or settings.
     fn way_to_log_in(&self) -> Option<String> {
         let methods = self.hello.iter().flat_map(|hello| &hello.auth_methods);
-        let ids = methods.filter_map(|method| match method {
+        let mut ids = methods.filter_map(|method| match method {
             AuthMethod::Agent(method) => Some(method.id.to_string()),
             _ => None,
         });
@@ -263,7 +263,7 @@ impl Talk {
             let id = id.to_lowercase();
             ["key", "api", "openai", "env"].iter().any(|sign| id.contains(sign)) && !id.contains("oauth")
         };
-        ids.filter(needs_nobody).next()
+        ids.find(needs_nobody)
     }
 
     fn asked(&mut self, method: &str, id: &Value, params: &Value, said: &mut Said) {

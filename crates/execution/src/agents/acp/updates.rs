@@ -286,6 +286,6 @@ fn has_bad_code(output: &Value) -> bool {
 
 /// Whether the last line of the kind `Exit Code: N`, which qwen writes below a command's output, has a number other than 0.
 fn has_bad_exit(text: &str) -> bool {
-    let codes = text.lines().filter_map(|line| line.trim().strip_prefix("Exit Code: "));
-    codes.last().is_some_and(|code| code.trim() != "0")
+    let mut codes = text.lines().filter_map(|line| line.trim().strip_prefix("Exit Code: "));
+    codes.next_back().is_some_and(|code| code.trim() != "0")
 }

@@ -103,13 +103,20 @@ fn is_command_permitted(command: &[Word], ground: &Ground) -> bool {
 /// Whether a word, if it is or holds a path, leads nowhere outside of the worktree.
 fn stays_inside(word: &Word, ground: &Ground) -> bool {
     let text = word.text.as_str();
-    if text.starts_with('-') {
-        // What an option holds begins behind `=`, or behind any of its letters.
-        return !text.contains("..") && !text.contains("=/") && !(is_short(text) && text.contains('/'));
+    if !text.starts_with('-') {
+        return leads_nowhere_else(text, word.glob, ground);
     }
+    // What an option holds begins behind `=`, or behind its letter; behind which one of several can't be told.
+    let behind_letter = text.get(2..).filter(|_| is_short(text)).unwrap_or_default();
+    let values = text.split_once('=').map(|(_, value)| value).into_iter().chain([behind_letter]);
+    !(is_short(text) && text.contains('/'))
+        && values.filter(|value| !value.is_empty()).all(|value| leads_nowhere_else(value, word.glob, ground))
+}
+
+/// Whether `text` is no path, names nothing, or leads into the worktree.
+fn leads_nowhere_else(text: &str, glob: bool, ground: &Ground) -> bool {
     let is_path = text.starts_with('/') || text.split('/').any(|part| part == "..");
-    // What is no path, or names nothing, leads nowhere.
-    if word.glob { !is_path } else { ground.may_read(text) || (!is_path && !names_something(text, ground)) }
+    if glob { !is_path } else { ground.may_read(text) || (!is_path && !names_something(text, ground)) }
 }
 
 fn names_something(text: &str, ground: &Ground) -> bool {
@@ -207,6 +214,10 @@ mod tests {
             ("grep -r x /", false, false),
             ("grep -f/etc/passwd src/a.rs", false, false),
             ("grep --file=/etc/passwd src/a.rs", false, false),
+            ("grep --file=src/up/secret x", false, false),
+            ("grep --file=../secret x", false, false),
+            ("grep -fdangling x", false, false),
+            ("grep --include=*.rs -n2 x src", true, true),
             ("ls src/../..", false, false),
             ("ls ../*", false, false),
             ("cd src && git status", false, false),

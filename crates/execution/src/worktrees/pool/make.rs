@@ -41,7 +41,7 @@ impl Pool {
         bytes: u64,
     ) -> Result<Option<String>, GitError> {
         let tree = place.join("tree");
-        fs_err::create_dir(&tree).map_err(io(&tree, "created"))?;
+        failpoint::around("spare tree made", || fs_err::create_dir(&tree)).map_err(io(&tree, "created"))?;
         let contents = self.contents(place, commit, manner)?;
         if let Some(why) = contents.manner.unfit {
             return Ok(Some(why));
@@ -91,7 +91,8 @@ impl Pool {
         let git = self.git(place).with_index(&probe);
         git.stage(commit.as_str())?;
         let entries = git.staged()?;
-        fs_err::remove_file(&probe).map_err(io(&probe, "deleted"))?;
+        failpoint::around("spare probe deleted", || fs_err::remove_file(&probe))
+            .map_err(io(&probe, "deleted"))?;
         let mut manner = manner.clone();
         if entries.iter().any(|entry| entry.mode == "160000") {
             manner.unfit = Some("there are submodules".to_owned());

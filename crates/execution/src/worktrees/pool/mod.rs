@@ -178,7 +178,7 @@ impl Pool {
 
     /// Makes the pool's directory, which must be a real one and ours.
     fn ensure(&self) -> Result<(), GitError> {
-        match std::fs::create_dir(&self.dir) {
+        match failpoint::around("pool made", || std::fs::create_dir(&self.dir)) {
             Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
                 return Err(io(&self.dir, "created")(e));
             }

@@ -102,8 +102,10 @@ impl Pool {
     /// What the commit holds. Git must not stand in a directory that it is not shown yet to be safe to stand in.
     fn contents_beside(&self, place: &Utf8Path, wish: &Recycling<'_>) -> Result<Contents, GitError> {
         let beside = place.join("beside");
+        failpoint::reach("recycle beside made before");
         fs_err::create_dir(&beside).map_err(io(&beside, "created"))?;
         fs_err::create_dir(beside.join("tree")).map_err(io(&beside, "created"))?;
+        failpoint::reach("recycle beside made after");
         let contents = self.contents(&beside, wish.commit, wish.manner)?;
         super::super::delete_aside(&beside)?;
         Ok(contents)

@@ -12,6 +12,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+use biplane_failpoint as failpoint;
 use camino::Utf8Path;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RawMode, Stat};
 
@@ -65,7 +66,7 @@ impl<'a> Sweep<'a> {
     /// # Errors
     /// When the system refuses, or something is mounted there: the directory is of no use then.
     pub(super) fn go(tree: &Utf8Path, trash: &Utf8Path, wanted: &'a Wanted<'a>) -> io::Result<Swept> {
-        std::fs::create_dir(trash)?;
+        failpoint::around("recycle trash made", || std::fs::create_dir(trash))?;
         let trash = open_dir(rustix::fs::CWD, &name(trash.as_str().as_bytes())?)?;
         let fresh = rustix::fs::fstat(&trash)?;
         let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
@@ -150,6 +151,7 @@ impl<'a> Sweep<'a> {
         }
         self.thrown += 1;
         let new = name(self.thrown.to_string().as_bytes())?;
+        failpoint::reach("recycle thrown before");
         Ok(rustix::fs::renameat(dir, entry, &self.trash, &new)?)
     }
 }
@@ -170,6 +172,7 @@ pub(super) fn throw_below(tree: &Utf8Path, path: &[u8], trash: &Utf8Path, new: &
         let part = name(part)?;
         if parts.peek().is_none() {
             let to = open_dir(rustix::fs::CWD, &name(trash.as_str().as_bytes())?)?;
+            failpoint::reach("recycle thrown before");
             return Ok(rustix::fs::renameat(&dir, &part, &to, &name(new.as_bytes())?)?);
         }
         dir = open_dir(dir.as_fd(), &part)?;

@@ -108,10 +108,11 @@ impl Pool {
                 Ok(Taken { number: spare.number, from: spare.card.commit.clone() })
             }
             Err((link, error)) => {
-                let _ = std::fs::remove_file(entry.join("index"));
+                let index = entry.join("index");
+                let _ = failpoint::around("spare index deleted", || std::fs::remove_file(&index));
                 let file = taking.place.path.join(".git");
                 if let Some(link) = link.filter(|_| file.as_std_path().symlink_metadata().is_err()) {
-                    let _ = fs_err::write(&file, link);
+                    let _ = failpoint::around("spare place linked", || fs_err::write(&file, link));
                 }
                 let _ = crate::worktrees::delete_aside(taken);
                 Err(Untaken::Failed(error.to_string()))

@@ -7,6 +7,7 @@ use std::{
     os::fd::OwnedFd,
 };
 
+use biplane_failpoint as failpoint;
 use camino::Utf8Path;
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT},
@@ -101,6 +102,7 @@ impl Dir {
     /// Deletes `name` with all that is in it. Nothing when it is not there.
     pub(super) fn delete(&self, name: &CStr) -> io::Result<()> {
         let Some(stat) = self.look(name)? else { return Ok(()) };
+        failpoint::reach("half copy deleted before");
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             return Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?);
         }

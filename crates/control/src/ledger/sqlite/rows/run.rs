@@ -1,8 +1,7 @@
 //! A run's row.
 
 use biplane_model::{
-    Actor, AgentName, CommitId, Findings, RepoName, Role, Run, RunEvidence, RunId, RunKind, TaskId, Usage,
-    WorktreeId,
+    Actor, AgentName, CommitId, Findings, Role, Run, RunEvidence, RunId, RunKind, TaskId, Usage, WorktreeId,
 };
 use rusqlite::types::ToSqlOutput;
 
@@ -62,7 +61,7 @@ impl Record for Run {
     fn read(f: &mut Fields<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: RunId(f.count()?),
-            repo: RepoName(f.text()?),
+            repo: f.parsed()?,
             worktree: f.parsed()?,
             worktree_id: WorktreeId(f.count()?),
             task: f.maybe_parsed()?,
@@ -101,7 +100,7 @@ impl Record for Run {
         let findings = evidence.and_then(|e| e.findings);
         vec![
             count(self.id.0),
-            text(&self.repo.0),
+            text(self.repo.as_str()),
             text(self.worktree.as_str()),
             count(self.worktree_id.0),
             maybe(self.task.as_ref().map(TaskId::as_str), text),

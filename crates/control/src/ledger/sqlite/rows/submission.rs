@@ -1,6 +1,6 @@
 //! A submission's row.
 
-use biplane_model::{CommitId, RepoName, Submission, SubmissionId, TaskId, WorktreeId};
+use biplane_model::{CommitId, Submission, SubmissionId, TaskId, WorktreeId};
 use rusqlite::types::ToSqlOutput;
 
 use super::{Fields, Record, count, maybe, process, text, time};
@@ -32,7 +32,7 @@ impl Record for Submission {
     fn read(f: &mut Fields<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: SubmissionId(f.count()?),
-            repo: RepoName(f.text()?),
+            repo: f.parsed()?,
             worktree: f.parsed()?,
             worktree_id: WorktreeId(f.count()?),
             task: f.maybe_parsed()?,
@@ -56,7 +56,7 @@ impl Record for Submission {
     fn values(&self) -> Vec<ToSqlOutput<'_>> {
         vec![
             count(self.id.0),
-            text(&self.repo.0),
+            text(self.repo.as_str()),
             text(self.worktree.as_str()),
             count(self.worktree_id.0),
             maybe(self.task.as_ref().map(TaskId::as_str), text),

@@ -1,8 +1,7 @@
 //! A task's row.
 
 use biplane_model::{
-    AgentName, Closeout, CloseoutAction, Label, ProfileName, RepoName, RunId, Task, TaskId, WorktreeName,
-    WorktreeState,
+    AgentName, Closeout, CloseoutAction, Label, ProfileName, RunId, Task, TaskId, WorktreeName, WorktreeState,
 };
 use rusqlite::types::ToSqlOutput;
 
@@ -53,7 +52,7 @@ impl Record for Task {
     fn read(f: &mut Fields<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: f.parsed()?,
-            repo: RepoName(f.text()?),
+            repo: f.parsed()?,
             subject: f.text()?,
             description: f.text()?,
             status: f.parsed()?,
@@ -87,7 +86,7 @@ impl Record for Task {
         let closeout = self.closeout.as_ref();
         vec![
             text(self.id.as_str()),
-            text(&self.repo.0),
+            text(self.repo.as_str()),
             text(&self.subject),
             text(&self.description),
             text(self.status.as_str()),

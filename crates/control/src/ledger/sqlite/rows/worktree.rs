@@ -1,6 +1,6 @@
 //! A worktree's row.
 
-use biplane_model::{Operation, OperationKind, RepoName, TaskId, Worktree, WorktreeId};
+use biplane_model::{Operation, OperationKind, TaskId, Worktree, WorktreeId};
 use rusqlite::types::ToSqlOutput;
 
 use super::{Fields, Record, count, list, maybe, process, text, time, word};
@@ -41,7 +41,7 @@ impl Record for Worktree {
     fn read(f: &mut Fields<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: WorktreeId(f.count()?),
-            repo: RepoName(f.text()?),
+            repo: f.parsed()?,
             name: f.parsed()?,
             branch: f.text()?,
             base: f.parsed()?,
@@ -68,7 +68,7 @@ impl Record for Worktree {
         let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
         vec![
             count(self.id.0),
-            text(&self.repo.0),
+            text(self.repo.as_str()),
             text(self.name.as_str()),
             text(&self.branch),
             text(self.base.as_str()),

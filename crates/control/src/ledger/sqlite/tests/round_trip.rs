@@ -12,7 +12,7 @@ prop_compose! {
 prop_compose! {
     fn any_task()(
         id in any_name(),
-        texts in (any::<String>(), any::<String>(), any::<String>(), any::<String>()),
+        texts in ("[a-zA-Z0-9_][a-zA-Z0-9._-]{0,20}", any::<String>(), any::<String>(), any::<String>()),
         owner in proptest::option::of("[a-zA-Zäß][ -~]{0,20}[a-z]"),
         lists in (proptest::collection::vec("[a-z\"\\\\äß ]{0,9}[a-z]", 0..4), proptest::collection::vec(any_name(), 0..4)),
         words in (0..TaskStatus::ALL.len(), 0..4usize),
@@ -26,7 +26,7 @@ prop_compose! {
             [WorktreeState::Unbound, WorktreeState::Active, WorktreeState::Kept, WorktreeState::Removed];
         Task {
             id: id.parse().unwrap(),
-            repo: biplane_model::RepoName(texts.0),
+            repo: texts.0.parse().unwrap(),
             subject: texts.1,
             description: texts.2,
             status: TaskStatus::ALL[words.0],
