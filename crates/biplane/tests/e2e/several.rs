@@ -578,3 +578,40 @@ fn a_home_that_is_no_repository_drives_those_below_it() {
     assert_eq!(lab.repo.read("x"), "x\n");
     lab.call_in(&home, &["doctor"]).run().success();
 }
+
+#[test]
+fn up_lands_in_one_while_the_gate_of_another_is_at_work() {
+    let all = Several::new();
+    let lab = &all.lab;
+    let (begun, go) = (all.env().root().join("begun"), all.env().root().join("go"));
+    let gate =
+        format!("touch {begun}; n=0; until test -e {go} || test $n -gt 900; do sleep 0.1; n=$((n+1)); done");
+    lab.ok(&["task", "create", "slow", "--repo", "lib", "--gate", &gate]);
+    lab.ok(&["task", "create", "quick", "--after", "1"]);
+    lab.ok(&["task", "update", "2", "--no-after"]);
+    let agent = "n=0; until test $BIPLANE_TASK_ID = 1 || test -e \"$BEGUN\" || test $n -gt 900; do sleep 0.1; n=$((n+1)); done; echo x > x_$BIPLANE_TASK_ID";
+    let up = lab.call(&["up", "--"]).args(sh(agent)).env("BEGUN", &begun).patience(DEADLINE * 3).spawn();
+    eventually(DEADLINE, "the landing in the home", || task(lab, "2")["status"] == "completed");
+    assert!(begun.exists() && task(lab, "1")["status"] == "in_review", "the gate of lib is at work");
+    fs::write(&go, "").unwrap();
+    up.wait(DEADLINE).success();
+    assert_eq!((lab.repo.read("x_2"), all.lib.read("x_1")), ("x\n".to_owned(), "x\n".to_owned()));
+    all.is_sound();
+}
+
+#[test]
+fn an_agent_that_works_in_the_main_checkout_of_its_repository_is_noticed() {
+    let all = Several::new();
+    let lab = &all.lab;
+    lab.ok(&["task", "create", "astray", "--repo", "lib"]);
+    let agent = format!("echo x > {}; echo y > y", all.lib.path().join("lib.txt"));
+    let up = lab.call(&["up", "--"]).args(sh(&agent)).patience(DEADLINE * 2).run();
+    let astray = task(lab, "1");
+    assert_eq!(astray["status"], "blocked", "{up}");
+    let reason = astray["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("worked outside its worktree: `lib.txt` in the main checkout was changed"),
+        "{reason}"
+    );
+    assert_eq!(all.lib.read("lib.txt"), "x\n", "nothing is taken back");
+}
