@@ -201,6 +201,8 @@ pub const PATHS_NAMED: usize = 10;
 pub const MERGED_LOOKS: usize = 16;
 /// Into how many worktrees that nobody is at work in is looked before and after an agent's run.
 pub const OUTSIDE_SIBLINGS: usize = 16;
+/// How large their indexes may be together, in bytes: some ten thousand files.
+pub const OUTSIDE_INDEX_BYTES: u64 = 1 << 20;
 /// How often what lies outside a worktree is looked at anew while something lands.
 pub const OUTSIDE_TRIES: u32 = 100;
 /// How often it is, when something is found, before it is believed.

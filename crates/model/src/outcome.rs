@@ -167,15 +167,18 @@ mod tests {
         told
     }
 
+    /// How it ended, commits in all and by this run, dirty files, what was there, markers, what it told; what comes of it.
+    type Row<'a> = (Ended, (u64, u64, u64), Earlier, &'a [String], Told, &'a str);
+
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn the_rule() {
         use Earlier::{Nothing as None, Returned, Unjudged};
         use Ended::{Exited, Signalled, TimedOut};
         let marked = ["a.rs".to_owned()];
         let many: Vec<String> = (0..7).map(|n| format!("f{n}")).collect();
         let work = "work";
-        // How it ended, commits in all and by this run, dirty files, what was there, markers, what it told; what comes of it.
-        let table: &[(Ended, (u64, u64, u64), Earlier, &[String], Told, &str)] = &[
+        let table: &[Row<'_>] = &[
             (Exited(0), (1, 1, 0), None, &[], told(0, 0), work),
             (Exited(0), (3, 2, 0), Returned, &[], told(0, 0), work),
             (Exited(0), (2, 0, 0), Unjudged, &[], told(0, 0), work),

@@ -186,6 +186,27 @@ fn what_an_earlier_up_has_landed_is_cleared_up_by_the_next() {
     lab.is_sound();
 }
 
+/// `up` is killed when work has landed, right before it deletes the ref that held what was submitted.
+#[test]
+fn the_ref_of_what_a_killed_up_has_landed_is_deleted_by_the_next() {
+    let pins = |lab: &Lab| lab.repo.git(&["for-each-ref", "refs/biplane/submissions/"]);
+    for number in 1.. {
+        assert!(number < 20, "no kill came between the landing and the deletion");
+        let lab = Lab::new();
+        lab.ok(&["task", "create", "one"]);
+        let up = || lab.call(&["up", "--no-gate", "--", "sh", "-c", "echo a > a.txt"]);
+        up().env("FAILPOINT", format!("git update-ref before@{number}")).run().fails_with(137);
+        let log = std::fs::read_to_string(lab.root().join(".worktrees/events.jsonl")).unwrap_or_default();
+        if !log.contains("submission.landed") || pins(&lab).is_empty() {
+            continue;
+        }
+        up().run().success();
+        assert_eq!(pins(&lab), "");
+        lab.is_sound();
+        return;
+    }
+}
+
 #[test]
 fn the_ref_of_a_submission_that_is_over_is_cleared_up() {
     let lab = Lab::new();

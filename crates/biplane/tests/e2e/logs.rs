@@ -10,6 +10,9 @@ use crate::lab::{DEADLINE, Lab, is_safe_for_a_terminal, sh};
 const SECRET: &str = "s3cr3t-value-0123456789";
 const TOKEN: &str = "ghp_aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6k";
 
+/// Settings that start agents however busy the machine is.
+const BUSY: &str = "[up]\nmax_load = 0\n";
+
 /// `biplane run w -- sh -c SCRIPT`, with a secret in its environment.
 fn run(lab: &Lab, script: &str) -> Call {
     lab.call(&["run", "w", "--"]).args(sh(script)).env("MY_API_KEY", SECRET).env("MINE", "opens-sesame")
@@ -54,7 +57,7 @@ fn secrets_get_nowhere_however_they_are_written() {
 fn an_agents_secrets_are_in_no_log_and_no_reason() {
     let lab = Lab::new();
     let settings = format!(
-        "gate = '''cat shown; exit 1'''\nagent = \"mine\"\n[up]\nrevisions = 0\n[agents.mine]\n\
+        "gate = '''cat shown; exit 1'''\nagent = \"mine\"\n[up]\nmax_load = 0\nrevisions = 0\n[agents.mine]\n\
          command = [\"sh\", \"-c\", 'echo $AGENT_TOKEN; echo {{}} > x; git add x; git commit -qm x']\nenv = {{ AGENT_TOKEN = \"{SECRET}\" }}\n"
     );
     lab.repo.write(".gitignore", "biplane.toml\n");
@@ -165,6 +168,7 @@ fn a_killed_runs_log_is_read_to_where_it_was() {
 #[test]
 fn what_an_agent_told_is_shown_in_words_and_as_events() {
     let lab = Lab::new();
+    lab.settings(BUSY);
     lab.ok(&["task", "create", "do it"]);
     let up =
         ["up", "--no-gate", "--"].into_iter().chain(sh("echo raw; echo x > x; git add x; git commit -qm x"));
@@ -181,7 +185,7 @@ fn what_an_agent_told_is_shown_in_words_and_as_events() {
     let output = lab.call(&["log", "1"]).run().success();
     is_safe_for_a_terminal(&output);
     let shown = &output.stdout;
-    assert!(shown.starts_with("r1 agent command, task 1, worktree 1-do-it: sh -c"), "{shown}");
+    assert!(shown.starts_with("r1 agent command (implement), task 1, worktree 1-do-it: sh -c"), "{shown}");
     for text in [
         "2025-11-20 12:00:00  started, model m, session s\n",
         "2025-11-20 12:00:01  hello there\n          again\n",
@@ -196,6 +200,70 @@ fn what_an_agent_told_is_shown_in_words_and_as_events() {
     assert_eq!(events.lines().count(), 5, "what a crash has left of a line is none: {events}");
     assert_eq!(events.lines().next().unwrap(), lines[0]);
     assert_eq!(lab.ok(&["log", "r1", "--raw"]), "raw\n");
+}
+
+/// A repository with an agent that speaks as Claude Code does, says a secret in every way, and ends with this line.
+fn talker(last: &str) -> Lab {
+    let lab = Lab::new();
+    lab.repo.write(".gitignore", "biplane.toml\nagent.*\n");
+    lab.settings_file(
+        "agent = \"talker\"\n[up]\nmax_load = 0\n[agents.talker]\ndriver = \"claude\"\n\
+         command = [\"sh\", \"-c\", '. \"$BIPLANE_ROOT/agent.sh\"']\nenv = { TALKER_TOKEN = \"s3cr3t-value-0123456789\" }\n",
+    );
+    let lines = [
+        r#"{"type":"system","subtype":"init","session_id":"00000000-0000-4000-8000-000000000001","model":"m"}"#,
+        r#"{"type":"assistant","message":{"id":"a","content":[{"type":"text","text":"my key is SECRET"}]}}"#,
+        r#"{"type":"assistant","message":{"id":"b","content":[{"type":"tool_use","id":"t","name":"Bash","input":{"command":"echo SECRET"}}]}}"#,
+        r#"{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"t","content":"SECRET\nsecond"}]}}"#,
+        last,
+    ];
+    lab.repo.write("agent.jsonl", lines.join("\n") + "\n");
+    let script = "read -r prompt; sed \"s/SECRET/$TALKER_TOKEN/\" \"$BIPLANE_ROOT/agent.jsonl\"\n\
+                  echo work > work; git add work; git commit -qm work; cat > /dev/null\n";
+    lab.repo.write("agent.sh", script);
+    lab.repo.commit("what it ignores");
+    lab.ok(&["task", "create", "do it"]);
+    lab
+}
+
+/// The files in which the secret stands, but those that the test has written.
+fn leaks(lab: &Lab) -> Vec<String> {
+    holding(lab, SECRET).into_iter().filter(|name| name != "biplane.toml").collect()
+}
+
+#[test]
+fn an_agents_words_are_kept_without_secrets_and_its_usage_is_summed() {
+    let lab = talker(
+        r#"{"type":"result","subtype":"success","is_error":false,"result":"All done, SECRET.","total_cost_usd":0.0125,"usage":{"input_tokens":1300,"output_tokens":60}}"#,
+    );
+    lab.ok(&["up", "--no-gate"]);
+    assert_eq!(lab.json(&["task", "show", "1"])["status"], "completed");
+    let shown = lab.ok(&["log", "r1"]);
+    for text in
+        ["my key is ***\n", "> Bash: echo ***\n", "< ***\n", "says it is done: All done, ***.\n", "$0.0125\n"]
+    {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    assert_eq!(leaks(&lab), [""; 0]);
+    let usage = lab.json(&["usage"]);
+    let used = &usage["rows"][0]["usage"];
+    assert_eq!((&used["input_tokens"], &used["cost_microusd"]), (&1300.into(), &12_500.into()), "{usage}");
+    let words = lab.ok(&["usage", "--by", "agent"]);
+    let line = words.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert_eq!((line[0], line[5], line[8]), ("talker", "1,300", "$0.0125"), "{words}");
+    assert!(lab.ok(&["log", "--list"]).contains("$0.0125"));
+}
+
+#[test]
+fn what_an_agent_says_of_its_failure_is_quoted_without_secrets() {
+    let lab = talker(
+        r#"{"type":"result","subtype":"error","is_error":true,"result":"The key SECRET is refused."}"#,
+    );
+    let up = lab.call(&["up", "--no-gate"]).run();
+    assert!(!up.stdout.contains(SECRET) && !up.stderr.contains(SECRET), "{up}");
+    let task = lab.json(&["task", "show", "1"]);
+    assert!(task["reason"].as_str().unwrap().contains("The key *** is refused."), "{task}\n{up}");
+    assert_eq!(leaks(&lab), [""; 0]);
 }
 
 #[test]
@@ -288,6 +356,7 @@ fn the_background_compresses_a_long_log_by_itself() {
 fn usage_is_summed_as_far_as_it_was_told() {
     let lab = Lab::new();
     assert_eq!(lab.ok(&["usage"]), "no agent has been run\n");
+    lab.settings(BUSY);
     for n in 1..=2 {
         lab.ok(&["task", "create", &format!("task {n}")]);
     }

@@ -24,6 +24,7 @@ pub(crate) use {
     read::open,
     secrets::secrets,
     surplus::{Stored, surplus},
+    wire::without_secrets,
 };
 
 /// The raw output of a run.

@@ -3,6 +3,7 @@
 //! Apart from [`AgentEvent`], so that one can change while old transcripts are still read. A line of a newer version is one
 //! that can't be read; it says so, and the others can.
 
+use biplane_execution::mask::Masks;
 use biplane_model::{AgentEvent, Timestamp, Usage};
 use serde::{Deserialize, Serialize};
 
@@ -139,6 +140,17 @@ impl Wire {
             Self::Raw { line } => E::Raw { line },
             Self::LeftOut { lines, bytes } => return Err((lines, bytes)),
         })
+    }
+}
+
+/// An event as it may be quoted and shown. Paths are as they were: they are compared with the disk, and not shown.
+pub(crate) fn without_secrets(event: &AgentEvent, masks: &Masks) -> AgentEvent {
+    let masked = Wire::of(event, |text| masks.text(text).into_owned()).into_event();
+    match (masked.expect("what is made of an event is none of a gap"), event) {
+        (AgentEvent::ToolCall { id, tool, summary, .. }, AgentEvent::ToolCall { paths, .. }) => {
+            AgentEvent::ToolCall { id, tool, summary, paths: paths.clone() }
+        }
+        (masked, _) => masked,
     }
 }
 

@@ -268,12 +268,12 @@ impl Service {
         if git.refs_containing(head)?.iter().all(|holder| *holder == name) {
             return Ok(());
         }
-        Ok(git.update_ref(&RefUpdate {
-            name: &name,
-            old: Some(head),
-            new: None,
-            why: "biplane: submission over",
-        })?)
+        let gone = RefUpdate { name: &name, old: Some(head), new: None, why: "biplane: submission over" };
+        match git.update_ref(&gone) {
+            // Another process has cleared it up at the same moment.
+            Err(_) if git.find_commit(&name)?.is_none() => Ok(()),
+            deleted => Ok(deleted?),
+        }
     }
 
     /// Deletes the refs of those submissions from a worktree that are over.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Service, run::run_record};
-use crate::logs::Transcript;
+use crate::logs::{Transcript, without_secrets};
 
 /// How an agent is talked with.
 pub(crate) struct Talk<'a> {
@@ -67,6 +67,7 @@ pub(super) struct Talking<'a, 't> {
     worktree: &'a Worktree,
     talk: Talk<'t>,
     transcript: Transcript,
+    masks: Masks,
 }
 
 impl<'a, 't> Talking<'a, 't> {
@@ -78,16 +79,16 @@ impl<'a, 't> Talking<'a, 't> {
         dir: &Utf8Path,
         masks: Masks,
     ) -> Self {
-        let transcript = Transcript::begin(dir, service.settings().log_bytes, masks);
-        Self { service, run: run.id, worktree, talk, transcript }
+        let transcript = Transcript::begin(dir, service.settings().log_bytes, masks.clone());
+        Self { service, run: run.id, worktree, talk, transcript, masks }
     }
 
     fn output(&mut self, stream: StreamName, bytes: &[u8]) -> Reply {
-        let Self { service, run, worktree, talk, transcript } = self;
+        let Self { service, run, worktree, talk, transcript, masks } = self;
         let Talk { conversation, tell } = talk;
         let mut session = None;
         let reply = conversation.output(stream, bytes, Instant::now(), &mut |event| {
-            heard(service, worktree, transcript, *tell, &event);
+            heard(service, worktree, transcript, masks, *tell, &event);
             if let AgentEvent::Started { session: Some(name), .. } = event {
                 session = Some(name);
             }
@@ -99,10 +100,12 @@ impl<'a, 't> Talking<'a, 't> {
     }
 
     fn finish(mut self) -> Told {
-        let Self { service, worktree, talk, transcript, .. } = &mut self;
+        let Self { service, worktree, talk, transcript, masks, .. } = &mut self;
         let Talk { conversation, tell } = talk;
-        conversation.end(Instant::now(), &mut |event| heard(service, worktree, transcript, *tell, &event));
-        let told = conversation.told().clone();
+        conversation.end(Instant::now(), &mut |event| {
+            heard(service, worktree, transcript, masks, *tell, &event);
+        });
+        let told = masked(conversation.told().clone(), masks);
         if let Some(error) = self.transcript.end().error {
             self.service.say(format!("the transcript of run {} is not whole: {error}", self.run));
         }
@@ -114,15 +117,28 @@ fn heard(
     service: &Service,
     worktree: &Worktree,
     transcript: &mut Transcript,
+    masks: &Masks,
     tell: &mut dyn FnMut(&AgentEvent),
     event: &AgentEvent,
 ) {
-    service.hear(worktree, event);
+    let shown = without_secrets(event, masks);
+    service.hear(worktree, &shown);
     // What means nothing to the driver stands in the run's log as it is.
     if !matches!(event, AgentEvent::Raw { .. }) {
         transcript.write(event, service.now());
     }
-    tell(event);
+    tell(&shown);
+}
+
+/// What was told, as it may be quoted in reasons and shown.
+fn masked(mut told: Told, masks: &Masks) -> Told {
+    let mask = |text: &mut String| *text = masks.text(text).into_owned();
+    mask(&mut told.last_text);
+    told.denied.iter_mut().for_each(|denied| mask(&mut denied.summary));
+    if let Some(limit) = &mut told.rate_limited {
+        mask(&mut limit.text);
+    }
+    told
 }
 
 /// Listens to a run.

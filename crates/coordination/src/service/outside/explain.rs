@@ -26,7 +26,7 @@ pub(super) struct Moment {
 
 /// The moment, as the worktree `own` sees it.
 pub(super) fn moment(view: &dyn View, own: &Worktree) -> Result<Moment> {
-    let at_work = at_work(view)?;
+    let at_work = at_work(view, own)?;
     let mut idle = Vec::new();
     for worktree in view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })? {
         let is_beside = worktree.id != own.id && worktree.repo == own.repo;
@@ -48,7 +48,7 @@ pub(super) fn moment(view: &dyn View, own: &Worktree) -> Result<Moment> {
 /// What is known of the time since `before`, of all that names nothing on the disk.
 pub(super) fn known(view: &dyn View, before: &Moment, own: &Worktree) -> Result<Known> {
     let mut busy = before.at_work.clone();
-    busy.extend(at_work(view)?);
+    busy.extend(at_work(view, own)?);
     let mut branches = BTreeSet::new();
     let mut submissions = BTreeSet::new();
     let mut since = before.seq;
@@ -109,9 +109,9 @@ fn landed(view: &dyn View, mut ids: BTreeSet<SubmissionId>, own: &Worktree) -> R
     Ok(landed)
 }
 
-fn at_work(view: &dyn View) -> Result<BTreeSet<WorktreeName>> {
+fn at_work(view: &dyn View, own: &Worktree) -> Result<BTreeSet<WorktreeName>> {
     let open = view.runs(&RunFilter { open: true, ..RunFilter::default() })?;
-    Ok(open.into_iter().map(|run| run.worktree).collect())
+    Ok(open.into_iter().filter(|run| run.repo == own.repo).map(|run| run.worktree).collect())
 }
 
 /// Whether nobody should be at work in a worktree: it is kept, merged or given up, or its task is in nobody's hands.

@@ -267,11 +267,14 @@ mod tests {
         }
     }
 
+    /// A ref, what it named, what it names, what is logged of it; whose doing that is.
+    type Row<'a> = (&'a str, Option<&'a str>, Option<&'a str>, &'a str, Whose);
+
     #[test]
     fn whose_refs() {
         use Whose::*;
         let main = "refs/heads/main";
-        let table: &[(&str, Option<&str>, Option<&str>, &str, Whose)] = &[
+        let table: &[Row<'_>] = &[
             ("refs/heads/wt/own", Some("a"), Some("b"), "a>b@own", Explained),
             ("refs/heads/wt/live", Some("a"), Some("b"), "a>b@live", Explained),
             ("refs/heads/wt/live", Some("a"), Some("b"), "", Explained),

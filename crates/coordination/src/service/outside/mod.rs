@@ -207,9 +207,16 @@ impl Service {
             let paths = own.iter().filter_map(below).filter(|dir| !dir.is_empty()).chain(shared).collect();
             watched.push(Watched { name: String::new(), git, skip: Skip { names: names.clone(), paths } });
         }
+        let mut index_bytes = 0;
         for worktree in &moment.idle {
             // One that can't be proved to be ours is doctor's business.
             let Ok(owned) = worktrees::prove(&self.place(worktree)?) else { continue };
+            // How many files it has, without reading it. The newest is looked at however large it is.
+            let size = owned.place.entry_dir().join("index").metadata().map_or(0, |meta| meta.len());
+            if index_bytes > 0 && index_bytes + size > bounds::OUTSIDE_INDEX_BYTES {
+                break;
+            }
+            index_bytes += size;
             let skip = Skip { names: names.clone(), paths: Vec::new() };
             watched.push(Watched { name: worktree.name.to_string(), git: owned.place.git(), skip });
         }

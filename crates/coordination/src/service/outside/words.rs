@@ -95,6 +95,7 @@ mod tests {
     use crate::service::outside::judge::Landed;
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn every_sentence() {
         let id = |c: &str| c.repeat(40);
         let (a, b) = (id("a"), id("b"));

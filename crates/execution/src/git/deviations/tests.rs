@@ -49,10 +49,13 @@ fn done(scene: &str, script: &str) -> Vec<(String, How)> {
     case.since(&before)
 }
 
+/// The scene, what is done in it, and what is seen of that.
+type Row<'a> = (&'a str, &'a str, &'a [(&'a str, How)]);
+
 #[test]
 fn what_is_done_in_a_checkout_is_seen() {
     use How::*;
-    let table: &[(&str, &str, &[(&str, How)])] = &[
+    let table: &[Row<'_>] = &[
         (":", ":", &[]),
         (":", "git status; git diff; git log; git gc -q; touch a.txt; git update-index --refresh", &[]),
         (":", "echo x > a.txt", &[("a.txt", Changed)]),

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     ffi::{CString, OsStr},
-    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -129,12 +132,12 @@ impl Walk<'_> {
     }
 
     fn contents(&self, path: &[u8], job: &Job, found: &mut Walked) -> Result<Vec<Job>, Errno> {
-        let dir = fs::openat(&self.top, path_c(path), DIRECTORY, Mode::empty())?;
+        let mut dir = Dir::new(fs::openat(&self.top, path_c(path), DIRECTORY, Mode::empty())?)?;
         let part = &self.entries[job.from..job.to];
         let mut below = Vec::new();
         let mut full = job.dir.clone();
-        for entry in Dir::read_from(&dir)? {
-            let entry = entry?;
+        while let Some(entry) = dir.read() {
+            let (entry, dir) = (entry?, dir.fd()?);
             let name = entry.file_name().to_bytes();
             // Git's own, at the top alone.
             if matches!(name, b"." | b"..") || (name == b".git" && job.dir.is_empty()) {
@@ -145,9 +148,15 @@ impl Walk<'_> {
             if self.skip.paths.iter().any(|path| path.as_bytes() == full) {
                 continue;
             }
-            let Ok(stat) = fs::statat(&dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
             let is_named = || self.skip.names.iter().any(|skipped| skipped.as_bytes() == name);
-            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            let stat = || fs::statat(dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW);
+            let is_dir = match entry.file_type() {
+                FileType::Unknown => {
+                    stat().is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+                }
+                kind => kind == FileType::Directory,
+            };
+            if is_dir {
                 full.push(b'/');
                 let from = part.partition_point(|e| e.path < full.as_slice());
                 let count = part[from..].partition_point(|e| e.path.starts_with(&full));
@@ -155,7 +164,7 @@ impl Walk<'_> {
                 if count > 0 {
                     below.push(Job { dir: full.clone(), from, to: from + count });
                 } else if is_named() {
-                } else if has_git(&dir, name) {
+                } else if has_git(dir, name) {
                     full.pop();
                     let stat = Some(REPOSITORY);
                     found.others.insert(full.clone(), At { stat, tracked: false });
@@ -164,6 +173,8 @@ impl Walk<'_> {
                 }
                 continue;
             }
+            // It went meanwhile.
+            let Ok(stat) = stat() else { continue };
             match part.binary_search_by(|e| e.path.cmp(full.as_slice())) {
                 Ok(at) => {
                     self.meet(job.from + at);
@@ -216,7 +227,7 @@ fn is_below(path: &[u8], skip: &Skip) -> bool {
     })
 }
 
-fn has_git(dir: &OwnedFd, name: &[u8]) -> bool {
+fn has_git(dir: impl AsFd, name: &[u8]) -> bool {
     let inside = [name, b"/.git"].concat();
     fs::statat(dir, path_c(&inside), AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
