@@ -6,7 +6,12 @@ use crate::lab::{ALL, Lab};
 fn one_that_hangs_is_stopped_for_its_time() {
     let lab = Lab::impatient().ordered(&ALL, "write half.txt; hang");
     for id in 1..=ALL.len() {
-        lab.ended(id, "failed", &["timed_out"], "the agent was not done after 1 s and was stopped; it leaves 1 file uncommitted");
+        lab.ended(
+            id,
+            "failed",
+            &["timed_out"],
+            "the agent was not done after 1 s and was stopped; it leaves 1 file uncommitted",
+        );
         assert_eq!(lab.worktree(id).read("half.txt"), "by the fake agent\n", "what it has done is kept");
     }
     lab.is_sound();
@@ -64,7 +69,12 @@ fn a_daemon_far_away_does_not_outlive_its_run() {
 fn good_work_with_another_exit_code_is_not_landed_and_not_lost() {
     let lab = Lab::all(&["claude", "codex", "plain"], "write a.txt; commit; code 3");
     for id in 1..=3 {
-        lab.ended(id, "failed", &["failed"], "the agent ended with exit code 3; its 1 commit may be half of something");
+        lab.ended(
+            id,
+            "failed",
+            &["failed"],
+            "the agent ended with exit code 3; its 1 commit may be half of something",
+        );
         assert_eq!(lab.worktree(id).read("a.txt"), "by the fake agent\n");
     }
     lab.is_sound();
@@ -93,7 +103,12 @@ fn one_that_breaks_off_without_a_fault_has_not_said_that_it_is_done() {
 fn one_that_crashes_has_failed() {
     let lab = Lab::all(&ALL, "write a.txt; commit; signal 6");
     for id in 1..=ALL.len() {
-        lab.ended(id, "failed", &["failed"], "signal 6 ended the agent; its 1 commit may be half of something");
+        lab.ended(
+            id,
+            "failed",
+            &["failed"],
+            "signal 6 ended the agent; its 1 commit may be half of something",
+        );
         assert_eq!(lab.worktree(id).read("a.txt"), "by the fake agent\n");
     }
     lab.is_sound();

@@ -47,7 +47,8 @@ fn what_is_no_text_harms_nobody() {
 
 #[test]
 fn what_steers_terminals_is_no_reason_and_no_subject() {
-    let lab = Lab::all(&["claude", "plain"], "say \u{1b}[2J\u{1b}]0;owned\u{7}; run printf '\\033[2J'; exit 3");
+    let lab =
+        Lab::all(&["claude", "plain"], "say \u{1b}[2J\u{1b}]0;owned\u{7}; run printf '\\033[2J'; exit 3");
     for id in 1..=2 {
         let (status, _, why) = lab.end(id);
         assert_eq!(status, "failed");
@@ -64,7 +65,10 @@ fn secrets_that_it_is_given_are_in_nothing_that_is_kept() {
     const SECRET: &str = "s3cr3t-value-0123456789";
     let lab = Lab::new();
     for agent in ALL {
-        lab.order(agent, &format!("say $MY_API_KEY; run echo $MY_API_KEY; write {agent}.txt; commit; exit 3"));
+        lab.order(
+            agent,
+            &format!("say $MY_API_KEY; run echo $MY_API_KEY; write {agent}.txt; commit; exit 3"),
+        );
     }
     let up = lab.call(&["up", "--no-gate"]).env("MY_API_KEY", SECRET).run();
     for text in [&up.stdout, &up.stderr] {

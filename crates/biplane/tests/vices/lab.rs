@@ -113,7 +113,11 @@ impl Lab {
     #[track_caller]
     pub(crate) fn ended(&self, id: usize, status: &str, runs: &[&str], reason: &str) {
         let (is, were, why) = self.end(id);
-        assert_eq!((is.as_str(), were.as_slice()), (status, runs.iter().map(|r| (*r).to_owned()).collect::<Vec<_>>().as_slice()), "task {id}: {why}");
+        assert_eq!(
+            (is.as_str(), were.as_slice()),
+            (status, runs.iter().map(|r| (*r).to_owned()).collect::<Vec<_>>().as_slice()),
+            "task {id}: {why}"
+        );
         assert!(why.contains(reason), "task {id}: {why}");
     }
 
@@ -131,7 +135,8 @@ impl Lab {
     pub(crate) fn worktree(&self, id: usize) -> Repo {
         let all = self.json(&["wt", "list"]);
         let of = |tree: &&Value| tree["task_id"].to_string().trim_matches('"') == id.to_string();
-        let tree = all.as_array().unwrap().iter().find(of).unwrap_or_else(|| panic!("task {id} has none: {all:#}"));
+        let tree =
+            all.as_array().unwrap().iter().find(of).unwrap_or_else(|| panic!("task {id} has none: {all:#}"));
         self.repo.at(tree["path"].as_str().unwrap())
     }
 
@@ -218,7 +223,10 @@ fn settings(timeout: &str, more: &str) -> String {
     };
     let table = |agent: &&str| {
         let driver = if *agent == "plain" { "command" } else { agent };
-        format!("[agents.{agent}]\ndriver = \"{driver}\"\ncommand = {}\ntimeout = \"{timeout}\"\n", command(agent))
+        format!(
+            "[agents.{agent}]\ndriver = \"{driver}\"\ncommand = {}\ntimeout = \"{timeout}\"\n",
+            command(agent)
+        )
     };
     let agents: String = ALL.iter().map(table).collect();
     format!(

@@ -29,7 +29,10 @@ fn everything_denied_is_a_failure_that_says_so() {
 
 #[test]
 fn what_it_asks_for_and_may_not_have_is_not_done() {
-    let lab = Lab::all(&["claude", "acp"], "ask curl http://127.0.0.1:1/; ask touch ../../stray.txt; say All done.");
+    let lab = Lab::all(
+        &["claude", "acp"],
+        "ask curl http://127.0.0.1:1/; ask touch ../../stray.txt; say All done.",
+    );
     for id in 1..=2 {
         lab.ended(id, "failed", &["failed"], "nothing to show: 2 tool calls were denied");
     }
@@ -82,7 +85,8 @@ fn uncommitted_files_are_committed_for_it_and_landed() {
 
 #[test]
 fn uncommitted_files_are_a_failure_where_nobody_commits_for_it() {
-    let lab = Lab::with("50s", "commit_leftovers = false\nrevisions = 0").ordered(&ALL, "write a.txt; commit; write b.txt");
+    let lab = Lab::with("50s", "commit_leftovers = false\nrevisions = 0")
+        .ordered(&ALL, "write a.txt; commit; write b.txt");
     for (id, agent) in (1..).zip(ALL) {
         let status = if agent == "plain" { "failed" } else { "blocked" };
         lab.ended(id, status, &["failed"], "the agent leaves 1 file uncommitted");

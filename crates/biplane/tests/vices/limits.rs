@@ -26,7 +26,8 @@ fn one_that_is_asked_to_slow_down_rests_and_its_task_goes_back_uncounted() {
     let mut names: Vec<_> = limited.iter().map(|e| e["data"]["agent"].as_str().unwrap()).collect();
     names.sort_unstable();
     assert_eq!(names, ["acp", "claude", "codex"]);
-    let is_later = |e: &&&serde_json::Value| e["data"]["until"].as_f64() > e["ts"].as_f64().map(|ts| ts + 20.0);
+    let is_later =
+        |e: &&&serde_json::Value| e["data"]["until"].as_f64() > e["ts"].as_f64().map(|ts| ts + 20.0);
     assert_eq!(limited.iter().filter(is_later).count(), 3, "{limited:#?}");
     // They rest for half a minute and longer: `up` looks five times a second and starts none.
     let runs = lab.count("worktree.run.before");

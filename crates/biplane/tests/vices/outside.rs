@@ -23,7 +23,12 @@ fn told(lab: &Lab) -> String {
 fn a_file_in_the_main_checkout_is_found() {
     for agent in ALL {
         let lab = one(agent, "write a.txt; commit; outside main stray.txt");
-        lab.ended(1, "blocked", &["succeeded"], "worked outside its worktree: `stray.txt` in the main checkout was added");
+        lab.ended(
+            1,
+            "blocked",
+            &["succeeded"],
+            "worked outside its worktree: `stray.txt` in the main checkout was added",
+        );
         assert!(told(&lab).contains("stray.txt"));
         assert_eq!(lab.worktree(1).read("a.txt"), "by the fake agent\n", "its work is there");
         std::fs::remove_file(lab.root().join("stray.txt")).unwrap();
@@ -34,7 +39,12 @@ fn a_file_in_the_main_checkout_is_found() {
 #[test]
 fn a_file_written_through_a_link_is_found() {
     let lab = one("plain", "outside link stray.txt; delete way-out; write a.txt; commit");
-    lab.ended(1, "blocked", &["succeeded"], "worked outside its worktree: `stray.txt` in the main checkout was added");
+    lab.ended(
+        1,
+        "blocked",
+        &["succeeded"],
+        "worked outside its worktree: `stray.txt` in the main checkout was added",
+    );
     std::fs::remove_file(lab.root().join("stray.txt")).unwrap();
     lab.is_sound();
 }
@@ -47,7 +57,11 @@ fn a_file_in_another_worktree_is_found() {
     let lab = lab.ordered(&["claude"], "outside sibling stray.txt; write a.txt; commit");
     lab.ended(1, "blocked", &["succeeded"], "worked outside its worktree");
     assert!(told(&lab).contains("stray.txt"));
-    assert_eq!(lab.repo.at(".worktrees/mine").read("stray.txt"), "from outside\n", "and nobody has touched it");
+    assert_eq!(
+        lab.repo.at(".worktrees/mine").read("stray.txt"),
+        "from outside\n",
+        "and nobody has touched it"
+    );
     lab.is_sound();
 }
 
