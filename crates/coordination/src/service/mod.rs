@@ -5,6 +5,7 @@ mod along;
 mod approve;
 mod base;
 mod board;
+mod conflicts;
 mod evidence;
 mod init;
 mod land;
