@@ -20,6 +20,7 @@ use super::{
     Happened, Service,
     along::{bring_along, stays_behind},
     place::record,
+    reasons::{conflict_reason, gate_reason},
     run::Job,
     submit::{guard_of, submission},
 };
@@ -583,21 +584,4 @@ fn complete_landed(
         Err(BoardError::StaleEpoch { .. } | BoardError::Illegal(_)) => Ok((event, Vec::new())),
         Err(error) => Err(error.into()),
     }
-}
-
-fn conflict_reason(target: &str, files: &[ConflictedFile]) -> String {
-    let named = files.iter().take(bounds::CONFLICTS_NAMED).map(|f| {
-        if f.path.is_empty() {
-            "directories moved differently on the two sides".to_owned()
-        } else {
-            format!("`{}` {}", sanitize_line(&f.path), f.sides())
-        }
-    });
-    let more = files.len().saturating_sub(bounds::CONFLICTS_NAMED);
-    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    format!("conflict with `{}`: {}{more}", sanitize_line(target), named.collect::<Vec<_>>().join(", "))
-}
-
-fn gate_reason(report: &GateReport) -> String {
-    format!("the gate `{}` failed on the merged result: {}", sanitize_line(&report.command), report.tail)
 }

@@ -14,6 +14,7 @@ mod outside;
 mod place;
 mod pool;
 mod ports;
+mod reasons;
 mod remove;
 mod removing;
 mod repos;
