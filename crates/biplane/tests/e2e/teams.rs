@@ -24,7 +24,7 @@ fn labels_owners_and_order_say_who_takes_a_task() {
     lab.ok(&["task", "create", "Unknown label", "--label", "go"]);
     let said = lab.call(&["up"]).run();
     for (id, name) in [(1, "any"), (2, "front"), (3, "front"), (5, "any")] {
-        assert_eq!(lab.repo.read(&format!("by-{id}")), format!("{name}\n"), "{said}");
+        assert_eq!(lab.repo.read(format!("by-{id}")), format!("{name}\n"), "{said}");
     }
     assert!(said.stdout.contains("belongs to `ann`"), "{said}");
     lab.ok(&["task", "create", "Plain again"]);
