@@ -26,6 +26,8 @@ impl Several {
         let (lib, web) = (lab.env.repo("lib"), lab.env.repo("web"));
         lib.write("lib.txt", "lib\n");
         lib.commit("lib");
+        // A target of another name: who takes the home's for it is found out.
+        lib.git(&["branch", "-m", "trunk"]);
         lab.settings(SETTINGS);
         Self { lab, lib, web }
     }
@@ -101,7 +103,10 @@ fn a_whole_life_in_a_further_repository() {
     assert!(lab.ok(&["wt", "status", "w"]).contains("1 commit since"));
     assert!(lab.ok(&["wt", "diff", "w", "--stat"]).contains("new.txt"));
     let landed = lab.ok(&["merge", "w"]);
-    assert!(landed.starts_with("landed w on main as ") && landed.contains("task 1 is completed"), "{landed}");
+    assert!(
+        landed.starts_with("landed w on trunk as ") && landed.contains("task 1 is completed"),
+        "{landed}"
+    );
     assert_eq!(all.lib.read("new.txt"), "new\n", "the main checkout of lib follows");
     assert!(!lab.root().join("new.txt").exists());
     let listed = lab.ok(&["wt", "list"]);
@@ -216,7 +221,7 @@ fn a_conflict_in_one_is_none_in_another() {
     lab.work("three", "same.txt", "three\n");
     lab.ok(&["merge", "one"]);
     let said = lab.fails(4, &["merge", "two"]);
-    assert!(said.stderr.contains("conflict with `main`: `same.txt`"), "{said}");
+    assert!(said.stderr.contains("conflict with `trunk`: `same.txt`"), "{said}");
     lab.ok(&["merge", "three", "--no-gate"]);
     assert_eq!(
         (all.lib.read("same.txt"), lab.repo.read("same.txt")),
