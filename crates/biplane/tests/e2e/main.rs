@@ -37,6 +37,7 @@ mod run;
 mod setup;
 mod setup_commands;
 mod several;
+mod several_places;
 mod steering;
 mod stop;
 mod surroundings;

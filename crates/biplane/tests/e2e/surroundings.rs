@@ -31,7 +31,7 @@ fn a_broken_settings_file_is_named_with_line_and_key() {
     insta::assert_snapshot!(text, @r#"
     error: `biplane.toml` line 1, key `gate`: string values must be quoted, expected literal string
 
-    error: `biplane.toml` line 3, key `gates`: unknown field `gates`, expected one of `target`, `gate`, `gate_timeout`, `strategy`, `agent`, `agents`, `profile`, `profiles`, `prompts`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `logs`, `limits`
+    error: `biplane.toml` line 3, key `gates`: unknown field `gates`, expected one of `target`, `gate`, `gate_timeout`, `strategy`, `agent`, `agents`, `profile`, `profiles`, `prompts`, `up`, `worktrees`, `setup`, `ports`, `snapshots`, `pool`, `logs`, `limits`, `repo`
     hint: did you mean `gate`?
 
     error: `biplane.toml` line 2, key `agents`: use 1 to 256

@@ -127,7 +127,7 @@ impl Shared<'_> {
         let prompt = self.service.prompt(task, Some(worktree), Role::Implement, &progress)?;
         let timeout = member.agent.timeout;
         let (mut came_to, mut failure) = (None, None);
-        let mut outcome = |end: &Ended<'_>| -> Result<Option<Outcome>> {
+        let outcome = |end: &Ended<'_>| -> Result<Option<Outcome>> {
             if end.how == How::Exited(0) || end.how == How::Stopped(StopReason::Finished) {
                 self.commit_leftovers(task, member, worktree)?;
             }

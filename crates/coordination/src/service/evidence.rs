@@ -24,6 +24,9 @@ impl Service {
     /// The same, and the commits since `base`, where a run began. What the target has by now is not counted: a branch that was
     /// only brought up to date shows no work.
     pub(crate) fn evidence_since(&self, worktree: &Worktree, base: Option<&CommitId>) -> Result<RunEvidence> {
+        if let Some(there) = self.elsewhere(&worktree.repo)? {
+            return there.evidence_since(worktree, base);
+        }
         let place = worktrees::prove(&self.place(worktree)?)?.place;
         let git = place.git();
         let state = git.state(WithIgnored::No)?;
@@ -71,6 +74,9 @@ impl Service {
         worktree: &Worktree,
         told: &Told,
     ) -> Result<Outcome> {
+        if let Some(there) = self.elsewhere(&worktree.repo)? {
+            return there.outcome_of(run, how, worktree, told);
+        }
         let base = self.look(|view| Ok(view.run(run)?.and_then(|run| run.base)))?.ok_or_else(|| {
             Error::failed(format!("it is not recorded where run {run} began, so its work can't be told"))
         })?;

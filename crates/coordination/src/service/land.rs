@@ -20,6 +20,7 @@ use super::{
     Happened, Service,
     along::{bring_along, stays_behind},
     place::record,
+    reasons::gate_reason,
     run::Job,
     submit::{guard_of, submission},
 };
@@ -551,8 +552,4 @@ fn complete_landed(
         Err(BoardError::StaleEpoch { .. } | BoardError::Illegal(_)) => Ok((event, Vec::new())),
         Err(error) => Err(error.into()),
     }
-}
-
-fn gate_reason(report: &GateReport) -> String {
-    format!("the gate `{}` failed on the merged result: {}", sanitize_line(&report.command), report.tail)
 }

@@ -1,10 +1,10 @@
-//! Why a submission can't be merged: the files that contradict each other, and whose work the other side is.
+//! Why a submission bounces, in words.
 
 use biplane_control::SubmissionFilter;
 use biplane_execution::git::{ConflictedFile, Git};
 use biplane_model::{CommitId, Submission, sanitize_line};
 
-use super::Service;
+use super::{Service, land::GateReport};
 use crate::{bounds, error::Result};
 
 impl Service {
@@ -52,6 +52,7 @@ impl Service {
     }
 }
 
+/// Two sides contradict each other.
 fn conflict_words(target: &str, files: &[ConflictedFile]) -> String {
     let named = files.iter().take(bounds::CONFLICTS_NAMED).map(|f| {
         if f.path.is_empty() {
@@ -63,4 +64,9 @@ fn conflict_words(target: &str, files: &[ConflictedFile]) -> String {
     let more = files.len().saturating_sub(bounds::CONFLICTS_NAMED);
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
     format!("conflict with `{}`: {}{more}", sanitize_line(target), named.collect::<Vec<_>>().join(", "))
+}
+
+/// The gate is red.
+pub(super) fn gate_reason(report: &GateReport) -> String {
+    format!("the gate `{}` failed on the merged result: {}", sanitize_line(&report.command), report.tail)
 }
