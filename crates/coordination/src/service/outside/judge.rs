@@ -129,6 +129,9 @@ impl Known {
         if by_landings {
             return Whose::Explained;
         }
+        if name.starts_with("refs/notes/") && is_noted((was, is), steps) {
+            return Whose::Harmless;
+        }
         let foreign: Vec<&Step> = steps.iter().filter(|step| !self.is_landing(name, step)).collect();
         let is_own = |step: &&Step| step.from == Origin::Entry(self.entry.clone());
         let is_others = |step: &&Step| matches!(&step.from, Origin::Entry(entry) if *entry != self.entry);
@@ -186,6 +189,16 @@ impl Known {
     fn is_busy_entry(&self, entry: &str) -> bool {
         entry != self.entry && self.busy.values().any(|busy| busy == entry)
     }
+}
+
+/// Whether all that was done to a ref of notes was done by `git notes`, as its log shows without a gap: that takes nothing away,
+/// since each change of notes stands on the one before. Agent programs note in this way what they have written.
+fn is_noted((was, is): (Option<&str>, Option<&str>), steps: &[Step]) -> bool {
+    let Some((first, last)) = steps.first().zip(steps.last()) else { return false };
+    let begins = was.map_or_else(|| first.old.bytes().all(|b| b == b'0'), |was| first.old == was);
+    let goes_on = steps.windows(2).all(|pair| pair[0].new == pair[1].old);
+    let by_notes = steps.iter().all(|step| step.message.starts_with("notes: "));
+    begins && goes_on && by_notes && Some(last.new.as_str()) == is
 }
 
 #[cfg(test)]
@@ -269,6 +282,33 @@ mod tests {
 
     /// A ref, what it named, what it names, what is logged of it; whose doing that is.
     type Row<'a> = (&'a str, Option<&'a str>, Option<&'a str>, &'a str, Whose);
+
+    #[test]
+    fn notes_are_added_to_without_harm() {
+        use Whose::*;
+        let notes = "refs/notes/ai";
+        type Ends = (Option<&'static str>, Option<&'static str>);
+        let table: &[(&str, Ends, &str, &str, Whose)] = &[
+            (notes, (None, Some("a")), "0>a@?", "notes: Notes added by 'git notes add'", Harmless),
+            (notes, (Some("a"), Some("c")), "a>b@? b>c@?", "notes: Notes added by 'git notes add'", Harmless),
+            // Not by git notes, from elsewhere, with a gap, without a log, or gone.
+            (notes, (Some("a"), Some("b")), "a>b@?", "", Open),
+            (notes, (Some("a"), Some("b")), "x>b@?", "notes: x", Open),
+            (notes, (Some("a"), Some("c")), "a>b@? x>c@?", "notes: x", Open),
+            (notes, (None, Some("a")), "", "", Open),
+            (notes, (Some("a"), None), "a>b@?", "notes: x", Open),
+            ("refs/tags/notes", (Some("a"), Some("b")), "a>b@?", "notes: x", Open),
+        ];
+        for (name, (was, is), log, message, whose) in table {
+            let text = |id: &Option<&str>| id.map(str::to_owned);
+            let message = (*message).to_owned();
+            let steps =
+                steps(log).into_iter().map(|step| Step { message: message.clone(), ..step }).collect();
+            let name = (*name).to_owned();
+            let difference = Difference::Ref { name, was: text(was), is: text(is), steps, fetched: false };
+            assert_eq!(known().whose(&difference), *whose, "{difference:?}");
+        }
+    }
 
     #[test]
     fn whose_refs() {
