@@ -93,7 +93,7 @@ pub enum Origin {
     Entry(String),
     /// The main checkout.
     Main,
-    /// No log of a head has it.
+    /// No log of a head has it, or several have.
     Unknown,
 }
 
@@ -204,8 +204,12 @@ fn in_refs(
         };
         let heads = heads.get_or_insert_with(|| head_logs(git));
         let steps = logged.into_iter().map(|step| {
-            let by = heads.iter().find(|(_, moves)| moves.contains(&step));
-            let from = by.map_or(Origin::Unknown, |(from, _)| from.clone());
+            let mut by = heads.iter().filter(|(_, moves)| moves.contains(&step));
+            // The same commit may have been made twice in the same second.
+            let from = match (by.next(), by.next()) {
+                (Some((from, _)), None) => from.clone(),
+                _ => Origin::Unknown,
+            };
             let message = step.message().to_owned();
             Step { old: step.old, new: step.new, message, from }
         });
