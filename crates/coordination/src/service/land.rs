@@ -63,10 +63,8 @@ pub struct GateReport {
     pub command: String,
     /// Whether it passed.
     pub passed: bool,
-    /// Its run.
+    /// Its run, which has the log.
     pub run: RunId,
-    /// Its log.
-    pub log: Utf8PathBuf,
     /// The last lines of its output, made safe to show.
     pub tail: String,
 }
@@ -257,19 +255,16 @@ impl Service {
         self.return_ports(&ports, None);
         self.drop_scratch(git, &place)?;
         let ran = ran?;
-        if let How::Stopped(_) = ran.how {
-            return Err(Stop::Requeue("the gate was stopped".to_owned()).into());
-        }
         let passed = ran.how == How::Exited(0);
         let tail = super::tail::tail(&ran.log, bounds::REASON_TAIL);
         let said = match ran.how {
             How::Exited(code) => format!("exit code {code}"),
             How::Signalled(signal) => format!("signal {signal}"),
             How::TimedOut => format!("not done after {} s", self.settings().gate_timeout.as_secs()),
-            How::Stopped(_) => "stopped".to_owned(),
+            How::Stopped(_) => return Err(Stop::Requeue("the gate was stopped".to_owned()).into()),
         };
         let tail = if passed { tail } else { format!("{said}\n{tail}") };
-        Ok(GateReport { command: command.to_owned(), passed, run: ran.run.id, log: ran.log, tail })
+        Ok(GateReport { command: command.to_owned(), passed, run: ran.run.id, tail })
     }
 
     fn scratch(&self, git: &Git, id: SubmissionId, candidate: &CommitId) -> Result<Place> {
