@@ -79,6 +79,8 @@ pub const PROMISED_FOR: Duration = Duration::from_secs(15);
 pub const DEPENDENCIES_TOLD: usize = 20;
 /// How many paths a prompt names at a time.
 pub const PATHS_TOLD: usize = 20;
+/// How many of the newest events of a task are looked at for what became of its last run.
+pub const EVENTS_LOOKED_AT: usize = 200;
 /// How many characters of an agent's line are shown.
 pub const LINE_SHOWN: usize = 200;
 /// The most bytes of a gate's output that a prompt quotes.

@@ -388,7 +388,7 @@ impl NewEvent {
     }
 
     /// With these facts too.
-    pub fn with_all(mut self, facts: Map<String, Value>) -> Self {
+    pub fn with_all(mut self, facts: impl IntoIterator<Item = (String, Value)>) -> Self {
         self.data.extend(facts);
         self
     }

@@ -100,6 +100,14 @@ pub(crate) enum TaskCommand {
         /// The task.
         id: TaskId,
     },
+    /// Show the prompt that an agent would get for a task now.
+    Prompt {
+        /// The task.
+        id: TaskId,
+        /// What the agent is to do for it.
+        #[arg(long, value_name = "ROLE", value_enum, default_value_t = RoleArg::Implement)]
+        role: RoleArg,
+    },
     /// Change what a task says, or its state by name.
     Update(TaskUpdateArgs),
     /// Become the owner of a task: of the next ready one when none is named.
@@ -579,6 +587,17 @@ pub(crate) struct UsageArgs {
     /// Only runs that were started since then: a day such as `2026-01-31`, or a time ago such as `24h` or `7d`.
     #[arg(long, value_name = "WHEN", value_parser = since)]
     pub(crate) since: Option<Since>,
+}
+
+/// What an agent does for a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleArg {
+    /// The work.
+    Implement,
+    /// Testing it.
+    Verify,
+    /// Reading it.
+    Review,
 }
 
 /// What sums of usage are made for.

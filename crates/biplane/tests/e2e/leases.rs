@@ -343,7 +343,9 @@ fn a_claim_that_a_person_takes_away_ends_the_run_before_another_begins() {
     bench.until_agents(1, 2);
     bench.go(1);
     up.wait(DEADLINE).success();
-    let first = &bench.lab.records().events().iter().filter(|e| e["run"]["id"] == "r1").last().unwrap()["run"]["status"].clone();
+    let first =
+        &bench.lab.records().events().iter().rfind(|e| e["run"]["id"] == "r1").unwrap()["run"]["status"]
+            .clone();
     assert_eq!(*first, "cancelled");
     bench.is_done(1);
 }

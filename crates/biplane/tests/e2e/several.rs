@@ -1,4 +1,6 @@
 //! Several repositories from one home: one board, and worktrees, gates and queues in each.
+//!
+//! Long because each test is a story of its own on the same laboratory.
 
 use std::{fs, time::Duration};
 

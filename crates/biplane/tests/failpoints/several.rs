@@ -83,7 +83,7 @@ impl Pair {
             found.extend(names.filter(is_left).map(|name| format!("`{name}` was left behind")));
         }
         let fsck = self.lib.git_call(&["fsck", "--no-dangling", "--no-progress"]).run();
-        if fsck.code != 0 || !fsck.stdout.is_empty() || self.lib.git(&["status", "--porcelain"]) != "" {
+        if fsck.code != 0 || !fsck.stdout.is_empty() || !self.lib.git(&["status", "--porcelain"]).is_empty() {
             found.push(fsck.to_string());
         }
         let report = Records::read(self.home.path()).report();

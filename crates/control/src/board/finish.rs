@@ -5,6 +5,9 @@ use biplane_model::{EventKind, NewEvent, Task, TaskId, TaskStatus, Timestamp, cl
 use super::{Guard, changed, changed_as, fence, guarded, readiness, shift};
 use crate::{BoardError, Changes, View};
 
+/// The fact in an event that says that work was sent back to be done again.
+pub const REVISION: &str = "revision";
+
 /// The most characters of a reason that are kept.
 const MAX_REASON: usize = 4000;
 
@@ -83,11 +86,13 @@ pub fn give_back(
     now: Timestamp,
 ) -> Result<(Changes, Task), BoardError> {
     let mut task = guarded(view, id, guard)?;
-    task.attempts += u32::from(task.status == TaskStatus::InReview);
+    let is_revision = task.status == TaskStatus::InReview;
+    task.attempts += u32::from(is_revision);
     shift(&mut task, TaskStatus::Pending, now)?;
     fence(&mut task);
     task.owner = None;
-    Ok(with_reason(task, reason, EventKind::TaskReturned))
+    let back = with_reason(task, reason, EventKind::TaskReturned);
+    Ok(if is_revision { as_revision(back) } else { back })
 }
 
 /// Sends a task in review, blocked or failed back to be worked on again with a person's comments, which must not be empty.
@@ -113,7 +118,7 @@ pub fn send_back(
     shift(&mut task, TaskStatus::Pending, now)?;
     fence(&mut task);
     task.owner = None;
-    Ok(with_reason(task, comments, EventKind::TaskReturned))
+    Ok(as_revision(with_reason(task, comments, EventKind::TaskReturned)))
 }
 
 /// Sends a task back because its work did not do: pending, nobody's, with the reason; to a person when that was done `most` times.
@@ -142,7 +147,15 @@ pub fn revise(
     if !is_last {
         task.owner = None;
     }
-    Ok(with_reason(task, reason, kind))
+    Ok(as_revision(with_reason(task, reason, kind)))
+}
+
+/// Says in the event that the work did not do, and is to be done again: the how manieth time that was.
+fn as_revision((mut changes, task): (Changes, Task)) -> (Changes, Task) {
+    if let Some(event) = changes.events.last_mut() {
+        event.data.insert(REVISION.to_owned(), task.attempts.into());
+    }
+    (changes, task)
 }
 
 /// Sets a task aside for a person, with the reason.

@@ -126,19 +126,32 @@ impl Shared<'_> {
         let progress = prompt::Progress { has_work: resumed.has_work, conflicts };
         let prompt = self.service.prompt(task, Some(worktree), Role::Implement, &progress)?;
         let timeout = member.agent.timeout;
-        let mut came_to = None;
-        let mut judge = |end: &Ended<'_>| {
+        let (mut came_to, mut failure) = (None, None);
+        let mut outcome = |end: &Ended<'_>| -> Result<Option<Outcome>> {
             if end.how == How::Exited(0) || end.how == How::Stopped(StopReason::Finished) {
                 self.commit_leftovers(task, member, worktree)?;
             }
-            let Some(ended) = ended(end.how, timeout) else { return Ok(Judged::default()) };
+            let Some(ended) = ended(end.how, timeout) else { return Ok(None) };
             let told = self.service.told_in(worktree);
-            let outcome = self.service.outcome_of(end.run, ended, worktree, &told)?;
-            let fault = match &outcome {
-                Outcome::Work => None,
-                Outcome::Nothing(why) | Outcome::Unfit(why) => Some(why.clone()),
+            self.service.outcome_of(end.run, ended, worktree, &told).map(Some)
+        };
+        // What is not known now waits until it is known whether the agent kept to its worktree: that may be why.
+        let mut judge = |end: &Ended<'_>| {
+            let fault = match outcome(end) {
+                Ok(outcome) => {
+                    let fault = match &outcome {
+                        Some(Outcome::Nothing(why) | Outcome::Unfit(why)) => Some(why.clone()),
+                        Some(Outcome::Work) | None => None,
+                    };
+                    came_to = outcome;
+                    fault
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    failure = Some(error);
+                    Some(why)
+                }
             };
-            came_to = Some(outcome);
             Ok(Judged { fault, findings: None })
         };
         let mut part = Part { task, worktree, role: Role::Implement, judge: &mut judge };
@@ -151,6 +164,9 @@ impl Shared<'_> {
         *run = Some(ran.run);
         self.refuse_stopped(&ran)?;
         self.refuse_outside(&ran)?;
+        if let Some(error) = failure {
+            return Err(error.into());
+        }
         self.after_work(member, &ran, came_to)
     }
 

@@ -209,10 +209,11 @@ impl Service {
 
 /// What an agent said last; the end of its output where its words are not told apart from the rest.
 fn last_words(ended: &Ended<'_>) -> String {
-    if ended.told.last_text.is_empty() {
-        tail::tail(ended.log, bounds::VERDICT_BYTES)
-    } else {
+    // Of a program without a protocol, all that it writes are its words.
+    if ended.told.finished {
         ended.told.last_text.clone()
+    } else {
+        tail::tail(ended.log, bounds::VERDICT_BYTES)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The worktree of an attempt: the task's own, or a new one at the target's tip.
 
-use biplane_control::{RunFilter, SubmissionFilter, WorktreeFilter};
+use biplane_control::{EventFilter, RunFilter, SubmissionFilter, WorktreeFilter, board};
 use biplane_model::{Role, Run, RunKind, RunStatus, Task, Worktree, WorktreeName};
 
 use super::{Shared, crew::Member};
 use crate::{
+    bounds,
     error::{ErrorKind, Result},
     service::{CreateWorktree, Start},
 };
@@ -32,8 +33,9 @@ impl Shared<'_> {
         let bound = self.service.look(|view| Ok(view.worktrees(&filter)?.into_iter().next()))?;
         let Some(worktree) = bound else { return Ok((self.new_worktree(task)?, Resumed::default())) };
         let last = self.last_run(task, &worktree)?;
-        if last.as_ref().is_some_and(|run| run.status == RunStatus::Succeeded)
-            && !self.was_submitted(&worktree, last.as_ref())?
+        if let Some(run) = last.as_ref().filter(|run| run.status == RunStatus::Succeeded)
+            && !self.was_submitted(&worktree, run)?
+            && !self.was_sent_back(task, run)?
         {
             let done = Resumed { was_tried: true, has_work: true, is_done: true, session: None };
             return Ok((worktree, done));
@@ -65,10 +67,18 @@ impl Shared<'_> {
     }
 
     /// Whether what the run has done was submitted.
-    fn was_submitted(&self, worktree: &Worktree, run: Option<&Run>) -> Result<bool> {
-        let Some(run) = run else { return Ok(false) };
+    fn was_submitted(&self, worktree: &Worktree, run: &Run) -> Result<bool> {
         let filter = SubmissionFilter { worktree: Some(worktree.id), ..SubmissionFilter::default() };
         self.service.look(|view| Ok(view.submissions(&filter)?.iter().any(|s| s.epoch >= run.epoch)))
+    }
+
+    /// Whether what the run has done was sent back to be done again.
+    fn was_sent_back(&self, task: &Task, run: &Run) -> Result<bool> {
+        let filter = EventFilter { task: Some(task.id.clone()), worktree: None };
+        let events = self.service.look(|view| Ok(view.newest_events(&filter, bounds::EVENTS_LOOKED_AT)?))?;
+        Ok(events.iter().any(|event| {
+            run.ended_at.is_none_or(|end| event.at >= end) && event.fact.data.contains_key(board::REVISION)
+        }))
     }
 
     /// Whether an agent was started in the worktree before.

@@ -2,7 +2,7 @@
 
 use biplane_control::SubmissionFilter;
 use biplane_execution::{
-    git::WithIgnored,
+    git::{Git, WithIgnored},
     supervise::{How, StopReason},
     worktrees,
 };
@@ -76,23 +76,34 @@ impl Service {
         let evidence = self.evidence_since(worktree, Some(&base))?;
         let place = worktrees::prove(&self.place(worktree)?)?.place;
         let git = place.git();
-        let markers = git.conflict_markers(&base, &evidence.head, &git.state(WithIgnored::No)?)?;
+        // Of the whole branch, not of this run alone: what an earlier attempt has left must not land either.
+        let tip = git.branch_tip(&self.target()?)?;
+        let fork = tip.map(|tip| git.merge_base(&tip, &evidence.head)).transpose()?.flatten();
+        let fork = fork.unwrap_or_else(|| worktree.base.clone());
+        let markers = git.conflict_markers(&fork, &evidence.head, &git.state(WithIgnored::No)?)?;
         let markers: Vec<String> = markers.iter().map(|path| sanitize_line(path)).collect();
-        let earlier = self.earlier(worktree, &base)?;
+        let earlier = self.earlier(&git, worktree, &base)?;
         let shown = Shown { ended: how, evidence: &evidence, earlier, markers: &markers, told };
         Ok(outcome(&shown))
     }
 
     /// What lay on the branch at `base`, when a run began there.
-    fn earlier(&self, worktree: &Worktree, base: &CommitId) -> Result<Earlier> {
+    fn earlier(&self, git: &Git, worktree: &Worktree, base: &CommitId) -> Result<Earlier> {
         if *base == worktree.base {
             return Ok(Earlier::Nothing);
         }
         let filter = SubmissionFilter { worktree: Some(worktree.id), ..SubmissionFilter::default() };
         let submitted = self.look(|view| Ok(view.submissions(&filter)?))?;
         let came_back = |status| matches!(status, SubmissionStatus::Bounced | SubmissionStatus::Withdrawn);
-        let is_returned = submitted.iter().any(|s| s.head == *base && came_back(s.status));
-        Ok(if is_returned { Earlier::Returned } else { Earlier::Unjudged })
+        let target = git.branch_tip(&self.target()?)?;
+        for returned in submitted.iter().filter(|s| came_back(s.status)) {
+            // Merging the target in since then was no work of an agent's.
+            let seen = std::iter::once(&returned.head).chain(&target);
+            if git.is_ancestor(&returned.head, base)? && git.work_beyond(base, seen)? == 0 {
+                return Ok(Earlier::Returned);
+            }
+        }
+        Ok(Earlier::Unjudged)
     }
 }
 

@@ -4,9 +4,9 @@
 //! brought along, and one with uncommitted work is taken off the branch first (its head detached where it is), so that its
 //! next commit can't undo what has landed. Its files and index are not touched.
 
-use biplane_control::{BoardError, Changes, SubmissionFilter, View, board};
+use biplane_control::{BoardError, Changes, View, board};
 use biplane_execution::{
-    git::{Candidate, ConflictedFile, Git, GitError, MergeOutcome, RefUpdate},
+    git::{Candidate, Git, GitError, MergeOutcome, RefUpdate},
     supervise::{How, RunObserver},
     worktrees::{self, AddSpec, Place},
 };
@@ -189,8 +189,7 @@ impl Service {
         let candidate = match git.make_candidate(&wish)? {
             MergeOutcome::Nothing => return Ok(Some((Vec::new(), self.landed(current, onto, &[])?))),
             MergeOutcome::Conflict(files) => {
-                let mut reason = conflict_reason(&current.target, &files);
-                reason.push_str(&self.conflicting_work(&git, current, onto, &files)?);
+                let reason = self.conflict_reason(&git, current, onto, &files)?;
                 return Err(Stop::Bounce(BounceKind::Conflict, reason).into());
             }
             MergeOutcome::Clean(candidate) => candidate,
@@ -216,37 +215,6 @@ impl Service {
         };
         let unblocked = self.landed(current, &candidate, &checkouts)?;
         Ok(Some((checkouts, unblocked)))
-    }
-
-    /// Whose work it is that the submission contradicts: the tasks that have changed the same files on the target.
-    fn conflicting_work(
-        &self,
-        git: &Git,
-        current: &Submission,
-        onto: &CommitId,
-        files: &[ConflictedFile],
-    ) -> Result<String> {
-        let Some(base) = git.merge_base(onto, &current.head)? else { return Ok(String::new()) };
-        let paths: Vec<&str> = files
-            .iter()
-            .map(|f| f.path.as_str())
-            .filter(|p| !p.is_empty())
-            .take(bounds::CONFLICTS_NAMED)
-            .collect();
-        if paths.is_empty() {
-            return Ok(String::new());
-        }
-        let commits = git.commits_touching(&base, onto, &paths, bounds::CONFLICTS_NAMED)?;
-        let landed = self.look(|view| Ok(view.submissions(&SubmissionFilter::default())?))?;
-        let mut told: Vec<String> = Vec::new();
-        for commit in &commits {
-            let theirs = landed.iter().find(|s| s.candidate.as_ref() == Some(commit));
-            let Some(task) = theirs.and_then(|s| s.task.as_ref()) else { continue };
-            let Some(task) = self.look(|view| Ok(view.task(task)?))? else { continue };
-            told.push(format!("task {} ({})", task.id, sanitize_line(&task.subject)));
-        }
-        told.dedup();
-        Ok(if told.is_empty() { String::new() } else { format!("; changed there by {}", told.join(", ")) })
     }
 
     fn merge_message(&self, current: &Submission) -> Result<String> {
@@ -583,19 +551,6 @@ fn complete_landed(
         Err(BoardError::StaleEpoch { .. } | BoardError::Illegal(_)) => Ok((event, Vec::new())),
         Err(error) => Err(error.into()),
     }
-}
-
-fn conflict_reason(target: &str, files: &[ConflictedFile]) -> String {
-    let named = files.iter().take(bounds::CONFLICTS_NAMED).map(|f| {
-        if f.path.is_empty() {
-            "directories moved differently on the two sides".to_owned()
-        } else {
-            format!("`{}` {}", sanitize_line(&f.path), f.sides())
-        }
-    });
-    let more = files.len().saturating_sub(bounds::CONFLICTS_NAMED);
-    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    format!("conflict with `{}`: {}{more}", sanitize_line(target), named.collect::<Vec<_>>().join(", "))
 }
 
 fn gate_reason(report: &GateReport) -> String {

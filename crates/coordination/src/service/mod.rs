@@ -5,6 +5,7 @@ mod along;
 mod approve;
 mod base;
 mod board;
+mod conflicts;
 mod evidence;
 mod init;
 mod land;
@@ -197,21 +198,7 @@ impl Service {
     /// # Errors
     /// When there is no git, the settings are wrong, or the ledger can't be opened.
     pub fn open(outside: Outside, access: Access) -> Result<Self> {
-        let Found { mut home, from } = Home::find_from(&outside.surroundings)?;
-        let mut trouble = Trouble::default();
-        let settings = match Settings::load(&home.settings_path()) {
-            Err(error) if access == Access::Examine => {
-                trouble.settings = Some(error);
-                Settings::default()
-            }
-            loaded => loaded?,
-        };
-        home.set_worktrees_dir(settings.worktrees.dir.as_deref());
-        home.set_further(&settings)?;
-        // Of settings that can't be read nothing is known.
-        if let Some(from) = from.filter(|_| trouble.settings.is_none()) {
-            home.refuse_unlisted(&from)?;
-        }
+        let (home, settings, mut trouble) = home_of(&outside.surroundings, access)?;
         let actor = actor(&outside.surroundings);
         let path = home.ledger_path();
         let on_wait = on_wait(&outside.narrate, "the ledger");
@@ -395,6 +382,26 @@ impl Service {
     pub(crate) fn trouble(&self) -> &Trouble {
         &self.trouble
     }
+}
+
+/// The home that one stands in, and its settings; with what stood in the way of those, when it is being examined.
+fn home_of(surroundings: &Surroundings, access: Access) -> Result<(Home, Settings, Trouble)> {
+    let Found { mut home, from } = Home::find_from(surroundings)?;
+    let mut trouble = Trouble::default();
+    let settings = match Settings::load(&home.settings_path()) {
+        Err(error) if access == Access::Examine => {
+            trouble.settings = Some(error);
+            Settings::default()
+        }
+        loaded => loaded?,
+    };
+    home.set_worktrees_dir(settings.worktrees.dir.as_deref());
+    home.set_further(&settings)?;
+    // Of settings that can't be read nothing is known.
+    if let Some(from) = from.filter(|_| trouble.settings.is_none()) {
+        home.refuse_unlisted(&from)?;
+    }
+    Ok((home, settings, trouble))
 }
 
 fn on_wait(narrate: &Narrator, what: &'static str) -> OnWait {

@@ -109,16 +109,7 @@ impl Service {
                 .hint("give a command, or `--no-gate` to land untested"));
         }
         let strategy = request.strategy.unwrap_or(self.settings().strategy);
-        let missing = self.unapproved_by(worktree, &head)?;
-        if let (Examined::Required, Some(role)) = (request.examined, missing) {
-            let name = &worktree.name;
-            return Err(Error::refused(format!(
-                "the profile of its task wants the work in worktree `{name}` {role}, and nobody has approved of {}",
-                head.short(),
-                role = if role == Role::Verify { "verified" } else { "reviewed" },
-            ))
-            .hint("`biplane up` has it looked at; `--unexamined` does without"));
-        }
+        let missing = self.unapproved_by(request, worktree, &head)?;
         let id = self.change(|view, now| {
             let worktree = record(view, worktree.id)?;
             let mut changes = Changes::default();
@@ -160,9 +151,7 @@ impl Service {
             }
             let mut event =
                 NewEvent::new(EventKind::SubmissionQueued).submission(&submission).worktree(&worktree);
-            if let Some(role) = missing {
-                event = event.with("unexamined", role.as_str());
-            }
+            event = event.with_all(missing.map(|role| ("unexamined".to_owned(), role.as_str().into())));
             if let Some(task) = &reviewed {
                 event = event.task(task);
             }
@@ -295,15 +284,29 @@ impl Service {
         Ok(())
     }
 
-    /// The first role of the task's profile that has not approved of this commit.
-    fn unapproved_by(&self, worktree: &Worktree, head: &CommitId) -> Result<Option<Role>> {
+    /// The first role of the task's profile that has not approved of this commit, where the request does without it.
+    fn unapproved_by(
+        &self,
+        request: &MergeRequest,
+        worktree: &Worktree,
+        head: &CommitId,
+    ) -> Result<Option<Role>> {
         let Some(id) = &worktree.task else { return Ok(None) };
         let Some(task) = self.look(|view| Ok(view.task(id)?))? else { return Ok(None) };
         let profile = self.settings().profile_of(&task)?;
         for role in [Role::Verify, Role::Review] {
-            if !self.has_approved(id, role, &profile, head)? {
+            if self.has_approved(id, role, &profile, head)? {
+                continue;
+            }
+            if request.examined == Examined::NotAsked {
                 return Ok(Some(role));
             }
+            let (name, head) = (&worktree.name, head.short());
+            let done = if role == Role::Verify { "verified" } else { "reviewed" };
+            return Err(Error::refused(format!(
+                "the profile of its task wants the work in worktree `{name}` {done}, and nobody has approved of {head}"
+            ))
+            .hint("`biplane up` has it looked at; `--unexamined` does without"));
         }
         Ok(None)
     }

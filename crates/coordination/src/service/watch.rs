@@ -124,7 +124,7 @@ impl<'a, 't> Watch<'a, 't> {
             match self.service.renew(&lease.task, lease.epoch) {
                 Ok(()) => self.renewed = Instant::now(),
                 Err(error) if error.kind == ErrorKind::Conflict => {
-                    self.order = Some(Tick::Stop(StopReason::Fenced))
+                    self.order = Some(Tick::Stop(StopReason::Fenced));
                 }
                 // A ledger that is busy now may not be at the next tick; the claim still holds.
                 Err(_) => {}

@@ -277,8 +277,29 @@ impl Git {
         head: &CommitId,
         others: impl IntoIterator<Item = &'a CommitId>,
     ) -> Result<u64, GitError> {
+        self.count_beyond(&["rev-list", "--count"], head, others)
+    }
+
+    /// The same without merges.
+    ///
+    /// # Errors
+    /// When git can't tell.
+    pub fn work_beyond<'a>(
+        &self,
+        head: &CommitId,
+        others: impl IntoIterator<Item = &'a CommitId>,
+    ) -> Result<u64, GitError> {
+        self.count_beyond(&["rev-list", "--count", "--no-merges"], head, others)
+    }
+
+    fn count_beyond<'a>(
+        &self,
+        command: &[&str],
+        head: &CommitId,
+        others: impl IntoIterator<Item = &'a CommitId>,
+    ) -> Result<u64, GitError> {
         let others = others.into_iter().map(|other| format!("^{other}"));
-        let text = self.call(["rev-list", "--count", head.as_str()]).args(others).text()?;
+        let text = self.call(command.iter().copied()).args([head.as_str()]).args(others).text()?;
         text.trim().parse().map_err(|_| GitError::Answer { command: "rev-list".to_owned(), detail: text })
     }
 

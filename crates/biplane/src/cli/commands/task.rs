@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use biplane_coordination::{
     Access, ClaimRequest, Finished, ListedTask, NewTask, TaskChange, TaskFilter, TaskUpdate, Used,
 };
-use biplane_model::{TaskId, sanitize, view::TaskView};
+use biplane_model::{Role, TaskId, sanitize, view::TaskView};
 
 use crate::cli::{
     App,
-    args::{TaskClaimArgs, TaskCommand, TaskCreateArgs, TaskListArgs, TaskUpdateArgs},
+    args::{RoleArg, TaskClaimArgs, TaskCommand, TaskCreateArgs, TaskListArgs, TaskUpdateArgs},
     words,
 };
 
@@ -18,6 +18,7 @@ pub(super) fn run(app: &App, command: TaskCommand) -> anyhow::Result<ExitCode> {
         TaskCommand::Create(args) => create(app, args)?,
         TaskCommand::List(args) => list(app, args)?,
         TaskCommand::Show { id } => show(app, &id)?,
+        TaskCommand::Prompt { id, role } => prompt(app, &id, role)?,
         TaskCommand::Update(args) => update(app, args)?,
         TaskCommand::Claim(args) => claim(app, args)?,
         TaskCommand::Release { id } => change(app, &id, &TaskChange::Release, "released")?,
@@ -91,6 +92,17 @@ fn show(app: &App, id: &TaskId) -> anyhow::Result<()> {
         return app.printer.json(&value);
     }
     app.printer.answer(&shown(&listed, &dependents, &used, now))
+}
+
+fn prompt(app: &App, id: &TaskId, role: RoleArg) -> anyhow::Result<()> {
+    let role = match role {
+        RoleArg::Implement => Role::Implement,
+        RoleArg::Verify => Role::Verify,
+        RoleArg::Review => Role::Review,
+    };
+    let prompt = app.service(Access::Read)?.task_prompt(id, role)?;
+    let value = serde_json::json!({ "task_id": id, "role": role, "prompt": prompt });
+    app.printer.value(&value, || sanitize(&prompt))
 }
 
 fn shown(listed: &ListedTask, dependents: &[TaskId], used: &Used, now: biplane_model::Timestamp) -> String {
