@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 
 impl Service {
     /// What is in the worktree now: commits since its base, uncommitted files.
-    #[allow(dead_code, reason = "for whoever asks without a run")]
     pub(crate) fn evidence(&self, worktree: &Worktree) -> Result<RunEvidence> {
         self.evidence_since(worktree, None)
     }

@@ -43,7 +43,6 @@ impl Heard {
     }
 
     /// It tells something.
-    #[allow(dead_code, reason = "plain commands tell nothing")]
     pub(super) fn hear(&self, worktree: WorktreeId, event: &AgentEvent) {
         let mut all = self.lock();
         if let Some(one) = all.iter_mut().find(|one| one.worktree == worktree && one.until.is_none()) {

@@ -81,7 +81,6 @@ impl Service {
     }
 
     /// Takes in what the agent in a worktree tells, from which the files are known that it names.
-    #[allow(dead_code, reason = "plain commands tell nothing")]
     pub(crate) fn hear(&self, own: &Worktree, event: &AgentEvent) {
         self.heard.hear(own.id, event);
     }
