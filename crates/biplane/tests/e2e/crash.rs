@@ -31,7 +31,7 @@ impl Dice {
 /// Tasks that wait for each other, and an agent's second chances for the file they all write.
 pub(crate) fn board(tasks: usize) -> Lab {
     let lab = Lab::new();
-    lab.settings("target = \"main\"\ngate = \"test -f README.md\"\n[up]\nagents = 4\nrevisions = 50\nrecoveries = 100\n\
+    lab.settings("target = \"main\"\ngate = \"test -f README.md\"\n[up]\nmax_load = 0\nagents = 4\nrevisions = 50\nrecoveries = 100\n\
          [limits]\ntask_attempts = 1000\n");
     for n in 1..=tasks {
         let mut call = lab.call(&["task", "create", &format!("task {n}")]);

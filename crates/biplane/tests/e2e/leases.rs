@@ -42,7 +42,7 @@ impl Bench {
     pub(crate) fn with(tasks: usize, up: &str, tables: &str) -> Self {
         let lab = Lab::new();
         let text = format!(
-            "target = \"main\"\ngate = \"test -f README.md\"\n[up]\nlease = \"{LEASE}\"\n{up}\n{tables}"
+            "target = \"main\"\ngate = \"test -f README.md\"\n[up]\nmax_load = 0\nlease = \"{LEASE}\"\n{up}\n{tables}"
         );
         lab.settings(&text);
         for n in 1..=tasks {

@@ -46,6 +46,8 @@ impl Service {
         let Some(tip) = git.branch_tip(&target)? else { return Ok(Vec::new()) };
         let shown = sanitize_line(&target);
         let message = format!("Merge `{shown}` into `{}`\n\nTask: {}\n", worktree.branch, task.id);
+        // The worktree may be another run's by now.
+        self.refuse_fenced(task)?;
         let (merged, conflicts) = match git.merge_in(&tip, &message)? {
             MergedIn::Nothing => return Ok(Vec::new()),
             MergedIn::Clean(commit) => (Some(commit), Vec::new()),
@@ -53,7 +55,8 @@ impl Service {
         };
         self.change(|_, _| {
             let event = NewEvent::new(EventKind::WorktreeRefresh).worktree(worktree).task(task);
-            let mut event = event.with("target", target.as_str()).with("tip", tip.as_str());
+            let mut event =
+                event.with("target", target.as_str()).with("tip", tip.as_str()).with("epoch", task.epoch);
             if let Some(commit) = &merged {
                 event = event.with("commit", commit.as_str());
             }

@@ -43,6 +43,7 @@ impl Shared<'_> {
         let has_work = self.service.has_work(&worktree)?;
         if !member.agent.resume && last.is_some() {
             // A program that knows nothing of earlier attempts gets what it knows: a clean start.
+            self.service.refuse_fenced(task)?;
             self.service.start_over(&worktree, "a new attempt begins")?;
             return Ok((self.new_worktree(task)?, Resumed::default()));
         }

@@ -181,6 +181,7 @@ fn task(json: &Map<String, Value>, entry: &Entry, notes: &mut Notes) -> std::res
     if reason.is_empty() {
         reason = fields.text("reason", 4000, notes);
     }
+    let created_at = fields.time("created_at", notes).unwrap_or_default();
     Ok(Task {
         id,
         repo: read::repo(fields.json.get("repo")),
@@ -207,8 +208,8 @@ fn task(json: &Map<String, Value>, entry: &Entry, notes: &mut Notes) -> std::res
         holder: None,
         run: None,
         attempts: 0,
-        opened_at: fields.time("created_at", notes).unwrap_or_default(),
-        created_at: fields.time("created_at", notes).unwrap_or_default(),
+        opened_at: created_at,
+        created_at,
         updated_at: fields.time("updated_at", notes).unwrap_or_default(),
         rev: 0,
     })

@@ -69,6 +69,8 @@ pub(super) fn superseded(events: &[Value]) -> Vec<String> {
                 let epoch = newest.get(&task).copied().unwrap_or_default();
                 submitted.insert(submission, (task, epoch));
             }
+            // What was submitted before waits under new claims: a ledger that is made anew fences all that it does not know.
+            "ledger.rebuilt" => submitted.clear(),
             "submission.testing" | "submission.passed" => {
                 let of = submitted.get(&submission);
                 if let Some((id, under, now)) = of.and_then(|(id, under)| Some((id, under, newest.get(id)?)))
