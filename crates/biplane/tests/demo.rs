@@ -71,7 +71,7 @@ fn a_person_is_told_the_story_and_keeps_the_sample_that_has_a_place() {
     for part in [
         "\nBoard\n",
         "\nEvents\n",
-        "because: conflict with `main`: `src/format.rs` changed on both sides\n",
+        "because: conflict with `main`: `src/format.rs` changed on both sides; changed there by task ",
         "because: error[E0277]: cannot subtract `Option<f64>` from `f64`\n",
         "\nMerge graph of main\n",
         "\nProof\n",

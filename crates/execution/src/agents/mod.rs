@@ -4,12 +4,12 @@
 //! [`Dialogue`] (what is said). A dialogue does no I/O: it is fed the lines that the program writes, and answers with
 //! [`AgentEvent`]s and with bytes for the program's standard input. So the supervisor stays the only one that moves bytes, and a
 //! dialogue is tested with recorded lines. The one thing a dialogue looks up by itself is where a path leads, when a program asks
-//! whether it may touch it ([`permit`]).
+//! whether it may touch it (`permit`).
 //!
 //! [`Conversation`] joins a dialogue with the bytes of a run, and keeps the tally ([`Told`]). [`presets`] is the table of programs
 //! that are known by name, [`find`] looks for them and asks for their versions.
 //!
-//! What a program may do is decided in one place, [`permit`], for every program that asks. It keeps a program that means well
+//! What a program may do is decided in one place, `permit`, for every program that asks. It keeps a program that means well
 //! within its task; it is no cage for one that does not.
 //!
 //! Every text in an event is bounded by [`bounds`]; it is the program's own, and made safe by who shows it.

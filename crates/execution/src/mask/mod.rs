@@ -1,7 +1,7 @@
 //! Secrets in what programs write: found, and replaced by [`MASK`] before anybody sees or keeps them.
 //!
 //! **Contract.** [`Masks`] knows the secrets of a run: values that it is given, and texts that can't be anything but a
-//! credential ([`shapes`]). A [`Masker`] takes a stream in pieces of any size and gives it back masked; a secret that is cut
+//! credential (`shapes`). A [`Masker`] takes a stream in pieces of any size and gives it back masked; a secret that is cut
 //! anywhere is found all the same. What may be the beginning of a secret is held back until that is known, never longer and
 //! never more than [`bounds::HELD`] bytes. Values are found as they are, as JSON writes them, and line by line.
 //!
