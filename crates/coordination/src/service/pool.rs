@@ -10,7 +10,7 @@ use biplane_execution::{
     },
 };
 use biplane_failpoint as failpoint;
-use biplane_model::{Worktree, WorktreeStatus};
+use biplane_model::{Worktree, WorktreeName, WorktreeStatus};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Service;
@@ -82,6 +82,15 @@ impl Service {
         let is_off = self.variable(variables::BACKGROUND) == Some("0");
         let is_in_run = self.variable(variables::RUN_MARK).is_some();
         !is_off && !is_in_run && supervise::background_program().is_some()
+    }
+
+    /// Deletes what a removal has put aside, and snapshots of that name that are past their time: later where there is a
+    /// background, else now.
+    pub(crate) fn clear_up(&self, name: &WorktreeName, aside: &Utf8Path) -> Result<()> {
+        if !self.background() {
+            self.prune_after(name);
+        }
+        self.clear_away(aside)
     }
 
     /// Deletes what was put aside: later where there is a background, else now.

@@ -125,7 +125,7 @@ impl Service {
         self.refuse_running(&worktree)?;
         refuse_processes(request, &worktree, &inside)?;
         self.intend_remove(request, &worktree)?;
-        let gone = match self.remove_proved(request, &worktree, (&place, &against)) {
+        let gone = match self.remove_proved(request, &worktree, (&place, &against), &inside) {
             Ok(gone) => gone,
             Err(error) => {
                 self.not_removed(worktree.id, &error)?;
@@ -134,15 +134,15 @@ impl Service {
         };
         let unblocked = self.removed(request, worktree.id, gone.snapshot.as_ref())?;
         gone.aside.check()?;
-        self.clear_away(&gone.aside.path)?;
         self.unpin_over(worktree.id)?;
-        self.prune_after(&worktree.name);
         if inside.above.iter().any(|r| r.presence == Presence::Stands) {
             let root = &self.home().board().root;
             self.say(format!("the shell you are in stands in the worktree, which is gone: `cd {root}`"));
         }
         let snapshot = gone.snapshot.map(|s| s.name);
         let (branch_left, worktree) = (gone.branch_left, self.worktree_view(worktree.id)?);
+        // Last, because the background is at work from here on.
+        self.clear_up(&worktree.name, &gone.aside.path)?;
         Ok(Removal { worktree, snapshot, branch_left, unblocked, would: Vec::new(), plan: None })
     }
 

@@ -34,9 +34,11 @@ impl Service {
         request: &RemoveRequest,
         worktree: &Worktree,
         (place, against): (&Place, &Against),
+        inside: &Inside,
     ) -> Result<Gone> {
-        // From the intent on no run can begin in it. Whoever is ended may still write to where it has always been.
-        self.clear_of_processes(request, worktree, &supervise::inside(&place.path))?;
+        // From the intent on no run can begin in it. Whoever is ended may still write to where it has always been. Who has
+        // come since the look is found once it is aside.
+        self.clear_of_processes(request, worktree, inside)?;
         let owned = worktrees::prove(place)?;
         if place.is_locked()? {
             return Err(locked(place));

@@ -190,7 +190,8 @@ impl Service {
         Ok(all)
     }
 
-    fn prune_here(&self, name: Option<&WorktreeName>, dry_run: bool) -> Result<Pruned> {
+    /// As [`Service::snapshots_prune`] for the repository at hand.
+    pub(super) fn prune_here(&self, name: Option<&WorktreeName>, dry_run: bool) -> Result<Pruned> {
         let git = self.home().git()?;
         let mut pruned = Pruned::default();
         let mut landed = None;

@@ -1,4 +1,5 @@
-//! What is done in the background: what removals have left, spare worktrees, and the logs of runs.
+//! What is done in the background: what removals have left, spare worktrees, snapshots that are past their time, and the
+//! logs of runs.
 //!
 //! **Contract.** One process at a time tends a home, under a lock that is only ever tried. It holds no other lock while it
 //! works, begins nothing that a kill could leave half done under a name that counts, and ends by itself.
@@ -39,10 +40,14 @@ impl Service {
         supervise::be_quiet();
         let until = Instant::now() + bounds::TEND_FOR;
         let mut idle = 0;
-        for _ in 0..bounds::TEND_ROUNDS {
+        for round in 0..bounds::TEND_ROUNDS {
             let Some(lock) = self.tend_lock()? else { return Ok(()) };
             let mut done = false;
             let (services, _) = self.everywhere();
+            if round == 0 {
+                // What fails is for the next one.
+                let _ = services.iter().try_for_each(|there| there.prune_here(None, false).map(drop));
+            }
             for there in &services {
                 done |= there.tend_once(until)?;
             }

@@ -181,6 +181,9 @@ impl Git {
     /// # Errors
     /// When git can't tell.
     pub fn tree_of(&self, commit: &CommitId) -> Result<String, GitError> {
+        if let Some(tree) = super::trees::known(commit) {
+            return Ok(tree);
+        }
         self.call(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).text()
     }
 

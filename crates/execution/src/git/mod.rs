@@ -30,6 +30,7 @@ mod status;
 mod submodules;
 mod traces;
 mod tree;
+mod trees;
 mod untouched;
 mod version;
 

@@ -133,10 +133,17 @@ impl Git {
     /// # Errors
     /// When git can't be asked.
     pub fn refs_named(&self, names: &[&str]) -> Result<Vec<(String, CommitId)>, GitError> {
-        let text = self.call(["for-each-ref", "--format=%(objectname) %(refname)"]).args(names).text()?;
+        let text =
+            self.call(["for-each-ref", "--format=%(objectname) %(tree) %(refname)"]).args(names).text()?;
         let read = |line: &str| {
-            let (id, name) = line.split_once(' ')?;
-            Some((name.to_owned(), id.parse().ok()?))
+            let (id, rest) = line.split_once(' ')?;
+            let (tree, name) = rest.split_once(' ')?;
+            let id = id.parse().ok()?;
+            // A tag has none.
+            if !tree.is_empty() {
+                super::trees::note(&id, tree);
+            }
+            Some((name.to_owned(), id))
         };
         Ok(text.lines().filter_map(read).collect())
     }

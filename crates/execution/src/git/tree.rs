@@ -38,7 +38,8 @@ impl Git {
     /// # Errors
     /// When git can't.
     pub fn fill(&self) -> Result<(), GitError> {
-        self.call(["reset", "--hard", "--quiet", "--no-recurse-submodules"]).parallel().bytes()?;
+        // As `reset --hard` does it, which would write refs, logs and `ORIG_HEAD` too.
+        self.call(["read-tree", "--reset", "-u", "--no-recurse-submodules", "HEAD"]).parallel().bytes()?;
         Ok(())
     }
 
