@@ -12,7 +12,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Capture, EnvChanges, SuperviseError, capture, capture::HELPER};
+use super::{Capture, EnvChanges, SuperviseError, capture, capture::HELPER, root};
 
 /// The program that is started in the background.
 static PROGRAM: OnceLock<Utf8PathBuf> = OnceLock::new();
@@ -52,6 +52,7 @@ pub fn detach(args: &[OsString], env: &EnvChanges) -> Result<(), SuperviseError>
     command.envs(env.set.iter().map(|(name, value)| (name, value)));
     let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
     started.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    let _guard = root::starting();
     let child = command
         .spawn()
         .map_err(|source| SuperviseError::Spawn { program: program.as_str().to_owned(), source })?;

@@ -9,9 +9,10 @@ use biplane_model::ProcessIdentity;
 use rustix::process::{Signal, WaitOptions};
 
 use super::{
-    Marker,
+    Marker, bounds,
     capture::HELPER,
-    proctable::{self, Process},
+    companions::Companion,
+    proctable::{self, Process, Table},
     root,
 };
 
@@ -35,6 +36,8 @@ pub(super) struct Family {
     since: u64,
     /// Where an orphan without an environment must stand to be taken for the run's.
     directory: Option<PathBuf>,
+    /// Our place among the runs that this process supervises.
+    companion: Option<Companion>,
     /// Members seen, by number, with their start time. Those that are gone stay while their group or session lives on.
     known: BTreeMap<u32, u64>,
 }
@@ -47,6 +50,7 @@ impl Family {
             marker,
             root: Some(root.pid),
             since: if cfg!(target_os = "linux") { root.start_time } else { 0 },
+            companion: cfg!(target_os = "linux").then(|| Companion::join(root.start_time)),
             directory,
             known: BTreeMap::from([(root.pid, root.start_time)]),
         }
@@ -55,31 +59,39 @@ impl Family {
     /// The family that a supervisor left behind, with its `child` when that is still the same process.
     pub(super) fn left_behind(marker: Marker, child: Option<&ProcessIdentity>) -> Self {
         let known = child.map(|child| (child.pid, child.start_time)).into_iter().collect();
-        Self { marker, root: None, since: 0, directory: None, known }
+        Self { marker, root: None, since: 0, directory: None, companion: None, known }
     }
 
     /// Looks for members: those that run now. Members that ended and came to us are collected.
     pub(super) fn scan(&mut self) -> Vec<Process> {
-        let settled = root::settled();
-        let table = proctable::processes();
+        self.scan_in(&Table::now(&self.marker.name, self.since))
+    }
+
+    /// Looks for members on the way, in a look that the runs of this process share and that may be a part of a second old.
+    pub(super) fn get_to_know(&mut self) {
+        if self.root.is_some() {
+            self.scan_in(&Table::lately(&self.marker.name, bounds::SHARED_LOOK));
+        }
+    }
+
+    fn scan_in(&mut self, table: &Table) -> Vec<Process> {
+        // After the table: whoever is in it and ours is among them by now, or gone.
         let others = root::children();
-        let orphans = settled.is_some() && settled == root::settled();
         let us = std::process::id();
         let mut spared =
-            descendants(others.into_iter().filter(|&pid| Some(pid) != self.root).collect(), &table);
-        spared.extend(ancestors(us, &table));
+            descendants(others.into_iter().filter(|&pid| Some(pid) != self.root).collect(), &table.processes);
+        spared.extend(ancestors(us, &table.processes));
 
-        self.forget_reused(&table);
-        let candidates: Vec<Process> = table.into_iter().filter(|p| !spared.contains(&p.pid)).collect();
-        let young: Vec<u32> =
-            candidates.iter().filter(|p| p.start_time >= self.since && !p.ended).map(|p| p.pid).collect();
-        let marked = proctable::carriers(&young, &self.marker.name, &self.marker.value);
+        self.forget_reused(&table.processes);
+        let candidates: Vec<Process> =
+            table.processes.iter().filter(|p| !spared.contains(&p.pid)).copied().collect();
+        let is_marked = |p: &Process| p.start_time >= self.since && table.carries(p.pid, &self.marker.value);
         let mut members: BTreeMap<u32, Process> = candidates
             .iter()
             .filter(|p| {
                 self.known.get(&p.pid) == Some(&p.start_time)
-                    || marked.contains(&p.pid)
-                    || orphans && p.parent == us && self.is_adopted(p)
+                    || is_marked(p)
+                    || p.parent == us && self.is_adopted(p)
             })
             .map(|p| (p.pid, *p))
             .collect();
@@ -113,11 +125,14 @@ impl Family {
             .retain(|pid, start_time| now.get(pid).map_or(in_use.contains(pid), |start| start == start_time));
     }
 
+    /// Whether an orphan that was handed to us is the run's: it stands in its directory, or nobody else's it can be.
     fn is_adopted(&self, process: &Process) -> bool {
-        let Some(directory) = &self.directory else { return false };
+        let stands =
+            self.directory.as_ref().is_some_and(|directory| proctable::is_within(process.pid, directory));
+        let is_ours = (stands && process.start_time >= self.since)
+            || self.companion.as_ref().is_some_and(|companion| companion.is_alone_since(process.start_time));
         !process.ended
-            && process.start_time >= self.since
-            && proctable::is_within(process.pid, directory)
+            && is_ours
             && [&self.marker.name, HELPER].iter().all(|name| proctable::lacks(process.pid, name))
     }
 
@@ -126,7 +141,7 @@ impl Family {
         if !process.ended || process.parent != us || Some(process.pid) == self.root {
             return false;
         }
-        let pid = proctable::pid(process.pid);
+        let pid = proctable::pid(process.pid).filter(|_| is_same(process));
         pid.is_some_and(|pid| matches!(rustix::process::waitpid(Some(pid), WaitOptions::NOHANG), Ok(Some(_))))
     }
 }

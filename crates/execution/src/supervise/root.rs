@@ -9,10 +9,7 @@ use std::{
         unix::process::CommandExt,
     },
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
+    sync::{Mutex, PoisonError, RwLock, RwLockReadGuard},
     time::Instant,
 };
 
@@ -47,18 +44,19 @@ pub(super) struct Root {
 }
 
 static CHILDREN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
-static STARTING: AtomicUsize = AtomicUsize::new(0);
-static STARTED: AtomicUsize = AtomicUsize::new(0);
+static STARTING: RwLock<()> = RwLock::new(());
 
-/// The children that were started here and are not yet collected.
+/// The children that were started here and are not yet collected. Waits until those are among them that are being started
+/// at this moment: a process that was there before the call, whose parent we are and that is not among them, was handed to us
+/// or is gone.
 pub(super) fn children() -> BTreeSet<u32> {
+    drop(STARTING.write().unwrap_or_else(PoisonError::into_inner));
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// How many children were ever started; none while one is being started, and may exist without being in [`children`].
-pub(super) fn settled() -> Option<usize> {
-    let started = STARTED.load(SeqCst);
-    (STARTING.load(SeqCst) == 0).then_some(started)
+/// To be held while a process is started, until it is told from an orphan.
+pub(super) fn starting() -> RwLockReadGuard<'static, ()> {
+    STARTING.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Starts a process in a group of its own.
@@ -80,13 +78,12 @@ pub(super) fn spawn(launch: Launch<'_>) -> Result<Root, SuperviseError> {
     command.envs(launch.env.set.iter().map(|(name, value)| (name, value)));
     command.env(launch.variable.0, launch.variable.1);
 
-    STARTING.fetch_add(1, SeqCst);
+    let guard = starting();
     let spawned = command.spawn();
     if let Ok(child) = &spawned {
         CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).insert(child.id());
-        STARTED.fetch_add(1, SeqCst);
     }
-    STARTING.fetch_sub(1, SeqCst);
+    drop(guard);
     let child = spawned.map_err(|source| why(launch.program, launch.cwd, source))?;
     let handle = handle(&child);
     Ok(Root { child, handle, collected: false })

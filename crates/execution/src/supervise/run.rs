@@ -209,7 +209,7 @@ impl Supervision<'_> {
         if now >= self.next_scan {
             self.next_scan = now + bounds::SCAN;
             if self.ending.is_none() {
-                self.family.scan();
+                self.family.get_to_know();
             }
         }
     }
