@@ -1,21 +1,26 @@
 //! A repository whose agents are the fake one, in each protocol, and the questions that every test asks.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
-use biplane_testkit::{Call, Output, Records, Repo, TestEnv, eventually, fake_agent};
+use biplane_testkit::{Call, Output, Records, Repo, TestEnv, eventually, fake_agent, photograph};
 use camino::Utf8Path;
 use serde_json::Value;
 
 /// How long a test waits for something that is sure to come. No vice may keep an `up` as long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The protocols: the names of the agents that speak them.
+/// The protocols: the names of the agents that speak them, and of the profiles that want them.
 pub(crate) const ALL: [&str; 4] = ["claude", "codex", "acp", "plain"];
 /// Those in which something is told.
 pub(crate) const TOLD: [&str; 3] = ["claude", "codex", "acp"];
 
+/// The bound of a log in these settings, in bytes.
+pub(crate) const LOG: u64 = 200 << 10;
+/// What a log may have beyond its bound: the end of the output, and a line about what is missing.
+const LOG_END: u64 = 80 << 10;
+
 /// How long an agent may take.
-const TIMEOUT: &str = "1s";
+const SOON: &str = "1s";
 /// How long one may take that is not to be stopped for its time.
 const LONG: &str = "50s";
 
@@ -23,7 +28,7 @@ const LONG: &str = "50s";
 pub(crate) struct Lab {
     pub(crate) env: TestEnv,
     pub(crate) repo: Repo,
-    /// Everything in the main checkout, git's directory, the views and the logs aside.
+    /// Everything in the main checkout; git's directory, the views and the logs aside.
     before: Vec<(String, Vec<u8>)>,
     main: String,
 }
@@ -36,7 +41,7 @@ impl Lab {
 
     /// Agents that are stopped soon.
     pub(crate) fn impatient() -> Self {
-        Self::with(TIMEOUT, "")
+        Self::with(SOON, "")
     }
 
     /// `more` are further settings of `[up]`.
@@ -49,7 +54,6 @@ impl Lab {
         let mut lab = Self { env, repo, before: Vec::new(), main };
         lab.ok(&["init"]);
         lab.before = lab.photograph();
-        lab.main = lab.repo.head();
         lab
     }
 
@@ -71,22 +75,17 @@ impl Lab {
         self.call(args).arg("--json").run().success().json()
     }
 
-    /// A task for the agent of that protocol, which does the orders.
+    /// A task for the agent of that protocol and no other, which does the orders.
     #[track_caller]
     pub(crate) fn order(&self, agent: &str, orders: &str) {
-        self.ok(&["task", "create", &format!("fake: {orders}"), "--owner", agent]);
+        self.ok(&["task", "create", &format!("fake: {orders}"), "--profile", agent]);
     }
 
-    /// A task with these orders for each of them, and an `up` to its end.
-    #[track_caller]
-    pub(crate) fn all(agents: &[&str], orders: &str) -> Self {
-        Self::new().ordered(agents, orders)
-    }
-
-    /// Has each of them do the orders at once.
+    /// Has each of them do the orders at once, to the end of the `up`.
     #[track_caller]
     pub(crate) fn ordered(self, agents: &[&str], orders: &str) -> Self {
         agents.iter().for_each(|agent| self.order(agent, orders));
+        // What came of them is asked for each task.
         let _ = self.up();
         self
     }
@@ -100,39 +99,45 @@ impl Lab {
         self.json(&["task", "show", &id.to_string()])
     }
 
-    /// How task `id` and its runs ended: the task's status, the runs' ones, and the reason.
-    pub(crate) fn end(&self, id: usize) -> (String, Vec<String>, String) {
-        let task = self.task(id);
-        let runs = self.json(&["log", "--list", "--task", &id.to_string()]);
-        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let runs = runs.as_array().unwrap().iter().map(|run| word(&run["status"])).collect();
-        (word(&task["status"]), runs, word(&task["reason"]))
-    }
-
-    /// Task `id` ended like this, its runs too, and the reason says this.
+    /// Task `id` ended like this, its runs too, and the reason says this, in the event as well.
     #[track_caller]
     pub(crate) fn ended(&self, id: usize, status: &str, runs: &[&str], reason: &str) {
-        let (is, were, why) = self.end(id);
-        assert_eq!((is.as_str(), were.as_slice()), (status, runs.iter().map(|r| (*r).to_owned()).collect::<Vec<_>>().as_slice()), "task {id}: {why}");
+        let task = self.task(id);
+        let all = self.json(&["log", "--list", "--task", &id.to_string()]);
+        let were: Vec<_> = all.as_array().unwrap().iter().map(|run| run["status"].as_str().unwrap()).collect();
+        let why = self.reason(id);
+        assert_eq!((task["status"].as_str().unwrap(), were.as_slice()), (status, runs), "task {id}: {why}");
         assert!(why.contains(reason), "task {id}: {why}");
+        let kind = match status {
+            "pending" => "task.returned".to_owned(),
+            status => format!("task.{status}"),
+        };
+        let records = self.records();
+        let told = records.events().iter().filter(|e| e["event"] == kind.as_str() && e["task"]["id"] == id);
+        let told: Vec<_> = told.map(|e| e["error"].as_str().unwrap_or_default()).collect();
+        assert!(told.last().is_some_and(|said| said.contains(reason)), "task {id}: {kind} {told:?}");
+    }
+
+    /// Why task `id` is where it is.
+    pub(crate) fn reason(&self, id: usize) -> String {
+        self.task(id)["reason"].as_str().unwrap_or_default().to_owned()
     }
 
     pub(crate) fn records(&self) -> Records {
         Records::read(self.root())
     }
 
-    /// How often an event was written.
-    pub(crate) fn count(&self, event: &str) -> usize {
-        self.records().events().iter().filter(|e| e["event"] == event).count()
+    /// The events of a kind.
+    pub(crate) fn events(&self, kind: &str) -> Vec<Value> {
+        self.records().events().iter().filter(|e| e["event"] == kind).cloned().collect()
     }
 
     /// The worktree of a task.
     #[track_caller]
     pub(crate) fn worktree(&self, id: usize) -> Repo {
         let all = self.json(&["wt", "list"]);
-        let of = |tree: &&Value| tree["task_id"].to_string().trim_matches('"') == id.to_string();
-        let tree = all.as_array().unwrap().iter().find(of).unwrap_or_else(|| panic!("task {id} has none: {all:#}"));
-        self.repo.at(tree["path"].as_str().unwrap())
+        let tree = all.as_array().unwrap().iter().find(|tree| tree["task_id"] == id);
+        self.repo.at(tree.unwrap()["path"].as_str().unwrap())
     }
 
     /// How many worktrees there are.
@@ -149,101 +154,57 @@ impl Lab {
         assert!(self.photograph() == self.before, "nothing has changed");
     }
 
-    /// The same, where something has landed, or was put there.
+    /// The same, where something has landed.
     #[track_caller]
     pub(crate) fn is_sound_but_for_main(&self) {
         self.nothing_is_left();
         assert_eq!(self.records().report(), [""; 0]);
         let fsck = self.repo.git_call(&["fsck", "--no-dangling", "--no-progress"]).run().success();
         assert_eq!((fsck.stdout.as_str(), fsck.stderr.as_str()), ("", ""));
+        assert_eq!(self.repo.git(&["status", "--porcelain"]), "", "the main checkout is that of main");
         let largest = self.logs().into_iter().max_by_key(|(_, bytes)| *bytes);
-        assert!(largest.as_ref().is_none_or(|(_, bytes)| *bytes <= LOG + (80 << 10)), "{largest:?}");
+        assert!(largest.as_ref().is_some_and(|(_, bytes)| *bytes <= LOG + LOG_END), "{largest:?}");
     }
 
-    /// No process is left: none with our mark, none that stands in our directory, none that was told of it.
+    /// No process is left: none that stands in our directory, none that was told of it.
     #[track_caller]
     pub(crate) fn nothing_is_left(&self) {
         // What was killed may take a moment to be gone.
-        let mut left = Vec::new();
-        eventually(Duration::from_secs(5), "all processes are gone", || {
-            left = self.processes();
-            if !left.is_empty() {
-                eprintln!("{left:?}");
-            }
-            left.is_empty()
-        });
-    }
-
-    fn processes(&self) -> Vec<String> {
-        let mark = self.env.root().as_str().as_bytes();
-        let holds = |bytes: &[u8]| bytes.windows(mark.len()).any(|w| w == mark);
-        let is_ours = |place: &std::path::Path| {
-            let stands = fs::read_link(place.join("cwd")).is_ok_and(|cwd| cwd.starts_with(self.env.root()));
-            let has = |file| fs::read(place.join(file)).is_ok_and(|bytes| holds(&bytes));
-            stands || has("environ") || has("cmdline")
-        };
-        let found = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-        let found = found.filter(|place| place.join("environ").exists() && is_ours(place));
-        let command = |place: std::path::PathBuf| {
-            let words = fs::read_to_string(place.join("cmdline")).unwrap_or_default();
-            format!("{} {}", place.display(), words.replace('\0', " "))
-        };
-        found.map(command).collect()
+        eventually(Duration::from_secs(5), "all processes are gone", || self.env.processes().is_empty());
     }
 
     /// The files of all runs, by their sizes.
     pub(crate) fn logs(&self) -> Vec<(String, u64)> {
-        let files = files(&self.root().join(".worktrees/runs"), &[]);
+        let files = photograph(&self.root().join(".worktrees/runs"), &[]);
         files.into_iter().map(|(name, bytes)| (name, bytes.len() as u64)).collect()
     }
 
     /// Everything below the home, the ledger among it, in which a text stands.
     pub(crate) fn holding(&self, text: &str) -> Vec<String> {
         let holds = |bytes: &[u8]| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-        files(self.root(), &[]).into_iter().filter(|(_, bytes)| holds(bytes)).map(|(name, _)| name).collect()
+        let files = photograph(self.root(), &[]).into_iter();
+        files.filter(|(_, bytes)| holds(bytes)).map(|(name, _)| name).collect()
     }
 
     fn photograph(&self) -> Vec<(String, Vec<u8>)> {
-        files(self.root(), &[".git", ".worktrees", ".tasks"])
+        photograph(self.root(), &[".git", ".worktrees", ".tasks"])
     }
 }
 
-/// The bound of a log in these settings, in bytes.
-pub(crate) const LOG: u64 = 200 << 10;
-
 fn settings(timeout: &str, more: &str) -> String {
-    let command = |agent: &str| match agent {
-        "acp" => format!("[{:?}, \"--acp\"]", fake_agent().as_str()),
-        _ => format!("[{:?}]", fake_agent().as_str()),
-    };
     let table = |agent: &&str| {
         let driver = if *agent == "plain" { "command" } else { agent };
-        format!("[agents.{agent}]\ndriver = \"{driver}\"\ncommand = {}\ntimeout = \"{timeout}\"\n", command(agent))
+        let mut command = vec![fake_agent().as_str()];
+        command.extend((*agent == "acp").then_some("--acp"));
+        format!(
+            "[agents.{agent}]\ndriver = \"{driver}\"\ncommand = {command:?}\ntimeout = \"{timeout}\"\n\
+             [profiles.{agent}]\nimplement.agent = \"{agent}\"\n"
+        )
     };
     let agents: String = ALL.iter().map(table).collect();
     format!(
-        "[limits]\nlog = \"{}K\"\n[up]\nagents = 4\nteam = {ALL:?}\nmin_memory = \"1M\"\nmin_disk = \"1M\"\nmax_load = 0\n{more}\n{agents}",
+        "[limits]\nlog = \"{}K\"\n[up]\nagents = 4\nteam = {ALL:?}\nmin_memory = \"1M\"\nmin_disk = \"1M\"\nmax_load = 0\n\
+         {more}\n{agents}",
         LOG >> 10
     )
-}
-
-/// All files below a directory with what is in them, but for those directories at its top.
-fn files(root: &Utf8Path, without: &[&str]) -> Vec<(String, Vec<u8>)> {
-    let mut found = Vec::new();
-    let mut open = vec![root.to_owned()];
-    while let Some(dir) = open.pop() {
-        for entry in dir.read_dir_utf8().map(|r| r.flatten().collect::<Vec<_>>()).unwrap_or_default() {
-            let path = entry.path().to_owned();
-            if dir == root && without.contains(&entry.file_name()) {
-                continue;
-            }
-            if path.symlink_metadata().unwrap().is_dir() {
-                open.push(path);
-            } else if let Ok(bytes) = fs::read(&path) {
-                found.push((path.strip_prefix(root).unwrap().to_string(), bytes));
-            }
-        }
-    }
-    found.sort_unstable();
-    found
 }

@@ -1,5 +1,7 @@
 //! Agents whose provider asks to slow down: no failure of theirs, and nobody hurries.
 
+use std::time::{Duration, Instant};
+
 use biplane_testkit::{Signal, eventually};
 
 use crate::lab::{DEADLINE, Lab, TOLD};
@@ -13,38 +15,60 @@ fn one_that_is_asked_to_slow_down_rests_and_its_task_goes_back_uncounted() {
     lab.order("plain", "write a.txt; commit");
     let mut up = lab.call(&["up", "--no-gate"]).spawn();
     eventually(DEADLINE, "all were told to slow down, and the other has landed", || {
-        lab.count("agent.limited") == TOLD.len() && lab.end(4).0 == "completed"
+        let returned = lab.events("task.returned").len();
+        returned == TOLD.len() && lab.task(4)["status"] == "completed"
     });
     for (id, agent) in (1..).zip(TOLD) {
-        lab.ended(id, "pending", &["failed"], "asked to slow down");
+        lab.ended(id, "pending", &["failed"], "its agent's provider asked to slow down: ");
         let task = lab.task(id);
-        assert_eq!(task["used"]["attempts"], 0, "{agent}: {task:#}");
-        assert_eq!(task["attempts"], 0, "{agent}: {task:#}");
+        assert_eq!((&task["used"]["attempts"], &task["attempts"]), (&0.into(), &0.into()), "{agent}: {task:#}");
     }
-    let records = lab.records();
-    let limited: Vec<_> = records.events().iter().filter(|e| e["event"] == "agent.limited").collect();
-    let mut names: Vec<_> = limited.iter().map(|e| e["data"]["agent"].as_str().unwrap()).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["acp", "claude", "codex"]);
-    let is_later = |e: &&&serde_json::Value| e["data"]["until"].as_f64() > e["ts"].as_f64().map(|ts| ts + 20.0);
-    assert_eq!(limited.iter().filter(is_later).count(), 3, "{limited:#?}");
-    // They rest for half a minute and longer: `up` looks five times a second and starts none.
-    let runs = lab.count("worktree.run.before");
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(1);
+    let limited = lab.events("agent.limited");
+    let mut rests: Vec<_> = limited.iter().map(rest).collect();
+    rests.sort_unstable();
+    // Claude is told for how long, and says so; the others rest as long as after a first time.
+    assert_eq!(rests, [("acp", 30), ("claude", 90), ("codex", 30)], "{limited:#?}");
+    // `up` looks five times a second and starts none of them.
+    let runs = lab.events("worktree.run.before").len();
+    let until = Instant::now() + Duration::from_secs(1);
     eventually(DEADLINE, "the window is over", || {
-        assert_eq!(lab.count("worktree.run.before"), runs);
-        std::time::Instant::now() > until
+        assert_eq!(lab.events("worktree.run.before").len(), runs);
+        Instant::now() > until
     });
+    assert!(up.is_running(), "it waits for them");
     up.signal(Signal::INT);
-    up.wait(DEADLINE);
-    lab.ended(1, "pending", &["failed"], "");
+    up.wait(DEADLINE).fails_with(130);
+    for id in 1..=TOLD.len() {
+        lab.ended(id, "pending", &["failed"], "asked to slow down");
+    }
+    lab.is_sound_but_for_main();
+}
+
+/// Who rests, and for how many seconds.
+fn rest(event: &serde_json::Value) -> (&str, u64) {
+    let [until, from] = [&event["data"]["until"], &event["ts"]].map(|time| time.as_f64().unwrap());
+    let seconds = Duration::from_secs_f64(until - from).as_secs_f64().round();
+    (event["data"]["agent"].as_str().unwrap(), format!("{seconds}").parse().unwrap())
+}
+
+#[test]
+fn the_task_of_one_that_rests_goes_to_another_that_may_take_it() {
+    let lab = Lab::new();
+    // For whoever comes first: claude. The second attempt is not asked to slow down.
+    lab.ok(&["task", "create", "fake: first limit 90; again write a.txt; again commit"]);
+    lab.up().success();
+    lab.ended(1, "completed", &["failed", "succeeded"], "");
+    let runs = lab.json(&["log", "--list", "--task", "1"]);
+    let who: Vec<_> = runs.as_array().unwrap().iter().map(|run| run["agent"].as_str().unwrap()).collect();
+    assert_eq!(who, ["claude", "codex"], "{runs:#}");
     lab.is_sound_but_for_main();
 }
 
 #[test]
 fn a_plain_command_that_is_asked_to_slow_down_has_failed() {
     // Nothing tells it from any other failure.
-    let lab = Lab::all(&["plain"], "limit 90");
-    lab.ended(1, "failed", &["failed"], "exit code 1");
+    let lab = Lab::new().ordered(&["plain"], "limit 90");
+    lab.ended(1, "failed", &["failed"], "the agent ended with exit code 1");
+    assert_eq!(lab.events("agent.limited").len(), 0);
     lab.is_sound();
 }

@@ -11,20 +11,11 @@ use rustix::process::{Signal, WaitOptions};
 use super::{
     Marker, bounds,
     capture::HELPER,
-    companions::Companion,
+    companions::{Companion, Orphans},
+    orphans,
     proctable::{self, Process, Table},
     root,
 };
-
-/// Makes orphans below us come to us instead of to the system's first process, so that descent from us is never lost.
-pub(super) fn adopt_orphans() {
-    #[cfg(target_os = "linux")]
-    {
-        static ONCE: std::sync::Once = std::sync::Once::new();
-        // A system that refuses leaves the other proofs.
-        ONCE.call_once(|| _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid())));
-    }
-}
 
 /// A run's processes. See the [module's documentation](super) for what proves that one belongs to the run.
 #[derive(Debug)]
@@ -36,8 +27,10 @@ pub(super) struct Family {
     since: u64,
     /// Where an orphan without an environment must stand to be taken for the run's.
     directory: Option<PathBuf>,
-    /// Our place among the runs that this process supervises.
+    /// Our place among the runs that this process supervises, where what has come to us must be one of theirs.
     companion: Option<Companion>,
+    /// Whose orphans the last look took.
+    looked: Orphans,
     /// Members seen, by number, with their start time. Those that are gone stay while their group or session lives on.
     known: BTreeMap<u32, u64>,
 }
@@ -45,12 +38,19 @@ pub(super) struct Family {
 impl Family {
     /// The family of `root`, an uncollected child of ours. Orphans that wiped their environment belong to it when they
     /// stand in `directory`.
-    pub(super) fn of_child(root: &ProcessIdentity, marker: Marker, directory: Option<PathBuf>) -> Self {
+    pub(super) fn of_child(
+        root: &ProcessIdentity,
+        marker: Marker,
+        directory: Option<PathBuf>,
+        companion: Companion,
+    ) -> Self {
+        companion.began(root.start_time);
         Self {
             marker,
             root: Some(root.pid),
             since: if cfg!(target_os = "linux") { root.start_time } else { 0 },
-            companion: cfg!(target_os = "linux").then(|| Companion::join(root.start_time)),
+            companion: orphans::are_ours().then_some(companion),
+            looked: Orphans::Own,
             directory,
             known: BTreeMap::from([(root.pid, root.start_time)]),
         }
@@ -59,7 +59,7 @@ impl Family {
     /// The family that a supervisor left behind, with its `child` when that is still the same process.
     pub(super) fn left_behind(marker: Marker, child: Option<&ProcessIdentity>) -> Self {
         let known = child.map(|child| (child.pid, child.start_time)).into_iter().collect();
-        Self { marker, root: None, since: 0, directory: None, companion: None, known }
+        Self { marker, root: None, since: 0, directory: None, companion: None, looked: Orphans::Own, known }
     }
 
     /// Looks for members: those that run now. Members that ended and came to us are collected.
@@ -75,11 +75,14 @@ impl Family {
     }
 
     fn scan_in(&mut self, table: &Table) -> Vec<Process> {
-        // After the table: whoever is in it and ours is among them by now, or gone.
-        let others = root::children();
+        // Both after the table: a child of ours that is in it is among these by now, or gone; and while we are alone, no other
+        // run had begun when the table was made.
+        let children = root::children();
+        let alone_since = self.companion.as_ref().and_then(Companion::alone_since).filter(|_| children.are_all);
+        self.looked = if alone_since.is_some() { Orphans::All } else { Orphans::Own };
         let us = std::process::id();
-        let mut spared =
-            descendants(others.into_iter().filter(|&pid| Some(pid) != self.root).collect(), &table.processes);
+        let others = children.pids.into_iter().filter(|&pid| Some(pid) != self.root).collect();
+        let mut spared = descendants(others, &table.processes);
         spared.extend(ancestors(us, &table.processes));
 
         self.forget_reused(&table.processes);
@@ -91,7 +94,7 @@ impl Family {
             .filter(|p| {
                 self.known.get(&p.pid) == Some(&p.start_time)
                     || is_marked(p)
-                    || p.parent == us && self.is_adopted(p)
+                    || children.are_all && p.parent == us && self.is_adopted(p, alone_since)
             })
             .map(|p| (p.pid, *p))
             .collect();
@@ -121,19 +124,36 @@ impl Family {
         let in_use: BTreeSet<u32> = table.iter().flat_map(|p| [p.group, p.session]).collect();
         // A number is not handed out again while a group or session bears it, so a leader that is gone still vouches
         // for the rest.
-        self.known
-            .retain(|pid, start_time| now.get(pid).map_or(in_use.contains(pid), |start| start == start_time));
+        let root = self.root;
+        self.known.retain(|pid, start_time| {
+            // The root is not collected: its number can't mean anything else.
+            Some(*pid) == root || now.get(pid).map_or(in_use.contains(pid), |start| start == start_time)
+        });
     }
 
-    /// Whether an orphan that was handed to us is the run's: it stands in its directory, or nobody else's it can be.
-    fn is_adopted(&self, process: &Process) -> bool {
-        let stands =
-            self.directory.as_ref().is_some_and(|directory| proctable::is_within(process.pid, directory));
-        let is_ours = (stands && process.start_time >= self.since)
-            || self.companion.as_ref().is_some_and(|companion| companion.is_alone_since(process.start_time));
+    /// Whether a process that was handed to us is the run's: it stands in its directory, or nobody else's it can be.
+    fn is_adopted(&self, process: &Process, alone_since: Option<u64>) -> bool {
+        let stands = || self.directory.as_ref().is_some_and(|dir| proctable::is_within(process.pid, dir));
+        let is_ours = alone_since.is_some_and(|first| process.start_time >= first)
+            || (process.start_time >= self.since && stands());
         !process.ended
             && is_ours
             && [&self.marker.name, HELPER].iter().all(|name| proctable::lacks(process.pid, name))
+            // What was just read was its own, not that of another which has its number now.
+            && is_same(process)
+    }
+
+    /// Ends the looking, after a look that found none. Refused when the run has become the last one since: it has to look once
+    /// more.
+    pub(super) fn leave(&mut self) -> bool {
+        self.companion.as_mut().is_none_or(|companion| companion.leave(self.looked))
+    }
+
+    /// Ends the looking, whoever is still there.
+    pub(super) fn give_up(&mut self) {
+        if let Some(companion) = &mut self.companion {
+            companion.leave(Orphans::All);
+        }
     }
 
     /// Collects a member that ended and is a child of ours, but for the head of the family.
