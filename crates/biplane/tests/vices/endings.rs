@@ -83,7 +83,8 @@ fn good_work_with_another_exit_code_is_not_landed_and_not_lost() {
     let agents = ["claude", "codex", "plain"];
     let lab = Lab::new().ordered(&agents, "write a.txt; commit; code 3");
     for id in 1..=agents.len() {
-        let why = "the agent ended with exit code 3; its 1 commit may be half of something, and is not landed";
+        let why =
+            "the agent ended with exit code 3; its 1 commit may be half of something, and is not landed";
         lab.ended(id, "failed", &["failed"], why);
         assert_eq!(lab.worktree(id).read("a.txt"), "by the fake agent\n");
     }

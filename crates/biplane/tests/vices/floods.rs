@@ -16,7 +16,11 @@ fn messages_without_end_are_bounded_and_stopped() {
         lab.ended(id, "failed", &["timed_out"], "was not done after 1 s");
     }
     let (logs, full) = (lab.logs(), LOG * 3 / 4);
-    assert_eq!(logs.iter().filter(|(name, bytes)| name.ends_with("output.log") && *bytes > full).count(), 4, "{logs:?}");
+    assert_eq!(
+        logs.iter().filter(|(name, bytes)| name.ends_with("output.log") && *bytes > full).count(),
+        4,
+        "{logs:?}"
+    );
     lab.is_sound();
 }
 

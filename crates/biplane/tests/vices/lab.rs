@@ -104,7 +104,8 @@ impl Lab {
     pub(crate) fn ended(&self, id: usize, status: &str, runs: &[&str], reason: &str) {
         let task = self.task(id);
         let all = self.json(&["log", "--list", "--task", &id.to_string()]);
-        let were: Vec<_> = all.as_array().unwrap().iter().map(|run| run["status"].as_str().unwrap()).collect();
+        let were: Vec<_> =
+            all.as_array().unwrap().iter().map(|run| run["status"].as_str().unwrap()).collect();
         let why = self.reason(id);
         assert_eq!((task["status"].as_str().unwrap(), were.as_slice()), (status, runs), "task {id}: {why}");
         assert!(why.contains(reason), "task {id}: {why}");

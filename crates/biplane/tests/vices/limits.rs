@@ -21,7 +21,12 @@ fn one_that_is_asked_to_slow_down_rests_and_its_task_goes_back_uncounted() {
     for (id, agent) in (1..).zip(TOLD) {
         lab.ended(id, "pending", &["failed"], "its agent's provider asked to slow down: ");
         let task = lab.task(id);
-        assert_eq!((&task["used"]["attempts"], &task["attempts"]), (&0.into(), &0.into()), "{agent}: {task:#}");
+        // It was sent back for nothing that was wrong with the work; that there was a run is counted.
+        assert_eq!(
+            (&task["attempts"], &task["used"]["attempts"]),
+            (&0.into(), &1.into()),
+            "{agent}: {task:#}"
+        );
     }
     let limited = lab.events("agent.limited");
     let mut rests: Vec<_> = limited.iter().map(rest).collect();
@@ -54,13 +59,17 @@ fn rest(event: &serde_json::Value) -> (&str, u64) {
 #[test]
 fn the_task_of_one_that_rests_goes_to_another_that_may_take_it() {
     let lab = Lab::new();
-    // For whoever comes first: claude. The second attempt is not asked to slow down.
-    lab.ok(&["task", "create", "fake: first limit 90; again write a.txt; again commit"]);
+    let settings = lab.repo.read("biplane.toml");
+    let limited = "args = [\"--do\", \"limit 90\"]\n[profiles.claude]";
+    lab.repo.write("biplane.toml", settings.replace("[profiles.claude]", limited));
+    lab.repo.commit("one that is asked to slow down");
+    lab.ok(&["task", "create", "fake: write a.txt; commit"]);
     lab.up().success();
     lab.ended(1, "completed", &["failed", "succeeded"], "");
     let runs = lab.json(&["log", "--list", "--task", "1"]);
     let who: Vec<_> = runs.as_array().unwrap().iter().map(|run| run["agent"].as_str().unwrap()).collect();
     assert_eq!(who, ["claude", "codex"], "{runs:#}");
+    assert_eq!(lab.repo.read("a.txt"), "by the fake agent\n");
     lab.is_sound_but_for_main();
 }
 

@@ -42,9 +42,18 @@ fn a_file_in_another_worktree_is_found() {
     lab.ok(&["wt", "create", "mine"]);
     lab.ok(&["wt", "keep", "mine"]);
     let lab = lab.ordered(&["claude"], "outside sibling stray.txt; write a.txt; commit");
-    lab.ended(1, "blocked", &["succeeded"], "worked outside its worktree: `stray.txt` in worktree `mine` was added");
+    lab.ended(
+        1,
+        "blocked",
+        &["succeeded"],
+        "worked outside its worktree: `stray.txt` in worktree `mine` was added",
+    );
     assert!(told(&lab).contains("stray.txt"));
-    assert_eq!(lab.repo.at(".worktrees/mine").read("stray.txt"), "from outside\n", "and nobody has touched it");
+    assert_eq!(
+        lab.repo.at(".worktrees/mine").read("stray.txt"),
+        "from outside\n",
+        "and nobody has touched it"
+    );
     lab.is_sound();
 }
 
@@ -53,7 +62,12 @@ fn a_hook_for_everybody_is_found() {
     let lab = Lab::new();
     let hook = lab.root().join(".git/hooks/pre-commit");
     let lab = lab.ordered(&["codex"], &format!("outside at {hook}; write a.txt; commit"));
-    lab.ended(1, "blocked", &["succeeded"], "worked outside its worktree: git's `hooks/pre-commit` was added");
+    lab.ended(
+        1,
+        "blocked",
+        &["succeeded"],
+        "worked outside its worktree: git's `hooks/pre-commit` was added",
+    );
     fs::remove_file(hook).unwrap();
     lab.is_sound();
 }

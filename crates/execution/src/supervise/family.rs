@@ -78,7 +78,8 @@ impl Family {
         // Both after the table: a child of ours that is in it is among these by now, or gone; and while we are alone, no other
         // run had begun when the table was made.
         let children = root::children();
-        let alone_since = self.companion.as_ref().and_then(Companion::alone_since).filter(|_| children.are_all);
+        let alone_since =
+            self.companion.as_ref().and_then(Companion::alone_since).filter(|_| children.are_all);
         self.looked = if alone_since.is_some() { Orphans::All } else { Orphans::Own };
         let us = std::process::id();
         let others = children.pids.into_iter().filter(|&pid| Some(pid) != self.root).collect();

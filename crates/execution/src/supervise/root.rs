@@ -67,9 +67,8 @@ pub(super) fn children() -> Children {
     let starts = starts();
     let next = starts.next;
     let is_open = |starts: &mut Starts| starts.open.first().is_some_and(|first| *first < next);
-    let (starts, waited) = START_OVER
-        .wait_timeout_while(starts, bounds::START, is_open)
-        .unwrap_or_else(PoisonError::into_inner);
+    let (starts, waited) =
+        START_OVER.wait_timeout_while(starts, bounds::START, is_open).unwrap_or_else(PoisonError::into_inner);
     drop(starts);
     let pids = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Children { pids, are_all: !waited.timed_out() }
