@@ -1,6 +1,7 @@
 //! The agent programs that tests start: the fake one, and the real ones.
 
 use std::{
+    ffi::OsString,
     path::Path,
     process::{Command, Stdio},
     sync::OnceLock,
@@ -24,18 +25,32 @@ pub fn fake_agent() -> &'static Utf8Path {
 /// not there.
 #[track_caller]
 pub fn real_agent(name: &str) -> Utf8PathBuf {
+    let path = real_agents().join(name);
+    assert!(
+        path.is_file(),
+        "no agent program at `{path}`\nhint: `bash .ci/agents` installs the pinned ones; {REAL_AGENTS} names another directory"
+    );
+    path
+}
+
+/// A `PATH` on which the real agent programs come first, with their interpreter where the system's is too old.
+#[track_caller]
+pub fn real_agents_path() -> OsString {
+    let before = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::iter::once(real_agents().into_std_path_buf()).chain(std::env::split_paths(&before));
+    std::env::join_paths(dirs).expect("no colon in the directory's name")
+}
+
+/// The directory of the real agent programs.
+#[track_caller]
+fn real_agents() -> Utf8PathBuf {
     let dir = std::env::var(REAL_AGENTS).map_or_else(
         |_| Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/agents/node_modules/.bin"),
         Utf8PathBuf::from,
     );
-    let path = dir.join(name);
-    path.canonicalize_utf8().unwrap_or_else(|e| {
-        panic!(
-            "no agent program at `{path}`: {e}\nhint: `bash .ci/agents` installs the pinned ones; {REAL_AGENTS} names \
-             another directory"
-        )
-    });
-    path
+    dir.canonicalize_utf8().unwrap_or_else(|e| {
+        panic!("no agent programs in `{dir}`: {e}\nhint: `bash .ci/agents` installs the pinned ones")
+    })
 }
 
 /// Builds a program of this crate as the test was built, and gives its path.

@@ -33,7 +33,7 @@ mod markdown;
 
 pub mod standin;
 
-pub use agents::{fake_agent, real_agent};
+pub use agents::{fake_agent, real_agent, real_agents_path};
 pub use call::Call;
 pub use checker::Records;
 pub use env::TestEnv;

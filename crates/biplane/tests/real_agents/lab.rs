@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use biplane_testkit::{
-    Call, Records, Repo, TestEnv, real_agent,
+    Call, Records, Repo, TestEnv, real_agent, real_agents_path,
     standin::{Answer, StandIn, Turn},
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -153,11 +153,8 @@ impl Lab {
     /// The program in the repository. `PATH` begins with the directory of the agent programs, which has their interpreter
     /// where the system's is too old.
     pub(crate) fn call(&self, args: &[&str]) -> Call {
-        let agents = real_agent("claude");
-        let path = std::env::var("PATH").unwrap();
-        let bin = agents.parent().unwrap();
         let call = self.env.biplane(env!("CARGO_BIN_EXE_biplane")).in_dir(self.repo.path()).args(args);
-        call.env("PATH", format!("{bin}:{path}")).patience(PATIENCE)
+        call.env("PATH", real_agents_path()).patience(PATIENCE)
     }
 
     #[track_caller]

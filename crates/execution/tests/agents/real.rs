@@ -1,7 +1,6 @@
-//! The real programs, found on `PATH`, against a stand-in model server on loopback.
+//! The real programs against a stand-in model server on loopback.
 //!
-//! `npm install --prefix DIR @anthropic-ai/claude-code@2.1.197 @openai/codex@0.169.0 @qwen-code/qwen-code@0.15.10`, then
-//! `PATH=DIR/node_modules/.bin:$PATH cargo test -p biplane-execution --test agents -- --ignored`.
+//! `bash .ci/agents` installs them; then `cargo test -p biplane-execution --test agents -- --ignored`.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +15,7 @@ use biplane_execution::{
 };
 use biplane_model::{AgentEvent, Told, Usage};
 use biplane_testkit::{
-    Repo, TestEnv,
+    Repo, TestEnv, real_agent, real_agents_path,
     standin::{Answer, StandIn, Turn, steps},
 };
 use camino::Utf8PathBuf;
@@ -82,22 +81,23 @@ impl Stage {
             permissions,
         };
         let launch = driver.launch(&brief);
-        let mut words = launch.command.iter().map(OsString::from);
-        let program = words.next().expect("there is a program");
-        let mut spec = RunSpec::new(program, Marker::new("BIPLANE_TEST_AGENT", self.env.root().as_str()));
-        spec.args = words.collect();
+        let (program, first) = launch.command.split_first().expect("there is a program");
+        let mut spec =
+            RunSpec::new(real_agent(program), Marker::new("BIPLANE_TEST_AGENT", self.env.root().as_str()));
+        spec.args = first.iter().map(OsString::from).collect();
         spec.cwd = Some(brief.cwd.clone());
         spec.input = launch.input;
         spec.timeout = Some(PATIENCE);
         let mut set = self.variables(name);
+        set.insert("PATH".to_owned(), real_agents_path().into_string().expect("it is text"));
         set.extend(preset.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         set.extend(launch.env);
         spec.env = EnvChanges {
-            remove: std::env::vars_os().map(|(name, _)| name).filter(|name| name != "PATH").collect(),
+            remove: std::env::vars_os().map(|(name, _)| name).collect(),
             set: set.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
         };
         let mut watch = Watch { talk: Conversation::new(&*driver, &brief), events: Vec::new() };
-        let exit = run(&spec, &mut watch).expect("the program is on PATH");
+        let exit = run(&spec, &mut watch).expect("the program can be started");
         let Watch { mut talk, mut events } = watch;
         talk.end(Instant::now(), &mut |event| events.push(event));
         let mut told = Told::default();
@@ -240,7 +240,7 @@ fn claude_script(turn: &Turn) -> Answer {
 }
 
 #[test]
-#[ignore = "needs claude 2.1.197 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn claude_edits_and_commits_and_no_more() {
     let stage = Stage::new(claude_script);
     let run = stage.run("claude", Permissions::Edits);
@@ -258,7 +258,7 @@ fn claude_edits_and_commits_and_no_more() {
 }
 
 #[test]
-#[ignore = "needs claude 2.1.197 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn claude_may_do_all_when_told() {
     let stage = Stage::new(claude_script);
     let run = stage.run("claude", Permissions::All);
@@ -269,7 +269,7 @@ fn claude_may_do_all_when_told() {
 }
 
 #[test]
-#[ignore = "needs claude 2.1.197 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn claude_only_reads_when_told() {
     let stage = Stage::new(claude_script);
     let run = stage.run("claude", Permissions::Read);
@@ -280,7 +280,7 @@ fn claude_only_reads_when_told() {
 }
 
 #[test]
-#[ignore = "needs claude 2.1.197 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn claude_goes_on_with_its_conversation() {
     let stage = Stage::new(steps([]));
     let first = stage.run("claude", Permissions::Edits);
@@ -293,7 +293,7 @@ fn claude_goes_on_with_its_conversation() {
 }
 
 #[test]
-#[ignore = "needs claude 2.1.197 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn claude_tells_of_limits() {
     for status in [429, 529] {
         let stage = Stage::new(move |_| Answer::refuse(status));
@@ -321,7 +321,7 @@ fn codex_script(turn: &Turn) -> Answer {
 }
 
 #[test]
-#[ignore = "needs codex 0.169.0 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn codex_edits_and_no_more() {
     let stage = Stage::new(codex_script);
     let run = stage.run("codex", Permissions::Edits);
@@ -333,7 +333,7 @@ fn codex_edits_and_no_more() {
 }
 
 #[test]
-#[ignore = "needs codex 0.169.0 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn codex_may_do_all_when_told() {
     let stage = Stage::new(codex_script);
     let run = stage.run("codex", Permissions::All);
@@ -342,7 +342,7 @@ fn codex_may_do_all_when_told() {
 }
 
 #[test]
-#[ignore = "needs codex 0.169.0 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn codex_only_reads_when_told() {
     let stage = Stage::new(codex_script);
     let run = stage.run("codex", Permissions::Read);
@@ -351,7 +351,7 @@ fn codex_only_reads_when_told() {
 }
 
 #[test]
-#[ignore = "needs codex 0.169.0 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn codex_goes_on_with_its_conversation() {
     let stage = Stage::new(steps([]));
     let first = stage.run("codex", Permissions::All);
@@ -363,7 +363,7 @@ fn codex_goes_on_with_its_conversation() {
 }
 
 #[test]
-#[ignore = "needs codex 0.169.0 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn codex_tells_of_limits() {
     let stage = Stage::new(|_| Answer::refuse(429));
     let run = stage.run("codex", Permissions::All);
@@ -432,7 +432,7 @@ fn acp_may_do_all_when_told(name: &str) {
 }
 
 #[test]
-#[ignore = "needs qwen 0.15.10 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn qwen_works() {
     acp_edits_and_commits_and_no_more("qwen");
     acp_may_do_all_when_told("qwen");
@@ -450,7 +450,7 @@ fn acp_goes_on(name: &str) {
 }
 
 #[test]
-#[ignore = "needs gemini 0.61.0 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn gemini_works() {
     // It does not say which command it asks for, so it may run none; and leaves its directory for nobody.
     let stage = Stage::new(acp_script);
@@ -471,7 +471,7 @@ fn gemini_works() {
 }
 
 #[test]
-#[ignore = "needs opencode 1.18.33 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn opencode_works() {
     acp_edits_and_commits_and_no_more("opencode");
     acp_may_do_all_when_told("opencode");
@@ -479,7 +479,7 @@ fn opencode_works() {
 }
 
 #[test]
-#[ignore = "needs copilot 1.0.102 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn copilot_works() {
     acp_edits_and_commits_and_no_more("copilot");
     acp_may_do_all_when_told("copilot");
@@ -487,7 +487,7 @@ fn copilot_works() {
 }
 
 #[test]
-#[ignore = "needs qwen 0.15.10 on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn qwen_only_reads_when_told_and_goes_on() {
     let stage = Stage::new(acp_script);
     let run = stage.run("qwen", Permissions::Read);
@@ -501,12 +501,11 @@ fn qwen_only_reads_when_told_and_goes_on() {
 }
 
 #[test]
-#[ignore = "needs claude, codex and qwen on PATH"]
+#[ignore = "needs the pinned agent programs"]
 fn versions_are_told() {
-    let path = std::env::var_os("PATH");
-    for name in ["claude", "codex", "qwen"] {
-        let preset = presets::preset(name).expect("it is known");
-        let fitness = find::check(preset, preset.program, path.as_deref(), &EnvChanges::default());
+    let path = real_agents_path();
+    for preset in &presets::PRESETS {
+        let fitness = find::check(preset, preset.program, Some(&path), &EnvChanges::default());
         assert!(matches!(fitness, find::Fitness::Fits { .. }), "{fitness:?}");
     }
 }
