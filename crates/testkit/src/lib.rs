@@ -9,6 +9,7 @@
 //! - [`large_repo`] makes a repository with as many files as asked for.
 //! - [`standin::StandIn`] is a model server on loopback that does what a script says.
 //! - [`fake_agent`] is an agent program with every vice, [`real_agent`] one that people use.
+//! - [`photograph`], [`TestEnv::processes`] and [`steers`] look at what is there.
 //! - [`marked_blocks`] finds the commands in the documentation.
 //!
 //! It panics where a test would fail, showing everything it knows. **Invariant:** it uses no crate of this workspace, so
@@ -27,6 +28,7 @@ mod wait;
 mod agents;
 mod checker;
 mod large_repo;
+mod look;
 mod markdown;
 
 pub mod standin;
@@ -36,6 +38,7 @@ pub use call::Call;
 pub use checker::Records;
 pub use env::TestEnv;
 pub use large_repo::{FileSource, LargeRepo, large_repo, registry_sources};
+pub use look::{photograph, steers};
 pub use markdown::marked_blocks;
 pub use output::Output;
 pub use repo::Repo;

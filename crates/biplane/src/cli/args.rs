@@ -191,7 +191,7 @@ pub(crate) struct TaskCreateArgs {
     /// A label; may be given several times.
     #[arg(long = "label", value_name = "LABEL", value_delimiter = ',')]
     pub(crate) labels: Vec<Label>,
-    /// Whose it is from the start.
+    /// Whose it is from the start, until it is given or sent back. A profile says which agent does it each time.
     #[arg(long, value_name = "AGENT")]
     pub(crate) owner: Option<AgentName>,
     /// The gate its work must pass instead of the settings' one.

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use biplane_testkit::{Call, Output, Records, Repo, TestEnv};
+use biplane_testkit::{Call, Output, Records, Repo, TestEnv, photograph, steers};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
@@ -160,21 +160,7 @@ impl Lab {
 
     /// Everything below a directory with its content, to see that nothing has changed.
     pub(crate) fn photograph(&self, dir: impl AsRef<Utf8Path>) -> Vec<(String, Vec<u8>)> {
-        let root = self.root().join(dir.as_ref());
-        let mut files = Vec::new();
-        let mut open = vec![root.clone()];
-        while let Some(dir) = open.pop() {
-            for entry in dir.read_dir_utf8().unwrap().flatten() {
-                let path = entry.path().to_owned();
-                if path.symlink_metadata().unwrap().is_dir() {
-                    open.push(path);
-                } else if let Ok(bytes) = fs::read(&path) {
-                    files.push((path.strip_prefix(&root).unwrap().to_string(), bytes));
-                }
-            }
-        }
-        files.sort_unstable();
-        files
+        photograph(&self.root().join(dir.as_ref()), &[])
     }
 }
 
@@ -204,8 +190,7 @@ pub(crate) fn sh(script: &str) -> [&str; 3] {
 #[track_caller]
 pub(crate) fn is_safe_for_a_terminal(output: &Output) {
     for text in [&output.stdout, &output.stderr] {
-        let steers = |c: &char| (c.is_control() && !"\n\t".contains(*c)) || *c == '\u{202e}';
-        assert_eq!(text.chars().find(steers), None, "{output}");
+        assert_eq!(steers(text), None, "{output}");
     }
 }
 

@@ -58,6 +58,14 @@ pub struct RateLimit {
     pub at: Instant,
 }
 
+impl RateLimit {
+    /// How many of the seconds that were told are left at `now`; none when they are over, or were not told.
+    fn left_s(&self, now: Instant) -> Option<u64> {
+        let gone = now.saturating_duration_since(self.at).as_secs();
+        self.retry_after_s?.checked_sub(gone).filter(|left| *left > 0)
+    }
+}
+
 /// One agent's side of a run: feed it what the program writes, and write what it replies.
 pub struct Conversation {
     dialogue: Box<dyn Dialogue>,
@@ -183,8 +191,10 @@ impl Told {
             AgentEvent::Usage { usage } => self.usage += *usage,
             AgentEvent::RateLimited { retry_after_s, text } => {
                 self.rate_limits = self.rate_limits.saturating_add(1);
-                self.rate_limited =
-                    Some(RateLimit { retry_after_s: *retry_after_s, text: text.clone(), at: now });
+                // Programs name the time when they are told it, and no more when they give up.
+                let before = self.rate_limited.take().and_then(|limit| limit.left_s(now));
+                let retry_after_s = retry_after_s.or(before);
+                self.rate_limited = Some(RateLimit { retry_after_s, text: text.clone(), at: now });
             }
             AgentEvent::Finished { success, text } => {
                 self.finished = true;

@@ -29,6 +29,10 @@ pub const HELPER_PATIENCE: Duration = Duration::from_secs(10);
 pub const HELPER_LOOK: Duration = Duration::from_millis(20);
 /// How often a run's processes are looked up while it goes on.
 pub const SCAN: Duration = Duration::from_secs(1);
+/// How old such a look may be: the runs of a process share it.
+pub const SHARED_LOOK: Duration = Duration::from_millis(500);
+/// How long such a look waits for processes that are being started.
+pub const START: Duration = Duration::from_millis(200);
 /// How often they are looked up while it is being ended.
 pub const ENDING_SCAN: Duration = Duration::from_millis(10);
 /// How many processes left behind are reported; more are killed, not listed.

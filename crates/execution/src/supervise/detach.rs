@@ -12,15 +12,15 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Capture, EnvChanges, SuperviseError, capture, capture::HELPER};
+use super::{Capture, EnvChanges, SuperviseError, capture, capture::HELPER, root};
 
 /// The program that is started in the background.
 static PROGRAM: OnceLock<Utf8PathBuf> = OnceLock::new();
 /// Those that were started and may have ended: a process of ours that runs for long collects them.
 static STARTED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
-/// Lets this program be started in the background, from the file `program`. Without it nothing is: a test that calls
-/// the libraries is not the program.
+/// Says that this process is the program, in which nothing but this crate starts processes, and lets it be started in the
+/// background, from the file `program`. Without it nothing is: a test that calls the libraries is not the program.
 pub fn allow_background(program: Utf8PathBuf) {
     let _ = PROGRAM.set(program);
 }
@@ -52,11 +52,18 @@ pub fn detach(args: &[OsString], env: &EnvChanges) -> Result<(), SuperviseError>
     command.envs(env.set.iter().map(|(name, value)| (name, value)));
     let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
     started.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    let _starting = root::starting();
     let child = command
         .spawn()
         .map_err(|source| SuperviseError::Spawn { program: program.as_str().to_owned(), source })?;
     started.push(child);
     Ok(())
+}
+
+/// Those that were started and are not known to have ended.
+#[cfg(target_os = "linux")]
+pub(super) fn children() -> Vec<u32> {
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Child::id).collect()
 }
 
 /// Makes this process a quiet one: a session of its own, so that no `^C` and no closed terminal reaches it, and the lowest

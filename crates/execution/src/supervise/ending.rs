@@ -70,6 +70,13 @@ impl Ending {
             members = family.scan();
         }
         if members.is_empty() {
+            if !family.leave() {
+                // It has become the last one: what others left is its to end.
+                if now < self.give_up {
+                    return false;
+                }
+                family.give_up();
+            }
             self.strays.values_mut().for_each(|stray| stray.gone = true);
             return true;
         }
@@ -77,6 +84,7 @@ impl Ending {
             self.press(process, now);
         }
         if now >= self.give_up {
+            family.give_up();
             let left: Vec<_> = members.iter().map(|p| (p.pid, p.start_time)).collect();
             self.strays.iter_mut().for_each(|(key, stray)| stray.gone = !left.contains(key));
             return true;

@@ -9,7 +9,9 @@
 //!
 //! How a run's processes are known, each by itself enough: descent from the run's command; its process group and the
 //! groups and sessions its processes made; the run's [`Marker`] in their environment; and, for orphans that wiped their
-//! environment, having been handed to this process (a child subreaper on Linux) with a directory inside the run's own.
+//! environment, having been handed to this process (a child subreaper on Linux) with a directory inside the run's own. One that
+//! stands elsewhere is ended with the last of the runs that it may have come from, where having been handed to us proves that it
+//! came from one of them (see the module `orphans`).
 //!
 //! **Invariant:** no signal goes to a process without one of these proofs, and none by number alone where the system
 //! can do better: the identity is compared on a handle to the process (pidfd) before the signal is sent.
@@ -33,6 +35,7 @@ mod reap;
 mod run;
 mod spec;
 
+mod companions;
 mod echo;
 mod ending;
 mod family;
@@ -40,6 +43,7 @@ mod in_use;
 mod inside;
 mod lines;
 mod log;
+mod orphans;
 mod output;
 mod pipes;
 mod proctable;

@@ -9,10 +9,7 @@ use std::{
         unix::process::CommandExt,
     },
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -47,18 +44,57 @@ pub(super) struct Root {
 }
 
 static CHILDREN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
-static STARTING: AtomicUsize = AtomicUsize::new(0);
-static STARTED: AtomicUsize = AtomicUsize::new(0);
+static STARTS: Mutex<Starts> = Mutex::new(Starts { next: 0, open: BTreeSet::new() });
+static START_OVER: Condvar = Condvar::new();
 
-/// The children that were started here and are not yet collected.
-pub(super) fn children() -> BTreeSet<u32> {
-    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// What is being started at this moment, by numbers that grow.
+struct Starts {
+    next: u64,
+    open: BTreeSet<u64>,
 }
 
-/// How many children were ever started; none while one is being started, and may exist without being in [`children`].
-pub(super) fn settled() -> Option<usize> {
-    let started = STARTED.load(SeqCst);
-    (STARTING.load(SeqCst) == 0).then_some(started)
+/// The children that were started here and are not yet collected.
+#[derive(Debug)]
+pub(super) struct Children {
+    pub(super) pids: BTreeSet<u32>,
+    /// Whether those are among them that were being started. Then a process that was there before the call, whose parent we
+    /// are and that is not among them, was handed to us, came with us, or is gone.
+    pub(super) are_all: bool,
+}
+
+/// Our children. Waits for those that are being started at this moment, at most [`bounds::START`].
+pub(super) fn children() -> Children {
+    let starts = starts();
+    let next = starts.next;
+    let is_open = |starts: &mut Starts| starts.open.first().is_some_and(|first| *first < next);
+    let (starts, waited) =
+        START_OVER.wait_timeout_while(starts, bounds::START, is_open).unwrap_or_else(PoisonError::into_inner);
+    drop(starts);
+    let pids = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Children { pids, are_all: !waited.timed_out() }
+}
+
+/// A process that is being started, until it is told from an orphan.
+pub(super) struct Starting(u64);
+
+/// Begins to start a process.
+pub(super) fn starting() -> Starting {
+    let mut starts = starts();
+    let number = starts.next;
+    starts.next += 1;
+    starts.open.insert(number);
+    Starting(number)
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        starts().open.remove(&self.0);
+        START_OVER.notify_all();
+    }
+}
+
+fn starts() -> MutexGuard<'static, Starts> {
+    STARTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Starts a process in a group of its own.
@@ -80,13 +116,12 @@ pub(super) fn spawn(launch: Launch<'_>) -> Result<Root, SuperviseError> {
     command.envs(launch.env.set.iter().map(|(name, value)| (name, value)));
     command.env(launch.variable.0, launch.variable.1);
 
-    STARTING.fetch_add(1, SeqCst);
+    let starting = starting();
     let spawned = command.spawn();
     if let Ok(child) = &spawned {
         CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).insert(child.id());
-        STARTED.fetch_add(1, SeqCst);
     }
-    STARTING.fetch_sub(1, SeqCst);
+    drop(starting);
     let child = spawned.map_err(|source| why(launch.program, launch.cwd, source))?;
     let handle = handle(&child);
     Ok(Root { child, handle, collected: false })
@@ -176,5 +211,22 @@ impl Drop for Root {
         if self.has_ended() {
             _ = self.collect();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use biplane_testkit::eventually;
+
+    use super::*;
+
+    #[test]
+    fn children_are_all_when_none_is_being_started() {
+        let open = starting();
+        assert!(!children().are_all);
+        drop(open);
+        eventually(Duration::from_secs(20), "other tests have started theirs", || children().are_all);
     }
 }

@@ -18,10 +18,12 @@ use rustix::{
 
 use super::{
     How, Input, RunExit, RunObserver, RunSpec, StopReason, Stray, SuperviseError, Tick, bounds,
+    companions::Companion,
     ending::Ending,
-    family::{self, Family},
+    family::Family,
     identity,
     log::Log,
+    orphans,
     output::Output,
     pipes::{self, Sink},
     root::{self, Launch, Root},
@@ -51,8 +53,9 @@ pub(super) fn supervise(
     observer: &mut dyn RunObserver,
     streams: Streams,
 ) -> Result<RunExit, SuperviseError> {
-    family::adopt_orphans();
+    orphans::adopt();
     let log = Log::open(spec.log.as_ref().filter(|_| streams == Streams::Piped));
+    let companion = Companion::join();
     let mut root = root::spawn(launch(spec, streams))?;
     let started = Instant::now();
     let lost = |source: rustix::io::Errno| lost(spec, source.into());
@@ -73,7 +76,7 @@ pub(super) fn supervise(
     let run = Supervision {
         spec,
         observer,
-        family: Family::of_child(&identity, spec.marker.clone(), directory),
+        family: Family::of_child(&identity, spec.marker.clone(), directory, companion),
         root,
         terminal,
         sink,
@@ -209,7 +212,7 @@ impl Supervision<'_> {
         if now >= self.next_scan {
             self.next_scan = now + bounds::SCAN;
             if self.ending.is_none() {
-                self.family.scan();
+                self.family.get_to_know();
             }
         }
     }

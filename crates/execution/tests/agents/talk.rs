@@ -69,3 +69,20 @@ fn a_program_that_is_done_and_goes_on_is_overdue() {
     assert!(!talk.is_overdue(start + bounds::FINISH - Duration::from_millis(1)));
     assert!(talk.is_overdue(start + bounds::FINISH));
 }
+
+#[test]
+fn a_time_to_wait_holds_until_it_is_over() {
+    let scene = Scene::new(Permissions::Edits);
+    let retry = r#"{"type":"system","subtype":"api_retry","attempt":1,"max_retries":1,"retry_delay_ms":90000,"error_status":429,"error":"rate_limit"}"#;
+    let end = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"result":"API Error: Request rejected (429)"}"#;
+    for (later, left) in [(0, Some(90)), (20, Some(70)), (90, None), (200, None)] {
+        let driver = DriverName::Claude.driver(PromptBy::Stdin);
+        let mut talk = Conversation::new(&*driver, &scene.brief);
+        let begin = Instant::now();
+        for (line, at) in [(retry, begin), (end, begin + Duration::from_secs(later))] {
+            talk.output(StreamName::Output, format!("{line}\n").as_bytes(), at, &mut |_| {});
+        }
+        let limit = talk.told().rate_limited.as_ref().map(|limit| limit.retry_after_s);
+        assert_eq!(limit, Some(left), "after {later} s");
+    }
+}

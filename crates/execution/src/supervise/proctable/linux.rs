@@ -1,7 +1,7 @@
 //! The table of processes as Linux's `/proc` shows it; see `proc(5)`.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     io,
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
@@ -49,14 +49,16 @@ pub(in super::super) fn processes() -> Vec<Process> {
         .collect()
 }
 
-/// Those of `pids` that were started with `name` set to `value`.
-pub(in super::super) fn carriers(pids: &[u32], name: &str, value: &str) -> BTreeSet<u32> {
-    let entry = format!("{name}={value}");
-    let carries = |pid: &u32| {
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environ.split(|&byte| byte == 0).any(|found| found == entry.as_bytes())
+/// What `name` was set to when those of `pids` were started that have it.
+pub(in super::super) fn marks(pids: &[u32], name: &str) -> BTreeMap<u32, String> {
+    let mark = |pid: &u32| {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let value = environ
+            .split(|&byte| byte == 0)
+            .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+        Some((*pid, std::str::from_utf8(value).ok()?.to_owned()))
     };
-    pids.iter().copied().filter(carries).collect()
+    pids.iter().filter_map(mark).collect()
 }
 
 /// Whether `pid` was surely started without `name`.

@@ -7,11 +7,12 @@ mod system;
 #[path = "ps.rs"]
 mod system;
 
+mod table;
+
 use rustix::process::Pid;
 
-pub(super) use system::{
-    boot_id, carriers, command_line, is_within, lacks, openers, presences, process, processes,
-};
+pub(super) use system::{boot_id, command_line, is_within, lacks, openers, presences, process, processes};
+pub(super) use table::Table;
 
 /// A process as the system lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

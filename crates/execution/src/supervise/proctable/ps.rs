@@ -1,7 +1,7 @@
 //! The table of processes as `ps(1)` shows it, for systems without `/proc`. Coarser than Linux's: start times count
 //! whole seconds, and sessions are not told.
 
-use std::{collections::BTreeSet, ffi::OsString, io, path::Path, sync::OnceLock};
+use std::{collections::BTreeMap, ffi::OsString, io, path::Path, sync::OnceLock};
 
 use camino::Utf8Path;
 
@@ -33,15 +33,15 @@ pub(in super::super) fn processes() -> Vec<Process> {
     output("ps", &["-A", "-o", COLUMNS]).unwrap_or_default().lines().filter_map(parse).collect()
 }
 
-/// Those of `pids` that seem to have been started with `name` set to `value`.
-pub(in super::super) fn carriers(pids: &[u32], name: &str, value: &str) -> BTreeSet<u32> {
-    let entry = format!("{name}={value}");
+/// What `name` seems to have been set to when those of `pids` were started that have it.
+pub(in super::super) fn marks(pids: &[u32], name: &str) -> BTreeMap<u32, String> {
     let text = output("ps", &["-A", "-E", "-ww", "-o", "pid=,command="]).unwrap_or_default();
     text.lines()
         .filter_map(|line| {
             let mut words = line.split_ascii_whitespace();
-            let pid = words.next()?.parse().ok()?;
-            (pids.contains(&pid) && words.any(|word| word == entry)).then_some(pid)
+            let pid = words.next()?.parse().ok().filter(|pid| pids.contains(pid))?;
+            let value = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
+            Some((pid, value.to_owned()))
         })
         .collect()
 }
