@@ -167,7 +167,7 @@ impl Bench {
     }
 
     fn up(&self, args: &[&str]) -> Running {
-        self.biplane(&[&["up", "--no-gate"], args].concat()).spawn()
+        self.biplane(&["up", "--no-gate"]).args(args).spawn()
     }
 
     fn stop(&self, mut up: Running) {
