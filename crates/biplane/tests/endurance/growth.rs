@@ -83,7 +83,8 @@ impl Watched {
         let at = |quarter: usize| quarter * ends.len() / 4;
         let until = ends[at(number + 1) - 1];
         let from = if number == 0 { self.0[0].at } else { ends[at(number) - 1] };
-        let seen: Vec<Seen> = self.0.iter().filter(|seen| (from..=until).contains(&seen.at)).copied().collect();
+        let seen: Vec<Seen> =
+            self.0.iter().filter(|seen| (from..=until).contains(&seen.at)).copied().collect();
         Quarter {
             tasks: at(number + 1) - at(number),
             seconds: until - from,

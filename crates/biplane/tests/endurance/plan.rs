@@ -74,11 +74,13 @@ impl Plan {
                 End::Fails(run) => ("failed", runs.as_slice() == [run]),
             };
             if now["status"] != status || !fits {
-                wrong.push(format!("{} {:?}: {} {runs:?} {}", number, task.end, now["status"], now["reason"]));
+                wrong
+                    .push(format!("{} {:?}: {} {runs:?} {}", number, task.end, now["status"], now["reason"]));
             }
         }
         assert_eq!(wrong, [""; 0]);
-        let landed = home.repo.git(&["log", "--first-parent", "--format=%(trailers:key=Task,valueonly)", "main"]);
+        let landed =
+            home.repo.git(&["log", "--first-parent", "--format=%(trailers:key=Task,valueonly)", "main"]);
         let mut landed: Vec<usize> = landed.lines().filter_map(|line| line.trim().parse().ok()).collect();
         landed.sort_unstable();
         let expected = self.tasks.iter().filter(|task| !matches!(task.end, End::Fails(_)));
@@ -141,7 +143,8 @@ fn task(number: usize, count: usize, home: &Home) -> Task {
         }
         kind => {
             let agent = ["claude", "codex", "acp", "plain"][kind % 4];
-            let orders = format!("write files/{kind}-{at}.txt number {number}; commit; usage 100 10 1; say Done.");
+            let orders =
+                format!("write files/{kind}-{at}.txt number {number}; commit; usage 100 10 1; say Done.");
             (agent, End::Lands, orders)
         }
     };

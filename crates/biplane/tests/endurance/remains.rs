@@ -34,7 +34,8 @@ pub(crate) fn nothing_is_left(home: &Home, plan: &Plan) {
     entries.sort_unstable();
     entries.retain(|name| name != ".pool");
     assert_eq!(entries, ["events.jsonl", "index.json", "runs"]);
-    let temporary: Vec<Utf8PathBuf> = below(home.env.root()).into_iter().filter(|file| is_temporary(file)).collect();
+    let temporary: Vec<Utf8PathBuf> =
+        below(home.env.root()).into_iter().filter(|file| is_temporary(file)).collect();
     assert_eq!(temporary, [""; 0]);
     assert_eq!(home.env.processes(), [""; 0]);
     let found = home.call(&["doctor", "--json"]).env("BIPLANE_BACKGROUND", "0").run().success().json();
@@ -56,7 +57,8 @@ pub(crate) fn records_are_small(home: &Home, tasks: usize) {
         ("everything", ALL, below(root)),
     ];
     for (what, most, files) in sizes {
-        let bytes: u64 = files.iter().map(|file| file.symlink_metadata().map_or(0, |meta| meta.blocks() * 512)).sum();
+        let bytes: u64 =
+            files.iter().map(|file| file.symlink_metadata().map_or(0, |meta| meta.blocks() * 512)).sum();
         let each = bytes / tasks as u64;
         println!("endurance: {what}: {bytes} bytes on the disk, {each} for each task");
         assert!(each <= most, "{what}: {each} bytes for each task, {most} at most");
@@ -66,9 +68,15 @@ pub(crate) fn records_are_small(home: &Home, tasks: usize) {
 /// Whether a file is one that somebody was about to rename, or a lock of git's.
 fn is_temporary(file: &Utf8Path) -> bool {
     let name = file.file_name().unwrap_or_default();
-    let is_ours = ["new-by-", "index-by-", "entry-by-", "doctor-by-", ".events.new"].iter().any(|word| name.contains(word));
-    let is_gits = name.starts_with("tmp_") || (name.ends_with(".lock") && !file.as_str().contains("/.git/biplane/"));
-    is_ours || is_gits || file.as_str().contains("/.removed-") || file.as_str().contains("/.making-")
+    let is_ours = ["new-by-", "index-by-", "entry-by-", "doctor-by-", ".events.new"]
+        .iter()
+        .any(|word| name.contains(word));
+    let is_gits =
+        name.starts_with("tmp_") || (name.ends_with(".lock") && !file.as_str().contains("/.git/biplane/"));
+    is_ours
+        || is_gits
+        || file.as_str().contains("/.removed-")
+        || file.as_str().contains("/.making-")
         || file.parent().is_some_and(|dir| dir.as_str().ends_with("/tmp"))
 }
 

@@ -151,7 +151,12 @@ pub fn worktrees_by_filter(store: &impl Store) {
     ];
     commit(&*ledger, &Changes { worktrees, ..Changes::default() }).unwrap();
     let found = |live, name: &str, task: &str| {
-        let filter = WorktreeFilter { live, name: name.parse().ok(), task: task.parse().ok(), ..WorktreeFilter::default() };
+        let filter = WorktreeFilter {
+            live,
+            name: name.parse().ok(),
+            task: task.parse().ok(),
+            ..WorktreeFilter::default()
+        };
         see(&*ledger, |v| v.worktrees(&filter)).iter().map(|w| w.id.0).collect::<Vec<_>>()
     };
     assert_eq!(found(false, "", ""), [9, 2, 5]);

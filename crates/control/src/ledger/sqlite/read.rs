@@ -103,7 +103,8 @@ impl Session<'_> {
     fn newest<R: Record>(&self, mut filter: Where, newest: Option<usize>) -> Result<Vec<R>, LedgerError> {
         let Some(newest) = newest else { return self.listed(&filter) };
         filter.values.push(bound(newest).into());
-        let mut found = self.records(&format!("{} ORDER BY ord DESC LIMIT ?", filter.sql()), &filter.values)?;
+        let mut found =
+            self.records(&format!("{} ORDER BY ord DESC LIMIT ?", filter.sql()), &filter.values)?;
         found.reverse();
         Ok(found)
     }
