@@ -16,6 +16,8 @@ use crate::{
 
 /// Conditions that the partial indexes of the schema have word for word; a test compares them with the state machines.
 pub(super) const LIVE_WORKTREE: &str = "status <> 'removed'";
+/// All of those, found by the index: few of all that there ever were.
+const ALL_LIVE_WORKTREES: &str = "ord IN (SELECT ord FROM worktree WHERE status <> 'removed')";
 pub(super) const OPEN_RUN: &str = "status IN ('starting', 'running')";
 /// Few of all runs: found by their time, not by going through all of them in their order.
 pub(super) const AGENT_RUN_SINCE: &str =
@@ -189,8 +191,9 @@ impl View for Session<'_> {
 
     fn worktrees(&self, filter: &WorktreeFilter) -> Result<Vec<Worktree>, LedgerError> {
         let name = if filter.live { "name = ? COLLATE NOCASE" } else { "name = ?" };
+        let is_one = filter.name.is_some() || filter.task.is_some();
         let wanted = Where::default()
-            .when(filter.live, LIVE_WORKTREE)
+            .when(filter.live, if is_one { LIVE_WORKTREE } else { ALL_LIVE_WORKTREES })
             .when(filter.removed, "status = 'removed'")
             .with(name, filter.name.as_ref().map(ToString::to_string))
             .with("task = ?", id_text(filter.task.as_ref()));
