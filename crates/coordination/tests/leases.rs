@@ -9,9 +9,10 @@ mod home;
 use std::time::{Duration, Instant};
 
 use biplane_coordination::{
-    Echo, Input, Leases, Mode, RunObserver, RunRequest, StopRequest, StopTarget, bounds,
+    Echo, Input, Leases, Mode, RunObserver, RunRequest, StopRequest, StopTarget, UsageBy, UsageRequest,
+    bounds,
 };
-use biplane_model::TaskStatus;
+use biplane_model::{TaskStatus, Usage};
 use biplane_testkit::{Signal, eventually};
 use home::Home;
 use rustix::process::{Pid, kill_process};
@@ -111,6 +112,28 @@ fn after_a_reboot_the_claim_is_void_and_no_stranger_is_ended() {
     let held = attempt.home.repo.git(&["for-each-ref", "--format=%(refname)", "refs/biplane/snapshots/"]);
     assert_eq!(attempt.home.repo.git(&["show", &format!("{held}:new.txt")]), "work");
     assert!(attempt.home.open().recover(Mode::Fix).unwrap().done.is_empty());
+}
+
+/// Nobody was there to note it: the transcript has it.
+#[test]
+fn what_a_lost_run_has_used_is_in_the_sums() {
+    let attempt = Attempt::new();
+    attempt.held_by(&attempt.other(|_| "another-boot".to_owned()));
+    let line = |event: &str| format!("{{\"v\":1,\"at\":1763640000.0,\"event\":{event}}}\n");
+    let used = r#"{"type":"usage","input_tokens":10,"output_tokens":2,"cached_tokens":1,"cost_microusd":7}"#;
+    let said = r#"{"type":"message","text":"{\"type\":\"usage\",\"input_tokens\":500}"}"#;
+    let torn = r#"{"type":"usage","input_tokens":3"#;
+    let text = [used, said, torn, used].map(line).concat();
+    attempt.home.repo.write(".worktrees/runs/r1/transcript.jsonl", text);
+    attempt.home.open().recover(Mode::Fix).unwrap();
+    assert_eq!(attempt.run(), "lost");
+    let request = UsageRequest { by: UsageBy::Task, since: None, day: &|_| String::new() };
+    let total = attempt.home.open().usage(&request).unwrap().total;
+    let sum = Usage { input_tokens: 20, output_tokens: 4, cached_tokens: 2, cost_microusd: 14 };
+    assert_eq!((total.usage, total.told), (sum, 1));
+    let events = attempt.home.repo.read(".worktrees/events.jsonl");
+    let lost = events.lines().find(|line| line.contains("worktree.run.lost")).unwrap();
+    assert!(lost.contains(r#""cost_microusd":14"#), "{lost}");
 }
 
 /// The watcher sees the same without anybody asking for a recovery.

@@ -84,10 +84,14 @@ pub struct TaskFilter {
 pub struct WorktreeFilter {
     /// Only those that are not removed.
     pub live: bool,
+    /// Only those that are.
+    pub removed: bool,
     /// Only with this name, regardless of case when `live` (names differ in more than case then).
     pub name: Option<WorktreeName>,
     /// Only bound to this task.
     pub task: Option<TaskId>,
+    /// Only the newest so many of those.
+    pub newest: Option<usize>,
 }
 
 /// Which runs.

@@ -64,7 +64,7 @@ impl Shared<'_> {
 
     /// A failed task's worktree goes when there is nothing in it, and is kept for a look otherwise.
     fn clear_failed(&self, task: &Task) {
-        let filter = WorktreeFilter { live: true, task: Some(task.id.clone()), name: None };
+        let filter = WorktreeFilter { live: true, task: Some(task.id.clone()), ..WorktreeFilter::default() };
         let clear = || -> Result<()> {
             let Some(worktree) = self.service.look(|view| Ok(view.worktrees(&filter)?.into_iter().next()))?
             else {

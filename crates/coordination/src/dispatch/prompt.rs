@@ -79,7 +79,7 @@ impl Service {
     pub fn task_prompt(&self, id: &TaskId, role: Role) -> Result<String> {
         let (task, worktree) = self.look(|view| {
             let task = view.task(id)?.ok_or_else(|| biplane_control::BoardError::NoTask(id.clone()))?;
-            let bound = WorktreeFilter { live: true, task: Some(id.clone()), name: None };
+            let bound = WorktreeFilter { live: true, task: Some(id.clone()), ..WorktreeFilter::default() };
             Ok((task, view.worktrees(&bound)?.into_iter().next()))
         })?;
         let has_work = worktree.as_ref().is_some_and(|worktree| self.has_work(worktree).unwrap_or(false));

@@ -29,7 +29,7 @@ pub(super) struct Resumed {
 impl Shared<'_> {
     /// The worktree to work in.
     pub(super) fn worktree_for(&self, task: &Task, member: &Member) -> Result<(Worktree, Resumed)> {
-        let filter = WorktreeFilter { live: true, task: Some(task.id.clone()), name: None };
+        let filter = WorktreeFilter { live: true, task: Some(task.id.clone()), ..WorktreeFilter::default() };
         let bound = self.service.look(|view| Ok(view.worktrees(&filter)?.into_iter().next()))?;
         let Some(worktree) = bound else { return Ok((self.new_worktree(task)?, Resumed::default())) };
         let last = self.last_run(task, &worktree)?;

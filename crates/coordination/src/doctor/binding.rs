@@ -53,7 +53,7 @@ fn state_of(task: &Task, bound: Option<&Worktree>) -> WorktreeState {
 /// The changes that write the side of task `id` from the worktree's record.
 pub(super) fn rewrite(view: &dyn View, id: &TaskId, now: Timestamp) -> Result<(Changes, ())> {
     let mut task = view.task(id)?.ok_or_else(|| Error::not_found(format!("there is no task {id}")))?;
-    let filter = WorktreeFilter { live: true, task: Some(id.clone()), name: None };
+    let filter = WorktreeFilter { live: true, task: Some(id.clone()), ..WorktreeFilter::default() };
     let bound = view.worktrees(&filter)?.into_iter().next();
     if mismatch(&task, bound.as_ref()).is_none() {
         return Ok((Changes::default(), ()));

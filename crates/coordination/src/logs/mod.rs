@@ -3,7 +3,8 @@
 //! **Contract.** A run's directory, `.worktrees/runs/<run>`, holds `output.log` (the raw output) and `transcript.jsonl` (what
 //! the agent told, in our words), both bounded and without the secrets that we know. When the run is over the background
 //! compresses what is long to `output.log.gz` and `transcript.jsonl.gz`, and deletes the oldest when there is too much; a
-//! reader finds either form. Everything here is for people: nothing is ever decided by it, so none of it is durable.
+//! reader finds either form. Everything here is for people, so none of it is durable. Nothing is decided by it, but that what a lost
+//! run has used is summed from its transcript: the agent's own word, there as in the ledger.
 //!
 //! Agents can write into these directories. They are opened step by step, no link is followed, and only files are read.
 
@@ -13,6 +14,7 @@ mod read;
 mod secrets;
 mod surplus;
 mod transcript;
+mod used;
 mod wire;
 
 pub use read::{Entry, Lines, Recorded, RecordedLines};
@@ -24,6 +26,7 @@ pub(crate) use {
     read::open,
     secrets::secrets,
     surplus::{Stored, surplus},
+    used::used,
     wire::without_secrets,
 };
 

@@ -178,7 +178,7 @@ impl RecordedLines {
     }
 }
 
-fn parse(line: &[u8]) -> Recorded {
+pub(super) fn parse(line: &[u8]) -> Recorded {
     match serde_json::from_slice::<Line>(line) {
         Ok(Line { v: VERSION, at, event }) => {
             let left_out = |(lines, bytes)| Entry::LeftOut { lines, bytes };

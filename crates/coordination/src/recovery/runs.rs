@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use biplane_control::{Changes, RunFilter};
 use biplane_execution::{supervise, worktrees};
-use biplane_model::{EventKind, NewEvent, Run, RunId, RunKind, RunStatus, TaskId};
+use biplane_model::{EventKind, NewEvent, Run, RunId, RunKind, RunStatus, TaskId, Usage};
 
 use super::{Mode, Recovery, is_dead};
 use crate::{
     bounds,
     error::{Error, ErrorKind, Result},
+    logs::{self, RunDir},
     service::{Service, record},
 };
 
@@ -36,8 +37,10 @@ impl Service {
     /// its run over when it looks.
     pub(crate) fn end_lost(&self, run: &Run, why: &str) -> Result<()> {
         let ended = self.end_processes(run)?;
+        let mut used = Usage::default();
         if run.kind == RunKind::Agent {
             self.save_lost(run)?;
+            used = self.used_by_lost(run.id);
         }
         self.change(|view, now| {
             let mut changes = Changes::default();
@@ -46,14 +49,33 @@ impl Service {
             };
             run.status = run.status.to(RunStatus::Lost, format_args!("run {}", run.id))?;
             run.ended_at = Some(now);
+            run.usage = used;
             why.clone_into(&mut run.error);
             let worktree = record(view, run.worktree_id)?;
             let mut event =
                 NewEvent::new(EventKind::WorktreeRunLost).run(&run).worktree(&worktree).error(&run.error);
             event = event.with("processes_ended", ended);
+            if !used.is_nothing()
+                && let Ok(usage) = serde_json::to_value(used)
+            {
+                event = event.with("usage", usage);
+            }
             changes.events.push(event);
             changes.runs.push(run);
             Ok((changes, ()))
+        })
+    }
+
+    /// What the agent of a run said to have used, whose supervisor can't note it any more; nothing where that can't be read.
+    fn used_by_lost(&self, run: RunId) -> Usage {
+        let most = self.settings().log_bytes.saturating_add(2 * bounds::TRANSCRIPT_TAIL as u64);
+        let used = RunDir::open(self.home(), run).and_then(|dir| match dir {
+            Some(dir) => logs::used(&dir, most),
+            None => Ok(Usage::default()),
+        });
+        used.unwrap_or_else(|error| {
+            self.say(format!("what run {run} has used is not known: {error}"));
+            Usage::default()
         })
     }
 

@@ -250,7 +250,11 @@ pub(super) fn task(view: &dyn View, id: &TaskId) -> Result<Task> {
 }
 
 fn shown(view: &dyn View, task: &Task) -> Result<TaskView> {
-    let bound = view.worktrees(&WorktreeFilter { live: true, task: Some(task.id.clone()), name: None })?;
+    let bound = view.worktrees(&WorktreeFilter {
+        live: true,
+        task: Some(task.id.clone()),
+        ..WorktreeFilter::default()
+    })?;
     Ok(TaskView::new(task, bound.first().map(|w| &w.base)))
 }
 

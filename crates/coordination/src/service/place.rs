@@ -277,7 +277,7 @@ pub(crate) fn no_worktree(name: &WorktreeName) -> Error {
 
 /// The live worktree whose name is `name`, or differs from it in case only.
 fn live_in(view: &dyn View, name: &WorktreeName) -> Result<Option<Worktree>> {
-    let filter = WorktreeFilter { live: true, name: Some(name.clone()), task: None };
+    let filter = WorktreeFilter { live: true, name: Some(name.clone()), ..WorktreeFilter::default() };
     Ok(view.worktrees(&filter)?.into_iter().next())
 }
 

@@ -124,7 +124,7 @@ impl Service {
 
     /// As [`Service::hold_uncommitted`], for the worktree of a task that came to an end; what fails is told.
     pub(crate) fn hold_work_of(&self, task: &TaskId, why: &str) {
-        let filter = WorktreeFilter { live: true, task: Some(task.clone()), name: None };
+        let filter = WorktreeFilter { live: true, task: Some(task.clone()), ..WorktreeFilter::default() };
         let hold = || -> Result<()> {
             for worktree in self.look(|view| Ok(view.worktrees(&filter)?))? {
                 if let Some(snapshot) = self.hold_uncommitted(&worktree, why)? {

@@ -71,7 +71,8 @@ fn newest(
     id: &TaskId,
 ) -> std::result::Result<Option<(Task, Option<CommitId>)>, LedgerError> {
     let Some(task) = view.task(id)? else { return Ok(None) };
-    let bound = view.worktrees(&WorktreeFilter { live: true, task: Some(id.clone()), name: None })?;
+    let bound =
+        view.worktrees(&WorktreeFilter { live: true, task: Some(id.clone()), ..WorktreeFilter::default() })?;
     Ok(Some((task, bound.into_iter().next().map(|w| w.base))))
 }
 

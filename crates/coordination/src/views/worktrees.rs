@@ -27,7 +27,7 @@ pub(super) struct Wanted {
 
 /// The index as it should be, when the file is not.
 pub(super) fn stale(home: &Home, view: &dyn View) -> Result<Option<Wanted>> {
-    let shown = shown(view.worktrees(&WorktreeFilter::default())?);
+    let shown = shown(view)?;
     let at = shown.iter().map(|w| w.updated_at.0).max().unwrap_or(0);
     let mut index = WorktreeIndex { worktrees: Vec::new() };
     for worktree in &shown {
@@ -67,19 +67,30 @@ pub(crate) fn view_of(home: &Home, view: &dyn View, worktree: &Worktree) -> Resu
     Ok(WorktreeView::new(worktree, home.place_of(worktree).into_string(), epoch))
 }
 
-/// The newest record of each name: all live ones and the latest removed ones, in the order of their creation.
-fn shown(all: Vec<Worktree>) -> Vec<Worktree> {
-    let mut names = HashSet::new();
-    let mut removed = 0;
-    let mut list: Vec<Worktree> = all
-        .into_iter()
-        .rev()
-        .filter(|w| names.insert(w.name.clone()))
-        .filter(|w| {
-            removed += usize::from(!w.status.is_live());
-            w.status.is_live() || removed <= bounds::REMOVED_SHOWN
-        })
-        .collect();
-    list.reverse();
-    list
+/// The newest record of each name: all live ones and the latest removed ones, in the order of their numbers. Those that were
+/// removed long ago are not read: this is asked after each commit.
+fn shown(view: &dyn View) -> Result<Vec<Worktree>> {
+    let mut list = view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?;
+    // Many of them may have one name.
+    let mut newest = 2 * bounds::REMOVED_SHOWN;
+    let removed = loop {
+        let filter = WorktreeFilter { removed: true, newest: Some(newest), ..WorktreeFilter::default() };
+        let page = view.worktrees(&filter)?;
+        let is_all = page.len() < newest;
+        let removed = last_removed(&list, page);
+        if is_all || removed.len() == bounds::REMOVED_SHOWN {
+            break removed;
+        }
+        newest *= 4;
+    };
+    list.extend(removed);
+    list.sort_by_key(|worktree| worktree.id);
+    Ok(list)
+}
+
+/// The newest record of each name among those that were removed, the most recent ones of them; none of a name that is in use.
+fn last_removed(live: &[Worktree], removed: Vec<Worktree>) -> Vec<Worktree> {
+    let mut names: HashSet<_> = live.iter().map(|worktree| worktree.name.clone()).collect();
+    let newest_first = removed.into_iter().rev();
+    newest_first.filter(|w| names.insert(w.name.clone())).take(bounds::REMOVED_SHOWN).collect()
 }

@@ -141,7 +141,7 @@ pub fn dependents(store: &impl Store) {
     assert_eq!(back.after, after(&["1", "3"]));
 }
 
-/// Worktrees by life, name and task.
+/// Worktrees by life, name and task, and the newest of them.
 pub fn worktrees_by_filter(store: &impl Store) {
     let ledger = store.open();
     let worktrees = vec![
@@ -151,7 +151,12 @@ pub fn worktrees_by_filter(store: &impl Store) {
     ];
     commit(&*ledger, &Changes { worktrees, ..Changes::default() }).unwrap();
     let found = |live, name: &str, task: &str| {
-        let filter = WorktreeFilter { live, name: name.parse().ok(), task: task.parse().ok() };
+        let filter = WorktreeFilter {
+            live,
+            name: name.parse().ok(),
+            task: task.parse().ok(),
+            ..WorktreeFilter::default()
+        };
         see(&*ledger, |v| v.worktrees(&filter)).iter().map(|w| w.id.0).collect::<Vec<_>>()
     };
     assert_eq!(found(false, "", ""), [9, 2, 5]);
@@ -161,6 +166,14 @@ pub fn worktrees_by_filter(store: &impl Store) {
     assert_eq!(found(false, "", "7"), [9, 2]);
     assert_eq!(found(true, "auth", "7"), [2]);
     assert_eq!(found(true, "ui", "7"), [0; 0]);
+    let newest = |live, removed, newest| {
+        let filter = WorktreeFilter { live, removed, newest: Some(newest), ..WorktreeFilter::default() };
+        see(&*ledger, |v| v.worktrees(&filter)).iter().map(|w| w.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(newest(false, false, 2), [2, 5]);
+    assert_eq!(newest(true, false, 1), [5]);
+    assert_eq!(newest(false, true, 9), [9]);
+    assert_eq!(newest(false, true, 0), [0; 0]);
 }
 
 /// Runs by life, task, worktree, kind, time, and the newest of them.

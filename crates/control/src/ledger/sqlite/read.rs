@@ -99,6 +99,16 @@ impl Session<'_> {
         self.records(&format!("{} ORDER BY ord", filter.sql()), &filter.values)
     }
 
+    /// The newest so many of them, if a number is asked for; oldest first.
+    fn newest<R: Record>(&self, mut filter: Where, newest: Option<usize>) -> Result<Vec<R>, LedgerError> {
+        let Some(newest) = newest else { return self.listed(&filter) };
+        filter.values.push(bound(newest).into());
+        let mut found =
+            self.records(&format!("{} ORDER BY ord DESC LIMIT ?", filter.sql()), &filter.values)?;
+        found.reverse();
+        Ok(found)
+    }
+
     fn record<R: Record>(&self, id: impl Into<Value>) -> Result<Option<R>, LedgerError> {
         self.records("id = ?", &[id.into()]).map(|mut found| found.pop())
     }
@@ -179,11 +189,12 @@ impl View for Session<'_> {
 
     fn worktrees(&self, filter: &WorktreeFilter) -> Result<Vec<Worktree>, LedgerError> {
         let name = if filter.live { "name = ? COLLATE NOCASE" } else { "name = ?" };
-        let filter = Where::default()
+        let wanted = Where::default()
             .when(filter.live, LIVE_WORKTREE)
+            .when(filter.removed, "status = 'removed'")
             .with(name, filter.name.as_ref().map(ToString::to_string))
             .with("task = ?", id_text(filter.task.as_ref()));
-        self.listed(&filter)
+        self.newest(wanted, filter.newest)
     }
 
     fn run(&self, id: RunId) -> Result<Option<Run>, LedgerError> {
@@ -192,18 +203,13 @@ impl View for Session<'_> {
 
     fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, LedgerError> {
         let since = if filter.agents { AGENT_RUN_SINCE } else { "started_at >= ?" };
-        let mut wanted = Where::default()
+        let wanted = Where::default()
             .when(filter.open, OPEN_RUN)
             .when(filter.agents && filter.since.is_none(), "kind = 'agent'")
             .with("task = ?", id_text(filter.task.as_ref()))
             .with("worktree_id = ?", filter.worktree.map(|w| w.0.cast_signed()))
             .with(since, filter.since.map(|at| at.0));
-        let Some(newest) = filter.newest else { return self.listed(&wanted) };
-        let rest = format!("{} ORDER BY ord DESC LIMIT ?", wanted.sql());
-        wanted.values.push(bound(newest).into());
-        let mut runs = self.records(&rest, &wanted.values)?;
-        runs.reverse();
-        Ok(runs)
+        self.newest(wanted, filter.newest)
     }
 
     fn submission(&self, id: SubmissionId) -> Result<Option<Submission>, LedgerError> {
