@@ -106,9 +106,9 @@ fn who_waited_for_a_landing_that_died_finishes_it_first() {
     let first = place.waiting_at(&slow, &["merge", "x", "--no-gate"]);
     let second = place.biplane(&["merge", "y", "--no-gate"]).spawn();
     eventually(PATIENCE, "it waits", || second.stderr().contains("waiting for landing"));
+    first.kill();
     // The crash takes git along.
     std::fs::write(place.bin.join("stop"), "").expect("a directory of ours");
-    first.kill();
     second.wait(PATIENCE).success();
     assert_eq!(place.repo.git(&["status", "--porcelain"]), "", "the main checkout was not brought along");
     assert_eq!(place.repo.git(&["symbolic-ref", "HEAD"]), "refs/heads/main");

@@ -22,6 +22,12 @@ pub fn load() -> Option<f64> {
     Some(load / processors.get() as f64)
 }
 
+/// How many threads run or wait for a processor at this moment, this one among them.
+pub fn running() -> Option<usize> {
+    let loads = read("/proc/loadavg")?;
+    loads.split_whitespace().nth(3)?.split_once('/')?.0.parse().ok()
+}
+
 /// Free space for us on the disk that `place` is on, in bytes.
 pub fn free_disk(place: &Utf8Path) -> Option<u64> {
     let found = rustix::fs::statvfs(place.as_std_path()).ok()?;

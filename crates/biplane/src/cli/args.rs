@@ -530,7 +530,7 @@ pub(crate) struct UpArgs {
     /// Start agents in worktrees that no ignored files were brought into and no set-up commands were run in.
     #[arg(long)]
     pub(crate) no_setup: bool,
-    /// Wait for new tasks when nothing is left to do, until `^C` or `biplane drain`.
+    /// Wait for new tasks and submissions when nothing is left to do, until `^C` or `biplane drain`.
     #[arg(long)]
     pub(crate) watch: bool,
     /// A command to use as agent instead of one in `biplane.toml`; `{prompt}` in it stands for the prompt.

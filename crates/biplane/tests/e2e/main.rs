@@ -45,3 +45,4 @@ mod teams;
 mod terminal;
 mod trees_dir;
 mod views;
+mod watching;

@@ -50,7 +50,7 @@ fn while_it_adds_a_worktree() {
 #[test]
 fn while_it_fills_a_worktree() {
     let leaves = "echo half > half.txt; : > \"$GIT_DIR/index.lock\"";
-    kill(operations::nothing, &["wt", "create", "x"], is_there, " reset --hard ", leaves);
+    kill(operations::nothing, &["wt", "create", "x"], is_there, " read-tree --reset -u ", leaves);
 }
 
 #[test]

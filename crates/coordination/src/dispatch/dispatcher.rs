@@ -5,7 +5,7 @@
 //! machine.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     thread::{Scope, ScopedJoinHandle},
     time::{Duration, Instant},
@@ -85,6 +85,10 @@ pub(super) struct Dispatcher<'scope, 'env> {
     running: usize,
     landing: usize,
     mergers: BTreeMap<RepoName, Merger<'scope>>,
+    /// The submissions that were given to a merger.
+    queued: HashSet<SubmissionId>,
+    /// The last event when submissions of others were looked for.
+    looked_at: Option<Seq>,
     sender: SyncSender<Message>,
     inbox: Receiver<Message>,
     hold: Option<Hold>,
@@ -111,6 +115,8 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
             running: 0,
             landing: 0,
             mergers: BTreeMap::new(),
+            queued: HashSet::new(),
+            looked_at: None,
             sender,
             inbox,
             hold: None,
@@ -123,12 +129,11 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
 
     pub(super) fn run(mut self) -> Result<UpReport> {
         // Work of an earlier `up` that was submitted and not landed comes first.
-        // No more of them than fit: a later `up` takes the rest.
-        for waiting in self.shared.service.waiting_submissions(bounds::MESSAGES / 2)? {
-            self.queue(waiting.id, &waiting.repo);
-        }
-        let mut result = Ok(());
+        let mut result = self.take_up();
         loop {
+            if self.shared.watch && result.is_ok() && !self.shared.is_stopping() {
+                result = self.take_up();
+            }
             if result.is_ok() && !self.shared.is_stopping() {
                 result = self.fill();
             }
@@ -146,6 +151,20 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
             let _ = merger.thread.join();
         }
         result.map(|()| self.report)
+    }
+
+    /// Has those submissions landed that somebody else has made and left. No more of them than fit: the rest is for another look
+    /// or a later `up`.
+    fn take_up(&mut self) -> Result<()> {
+        let service = self.shared.service;
+        let seq = service.look(|view| Ok(view.last_seq()?))?;
+        if self.looked_at.replace(seq) == Some(seq) || self.landing > bounds::MESSAGES / 4 {
+            return Ok(());
+        }
+        for waiting in service.waiting_submissions(bounds::MESSAGES / 2)? {
+            self.queue(waiting.id, &waiting.repo);
+        }
+        Ok(())
     }
 
     /// Whether nothing will be started any more.
@@ -301,8 +320,11 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
         }
     }
 
-    /// Gives a submission to the merger of its repository, which is started with its first one.
+    /// Gives a submission to the merger of its repository, which is started with its first one; once.
     fn queue(&mut self, submission: SubmissionId, repo: &RepoName) {
+        if !self.queued.insert(submission) {
+            return;
+        }
         let (scope, shared, sender) = (self.scope, self.shared, self.sender.clone());
         let merger = self.mergers.entry(repo.clone()).or_insert_with(|| {
             let (queue, waiting) = mpsc::sync_channel(bounds::MESSAGES);

@@ -65,12 +65,12 @@ impl Service {
                 }),
             }
         }
-        place.git().fill().map_err(super::base::unfilled)?;
+        let workers = place.git().fill().map_err(super::base::unfilled)?;
         self.explain(|| {
             let Ok(count) = place.git().staged().map(|staged| staged.len()) else {
                 return "checked out the files".to_owned();
             };
-            let workers = biplane_execution::git::workers(count);
+            let workers = workers.of(count);
             let noun = if workers == 1 { "worker" } else { "workers" };
             format!("checked out {} with {workers} {noun}", files(count))
         });

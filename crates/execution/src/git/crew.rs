@@ -17,7 +17,7 @@ pub(super) fn threads() -> usize {
 /// all; whether none did is the answer.
 pub(super) fn work<J: Send>(open: Vec<J>, threads: usize, each: impl Fn(J) -> Option<Vec<J>> + Sync) -> bool {
     let crew = Crew {
-        jobs: Mutex::new((open, 0)),
+        jobs: Mutex::new(Jobs { open, busy: 0, waiting: 0 }),
         more: Condvar::new(),
         failed: AtomicBool::new(false),
         each: &each,
@@ -32,9 +32,16 @@ pub(super) fn work<J: Send>(open: Vec<J>, threads: usize, each: impl Fn(J) -> Op
     !crew.failed.load(Relaxed)
 }
 
+struct Jobs<J> {
+    open: Vec<J>,
+    /// How many threads are at work on one.
+    busy: usize,
+    /// How many threads wait for one.
+    waiting: usize,
+}
+
 struct Crew<'a, J, F> {
-    /// The open jobs, and how many threads are at work on one.
-    jobs: Mutex<(Vec<J>, usize)>,
+    jobs: Mutex<Jobs<J>>,
     more: Condvar,
     failed: AtomicBool,
     each: &'a F,
@@ -45,12 +52,15 @@ impl<J, F: Fn(J) -> Option<Vec<J>>> Crew<'_, J, F> {
         while let Some(job) = self.next() {
             let below = (self.each)(job);
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            jobs.1 -= 1;
+            jobs.busy -= 1;
             match below {
-                Some(below) => jobs.0.extend(below),
+                Some(below) => jobs.open.extend(below),
                 None => self.failed.store(true, Relaxed),
             }
-            self.more.notify_all();
+            // Telling is a call of the system's, also when nobody listens.
+            if jobs.waiting > 0 {
+                self.more.notify_all();
+            }
         }
     }
 
@@ -61,14 +71,16 @@ impl<J, F: Fn(J) -> Option<Vec<J>>> Crew<'_, J, F> {
             if self.failed.load(Relaxed) {
                 return None;
             }
-            if let Some(job) = jobs.0.pop() {
-                jobs.1 += 1;
+            if let Some(job) = jobs.open.pop() {
+                jobs.busy += 1;
                 return Some(job);
             }
-            if jobs.1 == 0 {
+            if jobs.busy == 0 {
                 return None;
             }
+            jobs.waiting += 1;
             jobs = self.more.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+            jobs.waiting -= 1;
         }
     }
 }

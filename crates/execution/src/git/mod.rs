@@ -6,6 +6,7 @@
 //!
 //! **Deliberately absent:** merging, resetting or stashing in a checkout of the user.
 
+mod blob;
 mod candidate;
 mod create;
 mod crew;
@@ -51,7 +52,7 @@ pub use plain::Plain;
 pub use quote::{quote, unquote};
 pub use refs::RefUpdate;
 pub use remote::{Behind, Remote};
-pub use staged::{Staged, workers};
+pub use staged::{Staged, Workers};
 pub use status::{Change, CheckoutState, WithIgnored};
 pub use traces::Logged;
 pub use tree::{BroughtAlong, IN_PROGRESS, INDEX_BY};

@@ -3,8 +3,10 @@
 use super::{Git, GitError};
 
 /// From how many files on git writes them with several workers. With fewer, what the workers cost is more than what they
-/// win: with 1,000 files twice the processor time.
+/// win: with 1,000 files half as much processor time again.
 const PARALLEL_FROM: usize = 5_000;
+/// The same while there are no more threads at work than processors, this one among them: nobody has to wait for it.
+const PARALLEL_FROM_IDLE: usize = 500;
 /// The most workers.
 const MOST_WORKERS: usize = 16;
 
@@ -97,10 +99,10 @@ impl Git {
 }
 
 impl super::Call<'_> {
-    /// Has git write the files of a large checkout with several processes.
-    pub(super) fn parallel(self) -> Self {
-        let (workers, from) = (workers(usize::MAX).to_string(), PARALLEL_FROM.to_string());
-        self.settings(&[("checkout.workers", &workers), ("checkout.thresholdForParallelism", &from)])
+    /// Has git write the files with several processes where there are so many.
+    pub(super) fn parallel(self, crew: Workers) -> Self {
+        let (most, from) = (crew.most.to_string(), crew.from.to_string());
+        self.settings(&[("checkout.workers", &most), ("checkout.thresholdForParallelism", &from)])
     }
 
     /// Sets settings for this call alone.
@@ -118,10 +120,29 @@ impl super::Call<'_> {
     }
 }
 
-/// With how many processes git writes so many files.
-pub fn workers(files: usize) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_WORKERS);
-    if files < PARALLEL_FROM { 1 } else { cores() }
+/// With how many processes git writes files.
+#[derive(Debug, Clone, Copy)]
+pub struct Workers {
+    most: usize,
+    from: usize,
+}
+
+impl Workers {
+    /// As many as the machine has processors, if there are enough files. That depends on what else it does right now.
+    pub(super) fn now() -> Self {
+        let most = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_WORKERS);
+        match crate::machine::running() {
+            Some(running) if running <= most => Self { most, from: PARALLEL_FROM_IDLE },
+            // Everybody waits for everybody: what costs the least is done the soonest.
+            Some(running) if running > 2 * most => Self { most: 1, from: PARALLEL_FROM },
+            _ => Self { most, from: PARALLEL_FROM },
+        }
+    }
+
+    /// How many write so many files.
+    pub fn of(self, files: usize) -> usize {
+        if files < self.from { 1 } else { self.most }
+    }
 }
 
 fn parse(field: &[u8]) -> Option<Staged> {

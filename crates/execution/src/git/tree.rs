@@ -6,7 +6,7 @@ use biplane_failpoint as failpoint;
 use biplane_model::CommitId;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Git, GitError, WithIgnored};
+use super::{Git, GitError, WithIgnored, Workers};
 
 /// Files in a checkout's git directory that say somebody is in the middle of something.
 pub const IN_PROGRESS: &[&str] = &[
@@ -33,14 +33,17 @@ pub enum BroughtAlong {
 }
 
 impl Git {
-    /// Fills a checkout that has no index yet with the files of its head.
+    /// Fills a checkout that has no index yet with the files of its head. Says with how many processes.
     ///
     /// # Errors
     /// When git can't.
-    pub fn fill(&self) -> Result<(), GitError> {
+    pub fn fill(&self) -> Result<Workers, GitError> {
+        let workers = Workers::now();
         // As `reset --hard` does it, which would write refs, logs and `ORIG_HEAD` too.
-        self.call(["read-tree", "--reset", "-u", "--no-recurse-submodules", "HEAD"]).parallel().bytes()?;
-        Ok(())
+        self.call(["read-tree", "--reset", "-u", "--no-recurse-submodules", "HEAD"])
+            .parallel(workers)
+            .bytes()?;
+        Ok(workers)
     }
 
     /// Whether the checkout has no uncommitted work and nobody is in the middle of a merge or the like, and whether its

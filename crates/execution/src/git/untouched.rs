@@ -23,12 +23,14 @@ use camino::Utf8Path;
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
 
 use super::{
-    CheckoutState, Git, crew,
-    index::{Entry, Index, LINK, Stamp, hex},
+    CheckoutState, Git, blob, crew,
+    index::{Entry, Index, LINK, Stamp},
 };
 
 /// The most files that are compared by their content.
 const MOST_RACY: usize = 2000;
+/// The most bytes that are read for it.
+const MOST_RACY_BYTES: u64 = 64 << 20;
 /// The largest index that is read.
 const MOST_BYTES: u64 = 1 << 30;
 
@@ -51,33 +53,26 @@ impl Git {
         let last = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if known.is_none() || *last() != known {
             // The index is that of the head.
-            if self.tree_of(&head).ok()? != tree || !self.have_content(&index.entries, &racy)? {
+            if self.tree_of(&head).ok()? != tree || !have_content(top, &index.entries, &racy)? {
                 return None;
             }
             *last() = known;
         }
         Some(CheckoutState { head: Some(head), branch, is_untouched: true, ..CheckoutState::default() })
     }
+}
 
-    /// Whether the files hold what the index says, byte for byte.
-    fn have_content(&self, entries: &[Entry<'_>], racy: &[usize]) -> Option<bool> {
-        if racy.is_empty() {
-            return Some(true);
-        }
-        let files: Vec<&Entry<'_>> = racy.iter().map(|n| &entries[*n]).collect();
-        // A link is not a file of its own, and a name with a newline can't be handed over.
-        if racy.len() > MOST_RACY || files.iter().any(|e| e.mode == LINK || e.path.contains(&b'\n')) {
-            return None;
-        }
-        let mut names = Vec::new();
-        for entry in &files {
-            names.extend_from_slice(entry.path);
-            names.push(b'\n');
-        }
-        let ids = self.call(["hash-object", "--no-filters", "--stdin-paths"]).stdin(names).text().ok()?;
-        let same = ids.lines().zip(&files).filter(|(id, entry)| *id == hex(entry.id)).count();
-        Some(same == files.len())
+/// Whether the files hold what the index says, byte for byte. None when there are too many to be read here, or one of them
+/// is no plain file.
+fn have_content(top: &Utf8Path, entries: &[Entry<'_>], racy: &[usize]) -> Option<bool> {
+    let files = || racy.iter().map(|n| &entries[*n]);
+    let bytes: u64 = files().map(|entry| u64::from(entry.size)).sum();
+    if racy.len() > MOST_RACY || bytes > MOST_RACY_BYTES || files().any(|entry| entry.mode == LINK) {
+        return None;
     }
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let top = fs::open(top.as_std_path(), flags, Mode::empty()).ok()?;
+    files().try_fold(true, |so_far, entry| Some(so_far && blob::is_of(&top, entry.path, entry.id)?))
 }
 
 /// The index that was last found to be that of its head, with the files compared that were written in the same moment as

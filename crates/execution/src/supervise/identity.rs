@@ -43,7 +43,8 @@ pub fn liveness(process: &ProcessIdentity) -> Liveness {
         return Liveness::Unknown;
     }
     match proctable::process(process.pid) {
-        Ok(Some(found)) if found.start_time != process.start_time || found.ended => Liveness::Dead,
+        Ok(Some(found)) if found.start_time != process.start_time => Liveness::Dead,
+        Ok(Some(found)) if found.ended || found.leaves => Liveness::Dead,
         Ok(Some(_)) => Liveness::Alive,
         Ok(None) => Liveness::Dead,
         Err(_) => Liveness::Unknown,

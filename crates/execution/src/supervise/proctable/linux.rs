@@ -113,7 +113,8 @@ pub(in super::super) fn presences(directory: &Utf8Path) -> Option<Told> {
             continue;
         };
         let look = || presence(&entry.path(), &directory, id);
-        match look().or_else(|_| look()) {
+        let once_more = |e: io::Error| if e.kind() == io::ErrorKind::NotFound { Err(e) } else { look() };
+        match look().or_else(once_more) {
             Ok(Some(presence)) => told.residents.push((pid, presence)),
             Ok(None) => {}
             // One that has ended, or a thread of the kernel's.
@@ -137,12 +138,14 @@ fn presence(process: &Path, directory: &Utf8Path, id: Option<(u64, u64)>) -> io:
         |what: &str| -> io::Result<bool> { Ok(part_below(&link(&process.join(what))?, directory).is_some()) };
     // In another namespace of mounts it may be called otherwise.
     let stands_on = || process.join("cwd").metadata().ok().map(|m| (m.dev(), m.ino()));
+    // First, because a thread of the kernel's has none.
+    let runs = below("exe")?;
     let mut found = None;
     if below("cwd")? || (id.is_some() && stands_on() == id) {
         found = Some(Presence::Stands);
     } else if below("root")? {
         found = Some(Presence::Root);
-    } else if below("exe")? {
+    } else if runs {
         found = Some(Presence::Runs);
     }
     for (count, entry) in process.join("fd").read_dir()?.enumerate() {
@@ -195,6 +198,9 @@ pub(in super::super) fn command_line(pid: u32) -> String {
 
 /// Reads a line of `/proc/PID/stat`. The second field, the name, is in parentheses and may hold anything, spaces and
 /// parentheses too; so fields are counted from the last `)`.
+/// `PF_EXITING` of the kernel's `include/linux/sched.h`.
+const EXITING: u32 = 4;
+
 fn parse_stat(stat: &[u8]) -> Option<Process> {
     let pid = std::str::from_utf8(&stat[..stat.iter().position(|&byte| byte == b' ')?]).ok()?.parse().ok()?;
     let rest = std::str::from_utf8(&stat[stat.iter().rposition(|&byte| byte == b')')? + 1..]).ok()?;
@@ -203,9 +209,10 @@ fn parse_stat(stat: &[u8]) -> Option<Process> {
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
     let session = fields.next()?.parse().ok()?;
-    // Field 22 of the line; the session is field 6.
-    let start_time = fields.nth(15)?.parse().ok()?;
-    Some(Process { pid, parent, group, session, start_time, ended })
+    // Fields 9 and 22 of the line; the session is field 6.
+    let flags: u32 = fields.nth(2)?.parse().ok()?;
+    let start_time = fields.nth(12)?.parse().ok()?;
+    Some(Process { pid, parent, group, session, start_time, ended, leaves: flags & EXITING != 0 })
 }
 
 #[cfg(test)]
@@ -218,8 +225,15 @@ mod tests {
     fn a_name_may_hold_anything() {
         for name in ["sh", "a b", ") (", ") Z 9 9 9", "((", "\u{fffd})\n("] {
             let line = format!("42 ({name}) S 7 40 39 34816 40 {REST}\n");
-            let expected =
-                Process { pid: 42, parent: 7, group: 40, session: 39, start_time: 987_654, ended: false };
+            let expected = Process {
+                pid: 42,
+                parent: 7,
+                group: 40,
+                session: 39,
+                start_time: 987_654,
+                ended: false,
+                leaves: false,
+            };
             assert_eq!(parse_stat(line.as_bytes()), Some(expected), "{name:?}");
         }
     }
@@ -227,6 +241,11 @@ mod tests {
     #[test]
     fn what_ended_is_told_apart() {
         assert!(parse_stat(format!("42 (x) Z 7 40 39 0 -1 {REST}").as_bytes()).is_some_and(|p| p.ended));
+        let leaving = REST.replacen("4194560", "4194564", 1);
+        assert!(
+            parse_stat(format!("42 (x) R 7 40 39 0 -1 {leaving}").as_bytes())
+                .is_some_and(|p| p.leaves && !p.ended)
+        );
         for torn in ["", "42", "42 (x", "42 (x) S 7 40", "x (x) S 7"] {
             assert_eq!(parse_stat(torn.as_bytes()), None, "{torn:?}");
         }

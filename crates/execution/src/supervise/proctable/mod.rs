@@ -29,6 +29,8 @@ pub(super) struct Process {
     pub(super) start_time: u64,
     /// Whether it ended and only waits to be collected.
     pub(super) ended: bool,
+    /// Whether it is on its way to that: it does nothing any more, and its locks may be free already.
+    pub(super) leaves: bool,
 }
 
 /// `pid` as the system calls want it; none when it can't be one.

@@ -104,13 +104,14 @@ fn parse(line: &str) -> Option<Process> {
     let pid = fields.next()?.parse().ok()?;
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    let ended = fields.next()?.starts_with('Z');
+    let state = fields.next()?;
+    let (ended, leaves) = (state.starts_with('Z'), state.contains('E'));
     let started: Vec<&str> = fields.collect();
     // FNV-1a of the start's text: only its being equal matters.
     let start_time = started.join(" ").bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    Some(Process { pid, parent, group, session: 0, start_time: start_time >> 1, ended })
+    Some(Process { pid, parent, group, session: 0, start_time: start_time >> 1, ended, leaves })
 }
 
 fn output(program: &str, args: &[&str]) -> Option<String> {
