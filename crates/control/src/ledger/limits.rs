@@ -20,6 +20,6 @@ pub(crate) const HOLDER_BYTES: u64 = 400;
 pub(crate) const HOLDER_CHARS: usize = 120;
 /// Pages of the ledger that a connection keeps in memory at most, in KiB. A process has several connections, and the
 /// system keeps the file's pages as well: `up` is not to become larger with the ledger.
-pub(crate) const CACHE_KIB: i64 = 2 * 1024;
+pub(crate) const CACHE_KIB: i64 = 512;
 /// The most faults that the engine names when it checks itself.
 pub(crate) const FAULTS: u32 = 20;

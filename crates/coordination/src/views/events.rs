@@ -28,8 +28,8 @@ pub(super) const FILE: &str = ".worktrees/events.jsonl";
 
 /// How many events are read from the ledger at once.
 const PAGE: usize = 5000;
-/// The most bytes of the file's end that are looked at for the last line.
-const TAIL: u64 = 256 * 1024;
+/// How many bytes of the file's end are looked at for the last line; more where that is longer.
+const TAILS: [u64; 2] = [8 << 10, 256 << 10];
 
 /// How far the file is behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,14 +125,22 @@ fn lines(events: &[Event]) -> Vec<u8> {
     bytes
 }
 
-/// The number of the event in the last line, if that is whole.
+/// The number of the event in the last line, if that is whole. Asked after each commit: most lines are short.
 fn last_seq(path: &Utf8Path) -> Option<Seq> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
-    let mut tail = Vec::new();
-    file.take(TAIL).read_to_end(&mut tail).ok()?;
-    let text = tail.strip_suffix(b"\n")?;
-    let line = text.rsplit(|b| *b == b'\n').next()?;
-    serde_json::from_slice::<serde_json::Value>(line).ok()?["seq"].as_u64().map(Seq)
+    for most in TAILS {
+        let from = length.saturating_sub(most);
+        file.seek(SeekFrom::Start(from)).ok()?;
+        let mut tail = Vec::new();
+        (&mut file).take(most).read_to_end(&mut tail).ok()?;
+        let text = tail.strip_suffix(b"\n")?;
+        let begin = text.iter().rposition(|byte| *byte == b'\n');
+        if begin.is_none() && from > 0 {
+            continue;
+        }
+        let line = &text[begin.map_or(0, |at| at + 1)..];
+        return serde_json::from_slice::<serde_json::Value>(line).ok()?["seq"].as_u64().map(Seq);
+    }
+    None
 }

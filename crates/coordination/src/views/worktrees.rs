@@ -71,8 +71,7 @@ pub(crate) fn view_of(home: &Home, view: &dyn View, worktree: &Worktree) -> Resu
 /// removed long ago are not read: this is asked after each commit.
 fn shown(view: &dyn View) -> Result<Vec<Worktree>> {
     let mut list = view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?;
-    // Many of them may have one name.
-    let mut newest = 2 * bounds::REMOVED_SHOWN;
+    let mut newest = bounds::REMOVED_SHOWN;
     let removed = loop {
         let filter = WorktreeFilter { removed: true, newest: Some(newest), ..WorktreeFilter::default() };
         let page = view.worktrees(&filter)?;
@@ -81,7 +80,8 @@ fn shown(view: &dyn View) -> Result<Vec<Worktree>> {
         if is_all || removed.len() == bounds::REMOVED_SHOWN {
             break removed;
         }
-        newest *= 4;
+        // Some have one name: those before are looked at too.
+        newest *= 2;
     };
     list.extend(removed);
     list.sort_by_key(|worktree| worktree.id);

@@ -108,13 +108,20 @@ impl Git {
         names.map(|entry| entry.file_name().to_owned()).collect()
     }
 
-    /// The newest moves of the head of a checkout, by its directory in git's; oldest first. None where nothing is logged.
-    pub fn head_log(&self, entry: Option<&str>) -> Vec<Logged> {
+    /// Those of the newest moves of the head of a checkout that are `wanted`, by its directory in git's; oldest first. None where
+    /// nothing is logged.
+    pub fn head_log(&self, entry: Option<&str>, wanted: impl Fn(&Logged) -> bool) -> Vec<Logged> {
         let dir = match entry {
             Some(entry) => self.common_dir().join("worktrees").join(entry),
             None => self.common_dir().to_owned(),
         };
-        tail_of(&dir.join("logs/HEAD"))
+        let mut moves = Vec::new();
+        tail_of(&dir.join("logs/HEAD"), |one| {
+            if wanted(&one) {
+                moves.push(one);
+            }
+        });
+        moves
     }
 
     /// The moves of a ref since it was at `old`, oldest first, as far as they are logged.
@@ -122,9 +129,14 @@ impl Git {
         if name.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Vec::new();
         }
-        let mut moves = tail_of(&self.common_dir().join("logs").join(name));
-        let from = moves.iter().rposition(|one| one.new == old).map_or(0, |at| at + 1);
-        moves.drain(..from);
+        let mut moves = Vec::new();
+        tail_of(&self.common_dir().join("logs").join(name), |one| {
+            if one.new == old {
+                moves.clear();
+            } else {
+                moves.push(one);
+            }
+        });
         moves
     }
 
@@ -204,18 +216,18 @@ fn open(path: &Utf8Path) -> Option<fs::File> {
     Some(rustix::fs::open(path.as_std_path(), flags, Mode::empty()).ok()?.into())
 }
 
-/// The end of one of git's logs.
-fn tail_of(path: &Utf8Path) -> Vec<Logged> {
+/// The moves at the end of one of git's logs, one after the other: in a long run they are many.
+fn tail_of(path: &Utf8Path, each: impl FnMut(Logged)) {
     let read = || {
         let mut file = open(path)?;
         let length = file.metadata().ok().filter(fs::Metadata::is_file)?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL))).ok()?;
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(length.min(LOG_TAIL)).unwrap_or_default() + 1);
         file.take(LOG_TAIL).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     };
     let bytes = read().unwrap_or_default();
-    String::from_utf8_lossy(&bytes).lines().filter_map(Logged::read).collect()
+    String::from_utf8_lossy(&bytes).lines().filter_map(Logged::read).for_each(each);
 }
 
 #[cfg(test)]
@@ -258,8 +270,11 @@ mod tests {
         let steps = git.ref_log_since("refs/heads/other", &first);
         assert_eq!(steps.iter().map(|one| one.new.as_str()).collect::<Vec<_>>(), [moved.as_str()]);
         assert_eq!(steps[0].message(), "commit: stolen");
-        assert!(git.head_log(Some("side")).contains(&steps[0]), "the head of the worktree has moved with it");
-        assert!(!git.head_log(None).contains(&steps[0]));
+        assert!(
+            git.head_log(Some("side"), |_| true).contains(&steps[0]),
+            "the head of the worktree has moved with it"
+        );
+        assert!(!git.head_log(None, |_| true).contains(&steps[0]));
     }
 
     #[test]

@@ -191,8 +191,7 @@ fn in_refs(
     after: &BTreeMap<String, String>,
 ) -> Vec<Difference> {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let mut heads = None;
-    let mut found = Vec::new();
+    let mut moved = Vec::new();
     for name in names {
         let (was, is) = (before.get(name).cloned(), after.get(name).cloned());
         if was == is {
@@ -202,33 +201,44 @@ fn in_refs(
             Some(_) => git.ref_log_since(name, was.as_deref().unwrap_or_default()),
             None => Vec::new(),
         };
-        let heads = heads.get_or_insert_with(|| head_logs(git));
-        let steps = logged.into_iter().map(|step| {
-            let mut by = heads.iter().filter(|(_, moves)| moves.contains(&step));
+        moved.push((name, was, is, logged));
+    }
+    let steps: HashSet<&Logged> = moved.iter().flat_map(|(.., logged)| logged).collect();
+    let heads = if steps.is_empty() { Vec::new() } else { head_logs(git, &steps) };
+    let mut found = Vec::new();
+    for (name, was, is, logged) in &moved {
+        let steps = logged.iter().map(|step| {
+            let mut by = heads.iter().filter(|(_, moves)| moves.contains(step));
             // The same commit may have been made twice in the same second.
             let from = match (by.next(), by.next()) {
                 (Some((from, _)), None) => from.clone(),
                 _ => Origin::Unknown,
             };
             let message = step.message().to_owned();
-            Step { old: step.old, new: step.new, message, from }
+            Step { old: step.old.clone(), new: step.new.clone(), message, from }
         });
         let steps = steps.collect();
         // A fetch brings tags along.
         let is_new_tag = name.starts_with("refs/tags/") && was.is_none();
         let fetched = is_new_tag && is.as_ref().is_some_and(|object| git.is_fetched(object).unwrap_or(false));
-        found.push(Difference::Ref { name: name.clone(), was, is, steps, fetched });
+        found.push(Difference::Ref {
+            name: (*name).clone(),
+            was: was.clone(),
+            is: is.clone(),
+            steps,
+            fetched,
+        });
     }
     found
 }
 
-/// The last moves of all heads.
-fn head_logs(git: &Git) -> Vec<(Origin, HashSet<Logged>)> {
-    let set = |moves: Vec<Logged>| moves.into_iter().collect();
-    let mut logs: Vec<(Origin, HashSet<Logged>)> = vec![(Origin::Main, set(git.head_log(None)))];
+/// Which of these moves each head has made, as far as it is logged.
+fn head_logs(git: &Git, steps: &HashSet<&Logged>) -> Vec<(Origin, HashSet<Logged>)> {
+    let moves = |entry: Option<&str>| git.head_log(entry, |one| steps.contains(one)).into_iter().collect();
+    let mut logs: Vec<(Origin, HashSet<Logged>)> = vec![(Origin::Main, moves(None))];
     logs.extend(git.entries().into_iter().map(|entry| {
-        let moves = set(git.head_log(Some(&entry)));
-        (Origin::Entry(entry), moves)
+        let made = moves(Some(&entry));
+        (Origin::Entry(entry), made)
     }));
     logs
 }
