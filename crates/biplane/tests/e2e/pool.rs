@@ -407,3 +407,37 @@ fn only_one_tends_at_a_time() {
     tend(&lab);
     assert_eq!(pool(&lab), ["1"]);
 }
+
+#[test]
+fn what_a_shell_that_stands_in_it_writes_after_the_removal_is_not_deleted() {
+    let lab = Lab::new();
+    let left = || -> Vec<String> {
+        let names =
+            lab.root().join(".worktrees").read_dir_utf8().unwrap().map(|e| e.unwrap().file_name().to_owned());
+        names.filter(|name| name.starts_with(".removed-") || name.starts_with(".late-")).collect()
+    };
+    let remove = |name: &str, then: &str| {
+        let tree = lab.create(name);
+        let script = format!(
+            "echo before > before.txt; '{}' -C '{}' wt remove {name} --force; {then}; exit 0",
+            BIPLANE,
+            lab.root()
+        );
+        let shell = lab.env.biplane("sh").in_dir(tree.path()).env("BIPLANE_BACKGROUND", "1");
+        shell.args(["-c", &script]).run().success()
+    };
+    remove("quiet", "sleep 1");
+    biplane_testkit::eventually(DEADLINE, "it goes once the shell has gone", || {
+        lab.call(&["tend"]).run().success();
+        left().is_empty()
+    });
+    remove("busy", "for i in 1 2 3 4 5; do sleep 0.2; echo late > late$i.txt; done");
+    biplane_testkit::eventually(DEADLINE, "it is put where nothing deletes it", || {
+        lab.call(&["tend"]).run().success();
+        left() == [".late-w2"]
+    });
+    let late = |file: &str| fs::read_to_string(lab.root().join(".worktrees/.late-w2").join(file)).unwrap();
+    assert_eq!((late("before.txt"), late("late5.txt")), ("before\n".to_owned(), "late\n".to_owned()));
+    let said = lab.call(&["doctor"]).run();
+    assert!(said.stdout.contains(".late-w2"), "{said}");
+}

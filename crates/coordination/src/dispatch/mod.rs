@@ -138,7 +138,9 @@ impl Service {
                 [name] => name.clone(),
                 _ => return Err(Error::usage("a command stands in for one agent, not for several")),
             };
-            return Ok(vec![(name, Agent::new(command.clone(), None), Takes::Any)]);
+            let agent = Agent::new(command.clone(), None);
+            self.refuse_missing(&name, &agent)?;
+            return Ok(vec![(name, agent, Takes::Any)]);
         }
         let names = match (request.agents.as_slice(), settings.up.team.as_slice(), &settings.agent) {
             ([], [], None) => {

@@ -51,6 +51,13 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
                 Finding::note(Code::ConfigHooks, SUBJECT, verdict)
                     .remedy("`git config --unset core.hooksPath` when nobody has set it on purpose")
             }
+            "core.fsmonitor" if !is_switch(&value) => {
+                let verdict = format!(
+                    "`core.fsmonitor` is `{value}`: git runs it whenever it looks for changes; biplane's own git does not"
+                );
+                Finding::note(Code::ConfigHooks, SUBJECT, verdict)
+                    .remedy("`git config --unset core.fsmonitor` when nobody has set it on purpose")
+            }
             "gc.worktreepruneexpire" if ["now", "all", "0"].contains(&value.as_str()) => {
                 let verdict = format!(
                     "`gc.worktreePruneExpire` is `{value}`: git forgets a worktree as soon as its directory is moved or unmounted"
@@ -80,6 +87,13 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
         examination.add(finding);
     }
     Ok(())
+}
+
+/// Whether git takes the value for yes or no, and not for a command.
+fn is_switch(value: &str) -> bool {
+    ["true", "yes", "on", "1", "false", "no", "off", "0", ""]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word))
 }
 
 /// Whether the key names a command that git runs on contents.

@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Code, Examination, Finding, word};
 use crate::{
     error::{Error, Result},
-    service::Service,
+    service::{LATE, Service},
 };
 
 /// What biplane keeps beside the worktrees. Names that start with a dot are its own too: no worktree's does.
@@ -51,6 +51,13 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
     }
     for name in names {
         let path = dir.join(&name);
+        if name.starts_with(LATE) {
+            let shown = sanitize_line(&service.home().recorded(&path));
+            let verdict = "a process that stood in this worktree wrote into it after its removal; its snapshot has none of that";
+            let remedy = format!("take what is needed from it, then `rm -r {}`", word(&path));
+            examination.add(Finding::note(Code::DirectoryOrphan, shown, verdict).remedy(remedy));
+            continue;
+        }
         let is_known = name.starts_with('.')
             || OWN.contains(&name.as_str())
             || ours.contains(&path)

@@ -41,8 +41,7 @@ pub(super) struct WireRun {
     role: Option<Role>,
     base: Option<CommitId>,
     session: Option<String>,
-    #[serde(default)]
-    usage: Usage,
+    usage: Option<Usage>,
     stop_by: Option<String>,
     command: String,
     status: RunStatus,
@@ -170,7 +169,7 @@ impl WireRun {
         run.role = self.role;
         run.base.clone_from(&self.base);
         run.session = self.session.clone().filter(|name| name.len() <= Run::MAX_SESSION);
-        run.usage = self.usage;
+        run.usage = self.usage.unwrap_or_default();
         run.stop_by = self.stop_by.as_deref().map(Actor::new);
         run.command = clip(&sanitize_line(&self.command), 200);
         run.task.clone_from(&self.task_id);

@@ -35,10 +35,15 @@ fn made_by(name: &str) -> Option<(&'static str, u32)> {
     Some((*what, rest.split('-').next()?.parse().ok()?))
 }
 
-/// What is in a directory; nothing where there is none.
+/// What is in a directory; nothing where there is none. A name that is not UTF-8 is none of ours.
 fn entries(dir: &Utf8Path) -> Result<impl Iterator<Item = std::io::Result<Utf8DirEntry>>> {
     match dir.read_dir_utf8() {
-        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
+        Ok(entries) => {
+            let is_text = |entry: &std::io::Result<Utf8DirEntry>| {
+                entry.as_ref().err().is_none_or(|e| e.kind() != std::io::ErrorKind::InvalidData)
+            };
+            Ok(Some(entries.filter(is_text)).into_iter().flatten())
+        }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),
         Err(e) => Err(Error::io("read", dir, e)),
     }

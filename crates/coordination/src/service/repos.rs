@@ -215,8 +215,14 @@ impl Service {
         self.require_git()?;
         for there in self.everywhere_with_git() {
             let begin = || -> Result<()> {
-                there.home().git()?.commit_of("HEAD")?;
-                there.say_behind(Some(&format!("refs/heads/{}", there.target()?)));
+                let (git, target) = (there.home().git()?, there.target()?);
+                git.commit_of("HEAD")?;
+                if git.branch_tip(&target)?.is_none() {
+                    let shown = sanitize_line(&target);
+                    return Err(Error::not_found(format!("there is no branch `{shown}` to land on"))
+                        .hint("make it, or set `target` in `biplane.toml`"));
+                }
+                there.say_behind(Some(&format!("refs/heads/{target}")));
                 Ok(())
             };
             match begin() {

@@ -4,7 +4,7 @@
 //! **Contract.** One process at a time tends a home, under a lock that is only ever tried. It holds no other lock while it
 //! works, begins nothing that a kill could leave half done under a name that counts, and ends by itself.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use biplane_execution::{
     git::{Git, Manner},
@@ -14,13 +14,18 @@ use biplane_execution::{
         pool::{Pool, Recycling},
     },
 };
+use biplane_failpoint as failpoint;
 use biplane_model::CommitId;
+use camino::Utf8Path;
 
 use super::Service;
 use crate::{
     bounds,
     error::{Error, Result},
 };
+
+/// What the names of removed worktrees begin with that something was written into later.
+pub(crate) const LATE: &str = ".late-";
 
 /// What spares are to be like.
 struct Wanted<'a> {
@@ -79,6 +84,9 @@ impl Service {
         done |= self.repo().is_default() && self.tend_logs(until).unwrap_or(false);
         let wanted = self.wanted(&pool, &git)?;
         for aside in self.asides() {
+            if !self.may_go(&aside)? {
+                continue;
+            }
             done |= self.reuse_or_delete(&aside, wanted.as_ref()).is_ok();
             if Instant::now() > until {
                 return Ok(done);
@@ -97,6 +105,34 @@ impl Service {
             done = true;
         }
         Ok(done)
+    }
+
+    /// Whether nobody stands in what was put aside, and nobody has written into it since: the snapshot has none of that. What was
+    /// written stays, under a name that nothing deletes.
+    fn may_go(&self, aside: &Utf8Path) -> Result<bool> {
+        let name = aside.file_name().unwrap_or_default();
+        let id = name.strip_prefix(".removed-").and_then(|id| id.parse().ok());
+        let Some(id) = id else { return Ok(true) };
+        let removed_at = self.look(|view| Ok(view.worktree(id)?.and_then(|worktree| worktree.removed_at)))?;
+        let Some(removed_at) = removed_at else { return Ok(true) };
+        let inside = supervise::inside(aside);
+        if !inside.others.is_empty() || !inside.above.is_empty() {
+            return Ok(false);
+        }
+        let since = Duration::from_micros(u64::try_from(removed_at.0).unwrap_or_default());
+        match worktrees::written_since(aside, since) {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(true),
+            // Who could write into it has made it so before.
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return Ok(true),
+            Err(_) => return Ok(false),
+        }
+        let kept = aside.with_file_name(format!("{LATE}{id}"));
+        if kept.as_std_path().symlink_metadata().is_err() {
+            failpoint::around("late work kept", || std::fs::rename(aside, &kept))
+                .map_err(|e| Error::io("renamed", aside, e))?;
+        }
+        Ok(false)
     }
 
     /// What spares are to be like; nothing when there are to be none.
@@ -119,7 +155,7 @@ impl Service {
         Ok(Some(Wanted { pool, tip, manner, bytes }))
     }
 
-    fn reuse_or_delete(&self, aside: &camino::Utf8Path, wanted: Option<&Wanted<'_>>) -> Result<()> {
+    fn reuse_or_delete(&self, aside: &Utf8Path, wanted: Option<&Wanted<'_>>) -> Result<()> {
         if let Some(wanted) = wanted
             && wanted.pool.spares().len() < self.settings().worktrees.pool.size
             && let Some(most) = self.room(wanted)?.filter(|most| *most >= wanted.bytes)

@@ -233,12 +233,21 @@ impl Settings {
     /// # Errors
     /// When it can't be read, is no TOML, or says something that means nothing; with line and key.
     pub fn load(path: &Utf8Path) -> Result<Self> {
-        let size = match std::fs::metadata(path) {
-            Ok(meta) => meta.len(),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+        let meta = match std::fs::metadata(path) {
+            Ok(meta) => meta,
+            // A link to nothing is no missing file: what it named may have been all the rules there are.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && path.symlink_metadata().is_err() => {
+                return Ok(Self::default());
+            }
             Err(e) => return Err(Error::io("read", path, e)),
         };
-        if size > bounds::SETTINGS_BYTES {
+        if !meta.is_file() {
+            return Err(Error::usage(format!(
+                "`{}` is not a regular file",
+                path.file_name().unwrap_or_default()
+            )));
+        }
+        if meta.len() > bounds::SETTINGS_BYTES {
             return Err(Error::usage(format!(
                 "`{}` is larger than 1 MiB",
                 path.file_name().unwrap_or_default()

@@ -181,8 +181,10 @@ pub fn undo_add(git: &Git, path: &Utf8Path, branch: Option<(&str, &CommitId)>) -
     let link = path.join(".git");
     let entries = git.common_dir().join("worktrees");
     let is_gits = |named: Utf8PathBuf| named.parent().is_some_and(|dir| same_dir(dir, &entries));
-    if is_dir && read_link_file(&link, Some("gitdir: ")).is_ok_and(is_gits) && holds_nothing_but(path, ".git")
-    {
+    // A git that was killed before it wrote the name has left it empty.
+    let is_empty = || link.as_std_path().symlink_metadata().is_ok_and(|m| m.is_file() && m.len() == 0);
+    let is_ours = || read_link_file(&link, Some("gitdir: ")).is_ok_and(is_gits) || is_empty();
+    if is_dir && is_ours() && holds_nothing_but(path, ".git") {
         let _ = failpoint::around("worktree's link deleted", || fs_err::remove_file(&link));
     }
     if !is_dir || holds_nothing_but(path, "") {

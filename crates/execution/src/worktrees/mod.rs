@@ -10,6 +10,7 @@ mod add;
 mod astray;
 mod delete;
 mod handle;
+mod late;
 mod merged;
 pub mod outside;
 mod owned;
@@ -25,6 +26,7 @@ use camino::Utf8PathBuf;
 pub use add::{AddSpec, Added, BranchFault, add, check_branch, is_registered, registered_with, undo_add};
 pub use astray::{Astray, astray, named_by_entry, relink};
 pub use handle::DirId;
+pub use late::written_since;
 pub use merged::{Merged, merged};
 pub use owned::{Owned, OwnershipFault, linked_checkout, place_at, prove};
 pub use remove::{
