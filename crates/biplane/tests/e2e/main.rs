@@ -38,6 +38,7 @@ mod setup;
 mod setup_commands;
 mod several;
 mod several_places;
+mod slips;
 mod steering;
 mod stop;
 mod surroundings;

@@ -5,9 +5,12 @@
 //!
 //! **Deliberately absent:** who has changed something, and whether that was right: the ledger knows the rest.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    os::unix::ffi::OsStrExt,
+};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::git::{Deviated, Deviation, Deviations, Git, Logged, Skip};
 
@@ -155,6 +158,16 @@ pub fn differences(git: &Git, watched: &[Watched], before: &Fingerprint, after: 
     all
 }
 
+/// Whether that is the file which our own words go to: `biplane up > up.log`.
+fn is_own_output(top: &Utf8Path, path: &[u8]) -> bool {
+    let at = top.as_std_path().join(std::ffi::OsStr::from_bytes(path));
+    let Ok(file) = rustix::fs::lstat(&at) else { return false };
+    let is_it = |stat: rustix::io::Result<rustix::fs::Stat>| {
+        stat.is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (file.st_dev, file.st_ino))
+    };
+    is_it(rustix::fs::fstat(std::io::stdout())) || is_it(rustix::fs::fstat(std::io::stderr()))
+}
+
 fn in_checkout(one: &Watched, before: &Fingerprint, after: &Fingerprint, all: &mut Differences) {
     let shown = if one.name.is_empty() { "the main checkout".to_owned() } else { format!("`{}`", one.name) };
     let unknown = |why: &dyn std::fmt::Display| Unknown {
@@ -176,11 +189,14 @@ fn in_checkout(one: &Watched, before: &Fingerprint, after: &Fingerprint, all: &m
     }
     let top = one.git.work_tree().unwrap_or(one.git.git_dir()).to_owned();
     match one.git.changes_between(was, is.clone()) {
-        Ok(changes) => all.found.extend(changes.into_iter().map(|change| Difference::File {
-            checkout: one.name.clone(),
-            top: top.clone(),
-            change,
-        })),
+        Ok(changes) => {
+            let others = changes.into_iter().filter(|change| !is_own_output(&top, &change.path));
+            all.found.extend(others.map(|change| Difference::File {
+                checkout: one.name.clone(),
+                top: top.clone(),
+                change,
+            }));
+        }
         Err(why) => all.unknown.push(unknown(&why)),
     }
 }
