@@ -204,7 +204,7 @@ fn owner(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     if !meta.is_file() || meta.len() > OWNER_BYTES {
         return None;
     }
-    let text = std::fs::read_to_string(&path).ok()?;
+    let text = biplane_execution::files::text(&path).ok()?;
     let named = text.strip_suffix('\n').unwrap_or(&text);
     named.starts_with('/').then(|| Utf8PathBuf::from(named))
 }

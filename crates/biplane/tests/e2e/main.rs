@@ -23,6 +23,7 @@ mod logs;
 mod merge;
 mod merge_checkouts;
 mod merge_gate;
+mod named_pipes;
 mod outcome;
 mod outside;
 mod places;

@@ -99,7 +99,7 @@ fn half(
 /// Whether there is nothing in the entry that could hold work, and no directory that it names.
 fn holds_links_only(entry: &Utf8Path) -> bool {
     let Ok(names) = names_in(entry) else { return false };
-    let named = std::fs::read_to_string(entry.join("gitdir")).unwrap_or_default();
+    let named = biplane_execution::files::text(entry.join("gitdir")).unwrap_or_default();
     let is_there = !named.is_empty() && !is_missing(Utf8Path::new(named.trim_end_matches('\n')));
     // Git makes an empty `refs` and `logs` in each entry.
     let is_empty_dir = |name: &str| {
@@ -111,7 +111,7 @@ fn holds_links_only(entry: &Utf8Path) -> bool {
 fn is_initializing(entry: &Utf8Path) -> bool {
     let lock = entry.join("locked");
     gitlocks::age(&lock).is_some_and(|age| age >= bounds::STALE_LOCK)
-        && std::fs::read_to_string(&lock).is_ok_and(|text| text.trim() == "initializing")
+        && biplane_execution::files::text(&lock).is_ok_and(|text| text.trim() == "initializing")
 }
 
 fn initializing(examination: &mut Examination<'_>, entry: &Utf8Path, shown: &str, of: Option<&Worktree>) {
@@ -124,7 +124,7 @@ fn initializing(examination: &mut Examination<'_>, entry: &Utf8Path, shown: &str
             examination.mend(finding, move |service| unlock(service, &entry));
         }
         None => {
-            let named = std::fs::read_to_string(entry.join("gitdir")).unwrap_or_default();
+            let named = biplane_execution::files::text(entry.join("gitdir")).unwrap_or_default();
             let path = named.trim_end_matches('\n').trim_end_matches("/.git").to_owned();
             examination.add(finding.remedy(format!("`git worktree unlock {}`", word(path))));
         }

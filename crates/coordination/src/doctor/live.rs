@@ -236,7 +236,7 @@ fn last_head(place: &Place) -> Option<CommitId> {
 pub(super) fn reflog_tail(file: &Utf8Path) -> Vec<String> {
     use std::io::{Read, Seek, SeekFrom};
     let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = std::fs::File::open(file)?;
+        let mut file = biplane_execution::files::open(file)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(REFLOG_TAIL)))?;
         let mut tail = Vec::new();

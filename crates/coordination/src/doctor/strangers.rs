@@ -90,8 +90,9 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
 fn orphan_of(path: &Utf8Path) -> Option<String> {
     let file = path.join(".git");
     let meta = file.as_std_path().symlink_metadata().ok()?;
-    let text =
-        (meta.is_file() && meta.len() < 4096).then(|| std::fs::read_to_string(&file).ok()).flatten()?;
+    let text = (meta.is_file() && meta.len() < 4096)
+        .then(|| biplane_execution::files::text(&file).ok())
+        .flatten()?;
     text.strip_prefix("gitdir: ").map(|entry| entry.trim_end().to_owned())
 }
 

@@ -166,8 +166,9 @@ fn why_not(common_dir: &Utf8Path, path: &Utf8Path) -> Error {
     if meta.as_ref().is_some_and(std::fs::Metadata::is_dir) {
         return Error::refused(format!("`{shown}` is a repository of its own, not a worktree of this one"));
     }
-    let link =
-        meta.filter(|m| m.is_file() && m.len() < 4096).and_then(|_| std::fs::read_to_string(&file).ok());
+    let link = meta
+        .filter(|m| m.is_file() && m.len() < 4096)
+        .and_then(|_| biplane_execution::files::text(&file).ok());
     let entry =
         link.as_deref().and_then(|text| text.strip_prefix("gitdir: ")).map(|e| path.join(e.trim_end()));
     let Some(entry) = entry else {

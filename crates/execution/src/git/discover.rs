@@ -89,7 +89,7 @@ fn rev_parse(place: &Utf8Path, what: &str) -> Result<Utf8PathBuf, GitError> {
 fn checkout_around(place: &Utf8Path, common_dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let place = place.canonicalize_utf8().ok()?;
     let is_main = |dir: &&Utf8Path| {
-        let text = fs_err::read_to_string(dir.join(".git")).unwrap_or_default();
+        let text = crate::files::text(dir.join(".git")).unwrap_or_default();
         let named = text.strip_prefix("gitdir: ").map(|t| dir.join(t.strip_suffix('\n').unwrap_or(t)));
         named.and_then(|n| n.canonicalize_utf8().ok()).is_some_and(|n| n == *common_dir)
     };
@@ -99,7 +99,7 @@ fn checkout_around(place: &Utf8Path, common_dir: &Utf8Path) -> Option<Utf8PathBu
 /// Whether the shared configuration says that there is no checkout. Git itself is only asked when some line might say so.
 fn is_bare(common_dir: &Utf8Path) -> Result<bool, GitError> {
     let path = common_dir.join("config");
-    let text = match fs_err::read(&path) {
+    let text = match crate::files::read(&path, crate::files::SMALL) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).to_lowercase(),
         Err(source) => return Err(GitError::Io { path, action: "read", source }),
     };

@@ -13,7 +13,7 @@ impl Git {
     /// When the system refuses.
     pub fn drop_lock_with(&self, name: &str, new: &CommitId) -> Result<bool, GitError> {
         let path = self.common_dir().join(format!("{name}.lock"));
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let text = crate::files::text(&path).unwrap_or_default();
         if text.trim() != new.as_str() {
             return Ok(false);
         }

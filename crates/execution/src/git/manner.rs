@@ -217,7 +217,7 @@ fn names_attributes(source: &Utf8Path) -> bool {
 fn read(source: &Utf8Path) -> String {
     use std::io::Read;
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(source).and_then(|file| file.take(ATTRIBUTES).read_to_end(&mut bytes));
+    let read = crate::files::open(source).and_then(|file| file.take(ATTRIBUTES).read_to_end(&mut bytes));
     read.map(|_| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 

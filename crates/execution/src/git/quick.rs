@@ -3,7 +3,7 @@
 //! **Contract.** Only the plain case is answered: a `.git` directory, or the `.git` file of a linked worktree, ours by owner,
 //! with refs in files. Everything else is `None`: git is asked then. An answer is the one that git would give.
 
-use std::{fs, io::Read, os::unix::fs::MetadataExt};
+use std::{io::Read, os::unix::fs::MetadataExt};
 
 use biplane_model::CommitId;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -135,7 +135,9 @@ impl Git {
     pub(super) fn packed_refs(&self) -> Option<Vec<(String, String)>> {
         let path = self.common_dir.join("packed-refs");
         let text = match path.as_std_path().symlink_metadata() {
-            Ok(meta) if meta.is_file() && meta.len() <= PACKED => fs::read_to_string(&path).ok()?,
+            Ok(meta) if meta.is_file() && meta.len() <= PACKED => {
+                String::from_utf8(crate::files::read(&path, PACKED).ok()?).ok()?
+            }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
             _ => return None,
         };
@@ -148,7 +150,7 @@ impl Git {
 pub(super) fn small(path: &Utf8Path) -> Option<String> {
     path.as_std_path().symlink_metadata().ok().filter(|meta| meta.is_file() && meta.len() <= SMALL)?;
     let mut text = String::new();
-    fs::File::open(path).ok()?.take(SMALL).read_to_string(&mut text).ok()?;
+    crate::files::open(path).ok()?.take(SMALL).read_to_string(&mut text).ok()?;
     Some(text)
 }
 

@@ -90,7 +90,7 @@ impl Git {
     /// When git can't be asked.
     pub fn current_branch(&self) -> Result<Option<String>, GitError> {
         // Where refs are plain files, the head's file says it.
-        let head = std::fs::read_to_string(self.git_dir().join("HEAD")).unwrap_or_default();
+        let head = crate::files::text(self.git_dir().join("HEAD")).unwrap_or_default();
         let named = head.strip_suffix('\n').and_then(|head| head.strip_prefix("ref: refs/heads/"));
         if let Some(name) = named.filter(|name| *name != ".invalid" && !name.contains(char::is_whitespace)) {
             return Ok(Some(name.to_owned()));
@@ -163,7 +163,7 @@ impl Git {
     pub fn is_checked_out(&self, branch: &str) -> bool {
         let full = format!("refs/heads/{branch}");
         let is_on = |dir: &Utf8Path| {
-            let said = |file: &str| fs_err::read_to_string(dir.join(file));
+            let said = |file: &str| crate::files::text(dir.join(file));
             let head = match said("HEAD") {
                 Ok(head) => head,
                 // An entry that goes just now.

@@ -122,7 +122,7 @@ impl Git {
 
     /// Whether the shared configuration says anything of remotes; quicker than asking git.
     fn has_remotes(&self) -> bool {
-        let text = fs_err::read_to_string(self.common_dir.join("config")).unwrap_or_default();
+        let text = crate::files::text(self.common_dir.join("config")).unwrap_or_default();
         text.lines()
             .any(|line| line.trim_start().starts_with("[remote") || line.trim_start().starts_with("[include"))
     }

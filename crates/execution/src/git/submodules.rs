@@ -103,7 +103,7 @@ impl Git {
     /// repository needs not.
     fn may_have_gitlinks(&self) -> bool {
         let index = self.index.clone().unwrap_or_else(|| self.git_dir.join("index"));
-        match fs_err::read(&index) {
+        match crate::files::read(&index, crate::files::LARGE) {
             // Part of a split index is in another file, which its extension names.
             Ok(bytes) => bytes.windows(4).any(|w| w == b"\0\0\xe0\0" || w == b"link"),
             Err(e) => e.kind() != std::io::ErrorKind::NotFound,
@@ -171,7 +171,7 @@ impl Git {
         let git_dir = if is_dir {
             link
         } else {
-            let text = fs_err::read_to_string(&link).unwrap_or_default();
+            let text = crate::files::text(&link).unwrap_or_default();
             let named = text.strip_prefix("gitdir: ").map(|dir| top.join(dir.trim_end_matches('\n')));
             let Some(real) = named.and_then(|dir| dir.canonicalize_utf8().ok()) else { return Ok(None) };
             let ours = [&self.git_dir, &self.common_dir].map(|dir| dir.join("modules").canonicalize_utf8());

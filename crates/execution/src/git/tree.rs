@@ -192,7 +192,7 @@ impl Git {
         let (dir, path) = self.own_dir()?;
         let copy = path.join("index");
         let index = self.git_dir.join("index");
-        match failpoint::around("index copied", || fs_err::copy(&index, &copy)) {
+        match failpoint::around("index copied", || copy_file(&index, &copy)) {
             Ok(_) => {
                 // A file that is not older than the index is compared by its contents. A younger copy would let git
                 // take one for unchanged that was written in the same moment with the same length.
@@ -216,7 +216,7 @@ impl Git {
         if entries.any(|entry| is_part(entry.file_name())) {
             self.with_index(&copy).call(["update-index", "--no-split-index"]).bytes()?;
         }
-        match fs_err::read(&copy) {
+        match crate::files::read(&copy, crate::files::LARGE) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(GitError::Io { path: copy, action: "read", source }),
@@ -254,4 +254,9 @@ fn holds(top: &Utf8Path, path: &Utf8Path, foreign: &impl Fn(&Utf8Path) -> bool) 
             entries.into_iter().any(|e| e.map_or(true, |e| holds(top, &path.join(e.file_name()), foreign)))
         }),
     }
+}
+
+/// Copies a regular file to a new one.
+fn copy_file(from: &Utf8Path, to: &Utf8Path) -> std::io::Result<u64> {
+    std::io::copy(&mut crate::files::open(from)?, &mut std::fs::File::create_new(to)?)
 }

@@ -45,7 +45,7 @@ impl Git {
         let path = self.git_dir().join("index");
         let meta =
             path.as_std_path().symlink_metadata().ok().filter(|m| m.is_file() && m.len() < MOST_BYTES)?;
-        let bytes = std::fs::read(&path).ok()?;
+        let bytes = crate::files::read(&path, MOST_BYTES).ok()?;
         let index = Index::parse(&bytes, head.as_str().len() / 2)?;
         let tree = index.tree?;
         let racy = walk(top, &index.entries, Stamp::modified(&meta))?;

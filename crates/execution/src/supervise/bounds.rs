@@ -8,6 +8,13 @@ pub const CAPTURE_STDOUT: usize = 256 * 1024 * 1024;
 pub const CAPTURE_STDERR: usize = 64 * 1024;
 /// How long a captured command may take unless told otherwise.
 pub const CAPTURE_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a captured command may go on before it is looked at for a named pipe that it waits for.
+pub const CAPTURE_PATIENCE: Duration = Duration::from_secs(2);
+/// How often that is looked at then; it is killed when it waits in two looks.
+pub const CAPTURE_LOOK: Duration = Duration::from_secs(1);
+/// How long a captured command may take at most once a second signal has come. It is not nothing: git that is killed
+/// halfway may leave its locks behind.
+pub const CAPTURE_STOPPED: Duration = Duration::from_secs(2);
 
 /// A run's log, in bytes, unless told otherwise.
 pub const LOG: u64 = 64 * 1024 * 1024;

@@ -20,7 +20,9 @@ use rustix::event::{PollFd, PollFlags};
 use super::{
     EnvChanges, Marker, SuperviseError, bounds, identity, pipes,
     pipes::{Read, Sink, Source},
+    proctable,
     root::{self, Launch, Root},
+    signals,
 };
 
 /// Set in the environment of captured commands, so that what they leave behind is not taken for a run's. Its value is
@@ -112,7 +114,10 @@ pub fn capture(spec: &Capture) -> Result<Captured, SuperviseError> {
 
 fn read_to_end(spec: &Capture, root: &mut Root) -> Result<(Vec<u8>, VecDeque<u8>), SuperviseError> {
     let lost = |source: rustix::io::Errno| lost(spec, source.into());
-    let deadline = Instant::now() + spec.timeout;
+    let begin = Instant::now();
+    let deadline = begin + spec.timeout;
+    let mut next_look = begin + bounds::CAPTURE_PATIENCE;
+    let mut waited = false;
     let mut sink = Sink::new(root.child.stdin.take(), &spec.stdin, false).map_err(lost)?;
     let mut stdout = Source::new(root.child.stdout.take()).map_err(lost)?;
     let mut stderr = Source::new(root.child.stderr.take()).map_err(lost)?;
@@ -129,6 +134,7 @@ fn read_to_end(spec: &Capture, root: &mut Root) -> Result<(Vec<u8>, VecDeque<u8>
         if handle.is_none() {
             timeout = timeout.min(bounds::LOOK);
         }
+        timeout = timeout.min(bounds::CAPTURE_LOOK);
         pipes::wait(&mut fds, timeout).map_err(lost)?;
         // Asked before reading: what it wrote is in the pipes by then, whoever else holds them open.
         let ended = root.has_ended();
@@ -150,6 +156,17 @@ fn read_to_end(spec: &Capture, root: &mut Root) -> Result<(Vec<u8>, VecDeque<u8>
         }
         if Instant::now() >= deadline {
             return Err(SuperviseError::TimedOut { program: name(spec), after: spec.timeout });
+        }
+        if begin.elapsed() >= bounds::CAPTURE_STOPPED && signals::is_at_once() {
+            return Err(SuperviseError::Stopped { program: name(spec) });
+        }
+        if Instant::now() >= next_look {
+            next_look = Instant::now() + bounds::CAPTURE_LOOK;
+            let pipe = proctable::named_pipe(root.child.id());
+            match pipe {
+                Some(path) if waited => return Err(SuperviseError::NamedPipe { program: name(spec), path }),
+                pipe => waited = pipe.is_some(),
+            }
         }
     }
 }

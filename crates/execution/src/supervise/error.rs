@@ -45,6 +45,20 @@ pub enum SuperviseError {
         /// The bound in bytes.
         most: usize,
     },
+    /// It waited for the other end of a named pipe, and was killed with its process group.
+    #[error("`{program}` waits for a named pipe: {}", pipe_words(path.as_deref()))]
+    NamedPipe {
+        /// The program as given.
+        program: String,
+        /// The pipe, when the system tells.
+        path: Option<String>,
+    },
+    /// It was at work when this process was asked a second time to stop, and was killed with its process group.
+    #[error("`{program}` was ended, as everything was to stop at once")]
+    Stopped {
+        /// The program as given.
+        program: String,
+    },
     /// Waiting for it, or talking to it, failed; it was killed.
     #[error("lost touch with `{program}`")]
     Wait {
@@ -53,4 +67,11 @@ pub enum SuperviseError {
         /// Why.
         source: io::Error,
     },
+}
+
+fn pipe_words(path: Option<&str>) -> String {
+    match path {
+        Some(path) => format!("`{path}` is one, not a regular file; delete it"),
+        None => "look for one with `find . -type p` and delete it".to_owned(),
+    }
 }

@@ -25,13 +25,19 @@ struct Requests {
     count: AtomicUsize,
 }
 
+static REQUESTS: OnceLock<Requests> = OnceLock::new();
+
+/// Whether this process was asked to end at once: it took over the signals, and a second one came.
+pub(super) fn is_at_once() -> bool {
+    REQUESTS.get().is_some_and(|requests| StopFlag(requests).count() >= 2)
+}
+
 impl StopFlag {
     /// Takes over the signals. Doing it again gives the same flag.
     ///
     /// # Errors
     /// When the system refuses a handler.
     pub fn install() -> io::Result<Self> {
-        static REQUESTS: OnceLock<Requests> = OnceLock::new();
         static INSTALLING: Mutex<()> = Mutex::new(());
         let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(requests) = REQUESTS.get() {

@@ -153,11 +153,8 @@ fn try_add(git: &Git, spec: &AddSpec<'_>) -> Result<String, GitError> {
 /// The name of git's entry, from the `.git` file that git has just written.
 fn entry_of(path: &Utf8Path) -> Result<String, GitError> {
     let file = path.join(".git");
-    let text = fs_err::read_to_string(&file).map_err(|source| GitError::Io {
-        path: file,
-        action: "read",
-        source,
-    })?;
+    let text =
+        crate::files::text(&file).map_err(|source| GitError::Io { path: file, action: "read", source })?;
     let dir = text.strip_prefix("gitdir: ").map(|t| Utf8PathBuf::from(t.strip_suffix('\n').unwrap_or(t)));
     dir.as_ref().and_then(|d| d.file_name()).map(str::to_owned).ok_or_else(|| GitError::Answer {
         command: "worktree add".to_owned(),

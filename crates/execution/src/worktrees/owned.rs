@@ -189,7 +189,7 @@ pub(super) fn read_link_file(file: &Utf8Path, prefix: Option<&str>) -> Result<Ut
     if !meta.is_file() || meta.len() > LINK_FILE {
         return Err(format!("`{file}` is not git's file"));
     }
-    let text = fs_err::read_to_string(file).map_err(|e| e.to_string())?;
+    let text = crate::files::text(file).map_err(|e| format!("`{file}` can't be read: {e}"))?;
     link_in(&text, file, prefix)
 }
 

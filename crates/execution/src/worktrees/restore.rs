@@ -160,7 +160,9 @@ fn is_dir(path: &Utf8Path) -> bool {
 /// The bytes of a regular file; `None` for anything else.
 fn read(path: &Utf8Path) -> Result<Option<Vec<u8>>, RestoreError> {
     match path.as_std_path().symlink_metadata() {
-        Ok(meta) if meta.is_file() => fs::read(path).map(Some).map_err(|e| io(path, e)),
+        Ok(meta) if meta.is_file() => {
+            crate::files::read(path, crate::files::LARGE).map(Some).map_err(|e| io(path, e))
+        }
         Ok(_) => Ok(None),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(io(path, e)),

@@ -111,7 +111,7 @@ impl Git {
     pub fn deviations(&self, skip: &Skip) -> Result<Deviations, LookError> {
         let top = self.work_tree().unwrap_or(self.git_dir());
         let head_file = self.git_dir().join("HEAD");
-        let head = std::fs::read_to_string(&head_file).map_err(|e| io(&head_file, e))?.trim_end().to_owned();
+        let head = crate::files::text(&head_file).map_err(|e| io(&head_file, e))?.trim_end().to_owned();
         let commit = match self.head_in_files() {
             Some((_, commit)) => Some(commit),
             None => self.find_commit("HEAD")?,
@@ -233,7 +233,7 @@ fn read_index(path: &Utf8Path) -> std::io::Result<(Vec<u8>, Stamp)> {
     if !meta.is_file() || meta.len() > MOST_BYTES {
         return Err(std::io::Error::other("it is no index"));
     }
-    Ok((std::fs::read(path)?, Stamp::modified(&meta)))
+    Ok((crate::files::read(path, MOST_BYTES)?, Stamp::modified(&meta)))
 }
 
 fn io(path: &Utf8Path, source: std::io::Error) -> LookError {

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     io,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileExt, FileTypeExt, MetadataExt},
+    },
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -15,6 +18,9 @@ use crate::supervise::inside::{Presence, Told, part_below, real};
 
 /// The most open files of one process that are looked at; one that has more is unknown.
 const FILES: usize = 16_384;
+
+/// The longest path that the system takes, with its end.
+const PATH: usize = 4096;
 
 /// The id of this boot and of the namespace that process numbers are counted in; empty when the system hides it.
 pub(in super::super) fn boot_id() -> String {
@@ -74,6 +80,61 @@ pub(in super::super) fn lacks(pid: u32, name: &str) -> bool {
 /// Whether `pid` stands in `directory` or below.
 pub(in super::super) fn is_within(pid: u32, directory: &Path) -> bool {
     std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(directory))
+}
+
+/// Whether a process of `group` waits for the other end of a named pipe, and where that is, if the system tells.
+pub(in super::super) fn named_pipe(group: u32) -> Option<Option<String>> {
+    let members = processes().into_iter().filter(|p| p.group == group && !p.ended);
+    members.into_iter().find_map(|process| {
+        let place = PathBuf::from(format!("/proc/{}", process.pid));
+        let wait = std::fs::read_to_string(place.join("wchan")).unwrap_or_default();
+        match wait.as_str() {
+            "wait_for_partner" | "fifo_open" => {
+                let path = opening(&place).filter(|path| is_pipe(path));
+                Some(path.map(|path| biplane_model::sanitize_line(&path.to_string_lossy())))
+            }
+            "pipe_read" | "anon_pipe_read" => {
+                // The other pipes have no path.
+                let path =
+                    std::fs::read_link(place.join("fd").join(arguments(&place)?[1].to_string())).ok()?;
+                (path.is_absolute() && is_pipe(&path))
+                    .then(|| Some(biplane_model::sanitize_line(&path.to_string_lossy())))
+            }
+            _ => None,
+        }
+    })
+}
+
+fn is_pipe(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| meta.file_type().is_fifo())
+}
+
+/// The number of the system call that a process is in, and its arguments.
+fn arguments(process: &Path) -> Option<Vec<u64>> {
+    let text = std::fs::read_to_string(process.join("syscall")).ok()?;
+    let number = |word: &str| match word.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => word.parse().ok(),
+    };
+    let numbers: Vec<u64> = text.split_whitespace().map(number).collect::<Option<_>>()?;
+    (numbers.len() >= 3).then_some(numbers)
+}
+
+/// The path that a process is just opening. Its memory is only looked at to name it.
+fn opening(process: &Path) -> Option<PathBuf> {
+    /// The number of `open`; the other calls that open have a directory before the path.
+    const OPEN: Option<u64> = if cfg!(target_arch = "x86_64") { Some(2) } else { None };
+    let call = arguments(process)?;
+    let (dir, address) = if OPEN == Some(call[0]) { (None, call[1]) } else { (Some(call[1]), call[2]) };
+    let mut bytes = vec![0; PATH];
+    let count = std::fs::File::open(process.join("mem")).ok()?.read_at(&mut bytes, address).ok()?;
+    let length = bytes[..count].iter().position(|byte| *byte == 0)?;
+    let path = Path::new(std::ffi::OsStr::from_bytes(&bytes[..length]));
+    let base = match dir.and_then(|dir| i32::try_from(dir).ok()) {
+        Some(dir) => std::fs::read_link(process.join("fd").join(dir.to_string())),
+        None => std::fs::read_link(process.join("cwd")),
+    };
+    Some(base.ok()?.join(path))
 }
 
 /// The processes of this user, but for this one, that have a file open whose path `is_it`; none when one of them can't be

@@ -11,7 +11,9 @@ mod table;
 
 use rustix::process::Pid;
 
-pub(super) use system::{boot_id, command_line, is_within, lacks, openers, presences, process, processes};
+pub(super) use system::{
+    boot_id, command_line, is_within, lacks, named_pipe, openers, presences, process, processes,
+};
 pub(super) use table::Table;
 
 /// A process as the system lists it.

@@ -56,6 +56,11 @@ pub(in super::super) fn is_within(_pid: u32, _directory: &Path) -> bool {
     false
 }
 
+/// Not told by this system.
+pub(in super::super) fn named_pipe(_group: u32) -> Option<Option<String>> {
+    None
+}
+
 /// Which processes have a file open: not known on this system.
 pub(in super::super) fn openers(_is_it: &dyn Fn(&Path) -> bool) -> Option<Vec<u32>> {
     None

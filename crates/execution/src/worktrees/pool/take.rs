@@ -135,7 +135,7 @@ impl Pool {
         }
         let place = &taking.place.path;
         let (link, new) = (place.join(".git"), tree.join(".git"));
-        let text = fs_err::read_to_string(&link).map_err(|e| (None, io(&link, "read")(e)))?;
+        let text = crate::files::text(&link).map_err(|e| (None, io(&link, "read")(e)))?;
         let steps = || -> Result<(), GitError> {
             failpoint::reach("spare linked before");
             fs_err::write(&new, &text).map_err(io(&new, "written"))?;

@@ -1,6 +1,6 @@
 //! Git's own files of a worktree: its index, and those that say what somebody is in the middle of.
 
-use std::{collections::BTreeSet, fs, io::ErrorKind};
+use std::{collections::BTreeSet, io::ErrorKind};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -66,7 +66,10 @@ pub(super) fn kept(entry: &Utf8Path) -> Result<Vec<(String, Vec<u8>)>, SnapshotE
             if meta.len() > MOST_BYTES || files.len() == MOST_FILES {
                 return Err(unknown(&path));
             }
-            files.push((name.into_string(), fs::read(&path).map_err(|_| unknown(&path))?));
+            files.push((
+                name.into_string(),
+                crate::files::read(&path, MOST_BYTES).map_err(|_| unknown(&path))?,
+            ));
         }
     }
     Ok(files)
