@@ -117,6 +117,8 @@ fn shown(listed: &ListedTask, dependents: &[TaskId], used: &Used, now: biplane_m
     );
     let mut fact = |name: &str, value: String| {
         if !value.is_empty() {
+            // A text of several lines must not look like other facts.
+            let value = value.replace('\n', &format!("\n{:12}", ""));
             text.push_str(&format!("{name:<12}{value}\n"));
         }
     };
