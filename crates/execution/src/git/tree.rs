@@ -192,7 +192,10 @@ impl Git {
         let (dir, path) = self.own_dir()?;
         let copy = path.join("index");
         let index = self.git_dir.join("index");
-        match failpoint::around("index copied", || copy_file(&index, &copy)) {
+        let copied = failpoint::around("index copied", || {
+            std::io::copy(&mut crate::files::open(&index)?, &mut std::fs::File::create_new(&copy)?)
+        });
+        match copied {
             Ok(_) => {
                 // A file that is not older than the index is compared by its contents. A younger copy would let git
                 // take one for unchanged that was written in the same moment with the same length.
@@ -254,9 +257,4 @@ fn holds(top: &Utf8Path, path: &Utf8Path, foreign: &impl Fn(&Utf8Path) -> bool) 
             entries.into_iter().any(|e| e.map_or(true, |e| holds(top, &path.join(e.file_name()), foreign)))
         }),
     }
-}
-
-/// Copies a regular file to a new one.
-fn copy_file(from: &Utf8Path, to: &Utf8Path) -> std::io::Result<u64> {
-    std::io::copy(&mut crate::files::open(from)?, &mut std::fs::File::create_new(to)?)
 }

@@ -15,6 +15,10 @@ pub const CAPTURE_LOOK: Duration = Duration::from_secs(1);
 /// How long a captured command may take at most once a second signal has come. It is not nothing: git that is killed
 /// halfway may leave its locks behind.
 pub const CAPTURE_STOPPED: Duration = Duration::from_secs(2);
+/// The same when that signal is older than [`CAPTURE_STOPPED`].
+pub const CAPTURE_STOPPED_LATE: Duration = Duration::from_millis(500);
+/// From asking to killing, for a captured command that waits for a named pipe or is to end at once.
+pub const CAPTURE_GRACE: Duration = Duration::from_millis(300);
 
 /// A run's log, in bytes, unless told otherwise.
 pub const LOG: u64 = 64 * 1024 * 1024;

@@ -92,7 +92,8 @@ impl Captured {
 /// Runs a helper command to its end.
 ///
 /// # Errors
-/// When it can't be started, takes too long, or writes too much; in the last two cases it was killed with its group.
+/// When it can't be started, takes too long, writes too much, waits for a named pipe, or was at work when everything was to
+/// stop at once; then it was killed with its group.
 /// An exit code other than 0 is no error here.
 pub fn capture(spec: &Capture) -> Result<Captured, SuperviseError> {
     let helper = helper_of(&identity::current());
@@ -107,7 +108,11 @@ pub fn capture(spec: &Capture) -> Result<Captured, SuperviseError> {
         stderr: Stdio::piped(),
     })?;
     // An error drops `root`, which kills the group.
-    let (stdout, stderr) = read_to_end(spec, &mut root)?;
+    let read = read_to_end(spec, &mut root);
+    if matches!(read, Err(SuperviseError::NamedPipe { .. } | SuperviseError::Stopped { .. })) {
+        root.ask_to_end();
+    }
+    let (stdout, stderr) = read?;
     let status: ExitStatus = root.collect().map_err(|source| lost(spec, source))?;
     Ok(Captured { code: status.code(), signal: status.signal(), stdout, stderr: stderr.into() })
 }
@@ -134,7 +139,7 @@ fn read_to_end(spec: &Capture, root: &mut Root) -> Result<(Vec<u8>, VecDeque<u8>
         if handle.is_none() {
             timeout = timeout.min(bounds::LOOK);
         }
-        timeout = timeout.min(bounds::CAPTURE_LOOK);
+        timeout = timeout.min(bounds::TICK);
         pipes::wait(&mut fds, timeout).map_err(lost)?;
         // Asked before reading: what it wrote is in the pipes by then, whoever else holds them open.
         let ended = root.has_ended();
@@ -157,7 +162,7 @@ fn read_to_end(spec: &Capture, root: &mut Root) -> Result<(Vec<u8>, VecDeque<u8>
         if Instant::now() >= deadline {
             return Err(SuperviseError::TimedOut { program: name(spec), after: spec.timeout });
         }
-        if begin.elapsed() >= bounds::CAPTURE_STOPPED && signals::is_at_once() {
+        if is_to_end(begin) {
             return Err(SuperviseError::Stopped { program: name(spec) });
         }
         if Instant::now() >= next_look {
@@ -169,6 +174,14 @@ fn read_to_end(spec: &Capture, root: &mut Root) -> Result<(Vec<u8>, VecDeque<u8>
             }
         }
     }
+}
+
+/// Whether a command that began then has had its time, as this process was asked to end at once.
+fn is_to_end(begin: Instant) -> bool {
+    signals::at_once().is_some_and(|asked| {
+        let is_late = asked.elapsed() >= bounds::CAPTURE_STOPPED;
+        begin.elapsed() >= if is_late { bounds::CAPTURE_STOPPED_LATE } else { bounds::CAPTURE_STOPPED }
+    })
 }
 
 /// Appends `bytes` to `kept` and drops from its beginning what exceeds `most`.

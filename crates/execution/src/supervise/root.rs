@@ -10,7 +10,7 @@ use std::{
     },
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use camino::Utf8Path;
@@ -178,6 +178,24 @@ impl Root {
         }
     }
 
+    /// Asks its process group to end, so that it takes its locks along, and gives it [`bounds::CAPTURE_GRACE`] for that.
+    pub(super) fn ask_to_end(&self) {
+        if !self.collected {
+            _ = rustix::process::kill_process_group(self.pid(), Signal::TERM);
+            self.await_end(bounds::CAPTURE_GRACE);
+        }
+    }
+
+    fn await_end(&self, most: Duration) {
+        let give_up = Instant::now() + most;
+        while !self.has_ended() && Instant::now() < give_up {
+            let mut fds: Vec<_> =
+                self.handle.iter().map(|handle| PollFd::new(handle, PollFlags::IN)).collect();
+            let look = if fds.is_empty() { bounds::LOOK } else { most };
+            _ = pipes::wait(&mut fds, pipes::until(give_up).min(look));
+        }
+    }
+
     /// Kills its process group. Its number is still its own, as it is not collected.
     pub(super) fn kill_group(&self) {
         if !self.collected {
@@ -200,13 +218,7 @@ impl Drop for Root {
             return;
         }
         self.kill_group();
-        let give_up = Instant::now() + bounds::GIVE_UP;
-        while !self.has_ended() && Instant::now() < give_up {
-            let mut fds: Vec<_> =
-                self.handle.iter().map(|handle| PollFd::new(handle, PollFlags::IN)).collect();
-            let most = if fds.is_empty() { bounds::LOOK } else { bounds::GIVE_UP };
-            _ = pipes::wait(&mut fds, pipes::until(give_up).min(most));
-        }
+        self.await_end(bounds::GIVE_UP);
         // One that hangs in the kernel is left to the system: waiting for it, so would we.
         if self.has_ended() {
             _ = self.collect();
@@ -216,8 +228,6 @@ impl Drop for Root {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use biplane_testkit::eventually;
 
     use super::*;

@@ -7,6 +7,7 @@ use std::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst},
     },
+    time::Instant,
 };
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -27,9 +28,11 @@ struct Requests {
 
 static REQUESTS: OnceLock<Requests> = OnceLock::new();
 
-/// Whether this process was asked to end at once: it took over the signals, and a second one came.
-pub(super) fn is_at_once() -> bool {
-    REQUESTS.get().is_some_and(|requests| StopFlag(requests).count() >= 2)
+/// Since when it is known that this process was asked to end at once: it took over the signals, and a second one came.
+pub(super) fn at_once() -> Option<Instant> {
+    static SEEN: OnceLock<Instant> = OnceLock::new();
+    let requests = REQUESTS.get()?;
+    (StopFlag(requests).count() >= 2).then(|| *SEEN.get_or_init(Instant::now))
 }
 
 impl StopFlag {
@@ -95,24 +98,4 @@ fn is_ignored(signal: i32) -> bool {
 #[cfg(not(target_os = "linux"))]
 fn is_ignored(_signal: i32) -> bool {
     false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signals_are_counted() {
-        let flag = StopFlag::install().expect("handlers");
-        assert_eq!((flag.requested(), flag.count()), (None, 0));
-        let us = rustix::process::getpid();
-        for count in 1..=2 {
-            rustix::process::kill_process(us, rustix::process::Signal::TERM).expect("a signal to ourselves");
-            while flag.count() < count {
-                std::thread::yield_now();
-            }
-        }
-        let again = StopFlag::install().expect("the same flag");
-        assert_eq!((again.requested(), again.count()), (Some(SIGTERM), 2));
-    }
 }
