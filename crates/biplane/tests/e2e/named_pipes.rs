@@ -74,6 +74,20 @@ fn an_agent_that_makes_a_named_pipe_of_its_common_directory_is_found() {
 }
 
 #[test]
+fn a_named_pipe_that_somebody_holds_open_is_found_too() {
+    let lab = Lab::new();
+    lab.create("w");
+    let pipe = lab.root().join(".git/worktrees/w/HEAD");
+    std::fs::remove_file(&pipe).unwrap();
+    lab.env.program("mkfifo").args([&pipe]).run().success();
+    // Git's opening succeeds then, and its reading has no end.
+    let _held = std::fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    let create = soon(&lab, &["wt", "create", "other"]);
+    assert!(create.code == 1 && create.stderr.contains("worktrees/w/HEAD` is one"), "{create}");
+    soon(&lab, &["wt", "list"]).success();
+}
+
+#[test]
 fn a_second_signal_ends_the_git_that_hangs() {
     let lab = Lab::new();
     let (flag, hangs) = (lab.env.root().join("flag"), lab.env.root().join("hangs"));
@@ -97,7 +111,6 @@ fn a_second_signal_ends_the_git_that_hangs() {
     let asked = Instant::now();
     up.wait(SOON).fails_with(130);
     // It is 3 s on an idle machine; the time limit of git is 600 s.
-    println!("{:?}", asked.elapsed());
     assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
     assert_eq!(lab.processes(), [""; 0]);
     std::fs::remove_file(flag).unwrap();
