@@ -17,8 +17,8 @@ mod trouble;
 use std::time::Duration;
 
 use biplane_model::{
-    Actor, Event, NewEvent, Run, RunId, Seq, Submission, SubmissionId, Task, TaskId, TaskStatus, Timestamp,
-    Worktree, WorktreeId, WorktreeName,
+    Actor, CommitId, Event, NewEvent, Run, RunId, Seq, Submission, SubmissionId, Task, TaskId, TaskStatus,
+    Timestamp, Worktree, WorktreeId, WorktreeName,
 };
 
 pub use self::sqlite::SqliteLedger;
@@ -120,6 +120,8 @@ pub struct SubmissionFilter {
     pub worktree: Option<WorktreeId>,
     /// Only for this task.
     pub task: Option<TaskId>,
+    /// Only that whose candidate is this commit.
+    pub candidate: Option<CommitId>,
 }
 
 /// Which events.

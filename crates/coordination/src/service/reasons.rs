@@ -39,12 +39,14 @@ impl Service {
             return Ok(String::new());
         }
         let commits = git.commits_touching(&base, onto, &paths, bounds::CONFLICTS_NAMED)?;
-        let landed = self.look(|view| Ok(view.submissions(&SubmissionFilter::default())?))?;
         let mut told: Vec<String> = Vec::new();
         for commit in &commits {
-            let theirs = landed.iter().find(|s| s.candidate.as_ref() == Some(commit));
-            let Some(task) = theirs.and_then(|s| s.task.as_ref()) else { continue };
-            let Some(task) = self.look(|view| Ok(view.task(task)?))? else { continue };
+            let filter = SubmissionFilter { candidate: Some(commit.clone()), ..SubmissionFilter::default() };
+            let task = self.look(|view| {
+                let theirs = view.submissions(&filter)?.into_iter().next().and_then(|s| s.task);
+                Ok(theirs.map(|id| view.task(&id)).transpose()?.flatten())
+            })?;
+            let Some(task) = task else { continue };
             told.push(format!("task {} ({})", task.id, sanitize_line(&task.subject)));
         }
         told.dedup();

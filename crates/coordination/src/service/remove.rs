@@ -348,7 +348,7 @@ fn refuse_under_way(worktree: &Worktree) -> Result<()> {
 }
 
 fn open_submissions(view: &dyn View, id: WorktreeId) -> Result<Vec<biplane_model::Submission>> {
-    let filter = SubmissionFilter { open: true, worktree: Some(id), task: None };
+    let filter = SubmissionFilter { open: true, worktree: Some(id), ..SubmissionFilter::default() };
     Ok(view.submissions(&filter)?)
 }
 

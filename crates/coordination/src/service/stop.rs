@@ -257,7 +257,7 @@ fn withdraw(
     changes: &mut Changes,
     now: Timestamp,
 ) -> Result<Vec<WorktreeId>> {
-    let filter = SubmissionFilter { open: true, task: Some(id.clone()), worktree: None };
+    let filter = SubmissionFilter { open: true, task: Some(id.clone()), ..SubmissionFilter::default() };
     let mut worktrees = Vec::new();
     for mut open in view.submissions(&filter)? {
         if open.candidate.is_some() && open.status == SubmissionStatus::Testing {

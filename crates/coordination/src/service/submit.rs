@@ -374,7 +374,7 @@ fn replace_open(
     changes: &mut Changes,
     now: biplane_model::Timestamp,
 ) -> Result<Option<SubmissionId>> {
-    let filter = SubmissionFilter { open: true, worktree: Some(worktree.id), task: None };
+    let filter = SubmissionFilter { open: true, worktree: Some(worktree.id), ..SubmissionFilter::default() };
     for mut open in view.submissions(&filter)? {
         if open.head == *head && open.gate == *gate && open.strategy == strategy {
             return Ok(Some(open.id));

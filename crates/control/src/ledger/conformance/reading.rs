@@ -234,11 +234,17 @@ pub fn submissions_by_filter(store: &impl Store) {
         })
         .collect();
     submissions.reverse();
+    let candidate: biplane_model::CommitId = "c".repeat(40).parse().unwrap();
+    submissions[1].candidate = Some(candidate.clone());
     commit(&*ledger, &Changes { submissions: submissions.clone(), ..Changes::default() }).unwrap();
+    let by_candidate = SubmissionFilter { candidate: Some(candidate), ..SubmissionFilter::default() };
+    let found = see(&*ledger, |v| v.submissions(&by_candidate));
+    assert_eq!(found.iter().map(|s| s.id).collect::<Vec<_>>(), [submissions[1].id]);
     for open in [false, true] {
         for task in [None, Some(id("1"))] {
             for worktree in [None, Some(WorktreeId(1))] {
-                let filter = SubmissionFilter { open, task: task.clone(), worktree };
+                let filter =
+                    SubmissionFilter { open, task: task.clone(), worktree, ..SubmissionFilter::default() };
                 let found = see(&*ledger, |v| v.submissions(&filter));
                 let expected = submissions.iter().filter(|s| {
                     (!open || s.status.is_open())

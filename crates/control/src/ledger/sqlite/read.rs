@@ -223,7 +223,8 @@ impl View for Session<'_> {
         let filter = Where::default()
             .when(filter.open, OPEN_SUBMISSION)
             .with("worktree_id = ?", filter.worktree.map(|w| w.0.cast_signed()))
-            .with("task = ?", id_text(filter.task.as_ref()));
+            .with("task = ?", id_text(filter.task.as_ref()))
+            .with("candidate = ?", filter.candidate.as_ref().map(ToString::to_string));
         self.listed(&filter)
     }
 
