@@ -32,6 +32,8 @@ impl Service {
         let Some(preset) = preset else {
             return match find::find(program, path) {
                 Some(_) => Ok(()),
+                // Without one the system has its own.
+                None if path.is_none() && !program.contains('/') => Ok(()),
                 None => {
                     Err(Error::not_found(format!("agent `{name}`: there is no program `{shown}` on PATH"))
                         .hint("install it, or give its path in `command`"))
