@@ -54,6 +54,8 @@ impl Watched {
         // Some tasks fail, and its exit code says so.
         let output = up.wait(Duration::from_secs(10));
         assert!(output.code == 0 || output.code == 1, "{output}");
+        let could_not = |line: &&str| line.contains(" stays") || line.contains("could not");
+        output.stderr.lines().filter(could_not).for_each(|line| println!("endurance: {line}"));
         Self(seen)
     }
 

@@ -3,7 +3,7 @@
 //! time and bytes for a task are what they were in the beginning.
 //!
 //! `ENDURANCE_TASKS=2000 cargo test -p biplane --test endurance -- --ignored --nocapture` has as many tasks as are wished
-//! for; without the variable there are 160, which take about a minute on two cores. The figures are printed.
+//! for; without the variable there are 160, which take about two minutes on two cores. The figures are printed.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 #![expect(clippy::print_stdout, reason = "says what was seen")]

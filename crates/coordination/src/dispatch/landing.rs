@@ -53,7 +53,7 @@ impl Shared<'_> {
         status.is_some_and(|status| status != TaskStatus::Blocked && !status.is_closed())
     }
 
-    /// Clears up what an earlier `up` had landed and could not clear up any more.
+    /// Clears up what an `up` had landed and could not clear up then.
     pub(super) fn clear_left(&self) -> Result<()> {
         self.service.unpin_all_over()?;
         let filter = WorktreeFilter { live: true, ..WorktreeFilter::default() };

@@ -119,6 +119,13 @@ impl Service {
                 Dispatcher::new(scope, &shared, parallel).run()
             })
         });
+        // What could not be removed at the time, such as under a process that stood in it, may be by now.
+        if report.is_ok()
+            && !shared.is_stopping()
+            && let Err(error) = shared.clear_left()
+        {
+            self.say(error.to_string());
+        }
         self.end_up(sign)?;
         let mut report = report?;
         report.stopped = shared.is_stopping();
