@@ -94,7 +94,7 @@ pub const MIN_MEMORY: u64 = 256 << 20;
 /// Free space on the disk that `up` leaves unless told otherwise, in bytes.
 pub const MIN_DISK: u64 = 64 << 20;
 /// The load for each processor from which on `up` starts no agent unless told otherwise.
-pub const MAX_LOAD: f64 = 50.0;
+pub const MAX_LOAD: f64 = 16.0;
 /// How often a task goes back to its agent after a bounce before it waits for a person.
 pub const REVISIONS: u32 = 2;
 /// How many removed worktrees the index still shows.

@@ -220,7 +220,7 @@ pub const KEYS: &[Key] = &[
     key(
         "up.max_load",
         "number from 0 to 1000",
-        Means("50.0"),
+        Means("16.0"),
         "The load for each processor from which on `up` starts no agent; 0: any.",
     ),
     key(

@@ -102,7 +102,7 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # merge_target = true        # merge the target into a worktree before the next attempt in it
 # min_memory = "256M"        # free memory that is left for others when an agent is started
 # min_disk = "64M"          # and free space on the disk
-# max_load = 50.0            # the load for each processor from which on no agent is started
+# max_load = 16.0            # the load for each processor from which on no agent is started
 # lease = "90s"              # a run that does not renew its claim for so long is ended, and its task goes back
 # recoveries = 3             # how often a run of a task may be lost until the task waits for a person
 # outside = "block"          # "tell": only tell what agents change outside of their worktrees; for who works on beside them
