@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use biplane_model::{Event, EventKind, TaskId, TaskPrefix, WorktreeId, WorktreeName};
 
 use super::seen::Seen;
-use crate::{error::Result, home::Home, service::PINS};
+use crate::{
+    error::Result,
+    home::Home,
+    service::{ASIDE, LATE, PINS},
+};
 
 /// Numbers above this are exact in no JSON reader, and can't have been given out.
 const MOST: u64 = 1 << 53;
@@ -93,9 +97,9 @@ impl Numbers {
         }
     }
 
-    /// A directory that is named after a number: `.removed-w3`, `.gate-s4`.
+    /// A directory that is named after a number: `.removed-w3`, `.late-w3`, `.gate-s4`.
     fn scratch(&mut self, name: &str) {
-        self.prefixed("worktree", name.strip_prefix(".removed-"), 'w');
+        self.prefixed("worktree", name.strip_prefix(ASIDE).or(name.strip_prefix(LATE)), 'w');
         self.prefixed("submission", name.strip_prefix(".gate-"), 's');
     }
 

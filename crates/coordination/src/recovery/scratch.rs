@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     files::NEW_BY,
     locks,
-    service::{Happened, Service},
+    service::{ASIDE, Happened, Service},
 };
 
 /// What the names begin with that processes give to what they make for themselves; their number follows.
@@ -71,7 +71,7 @@ impl Service {
             for entry in entries(dir)? {
                 let entry = entry.map_err(|e| Error::io("read", dir, e))?;
                 let name = entry.file_name();
-                if name.starts_with(GATE) || name.starts_with(".removed-") {
+                if name.starts_with(GATE) || name.starts_with(ASIDE) {
                     left.insert(entry.path().to_owned());
                 }
             }
@@ -96,7 +96,7 @@ impl Service {
                 self.scratch_path(s.id).file_name() == Some(name)
                     && s.worker.as_ref().is_some_and(|worker| !is_dead(worker))
             });
-            let is_aside = name.starts_with(".removed-");
+            let is_aside = name.starts_with(ASIDE);
             let removing = is_aside && (self.background() || self.is_being_removed(name)?);
             if in_use || removing {
                 continue;
@@ -189,7 +189,7 @@ impl Service {
             let pid = rest.split('-').next().and_then(|pid| pid.parse().ok());
             return Ok(pid.is_none_or(|pid| identity::of(pid).is_some()));
         }
-        let Some(id) = aside.strip_prefix(".removed-").and_then(|id| id.parse().ok()) else {
+        let Some(id) = aside.strip_prefix(ASIDE).and_then(|id| id.parse().ok()) else {
             return Ok(true);
         };
         self.look(|view| Ok(view.worktree(id)?.is_none_or(|w| w.status != WorktreeStatus::Removed)))

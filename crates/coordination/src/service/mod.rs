@@ -71,6 +71,7 @@ pub(crate) use {
     outside::Before,
     place::record,
     pool::Happened,
+    remove::ASIDE,
     run::{Ended, Job, Judge, Judged, marker},
     submit::{PINS, pin_name, refuse_other_branch},
     talk::Talk,

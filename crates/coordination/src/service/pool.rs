@@ -13,7 +13,7 @@ use biplane_failpoint as failpoint;
 use biplane_model::{Worktree, WorktreeName, WorktreeStatus};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::Service;
+use super::{Service, remove::ASIDE};
 use crate::{
     bounds,
     error::{Error, Result},
@@ -166,7 +166,7 @@ impl Service {
     pub(crate) fn asides(&self) -> Vec<Utf8PathBuf> {
         let dir = self.home().worktrees_dir();
         let entries = dir.read_dir_utf8().into_iter().flatten().flatten();
-        let aside = entries.filter(|entry| entry.file_name().starts_with(".removed-"));
+        let aside = entries.filter(|entry| entry.file_name().starts_with(ASIDE));
         aside
             .filter(|entry| self.is_being_removed(entry.file_name()).is_ok_and(|being| !being))
             .map(|entry| entry.path().to_owned())

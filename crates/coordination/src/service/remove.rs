@@ -25,6 +25,9 @@ use crate::{
     recovery::is_dead,
 };
 
+/// What the name of a worktree's directory begins with while it is removed; its number follows.
+pub(crate) const ASIDE: &str = ".removed-";
+
 /// Whether the task is completed by the removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Closing {
@@ -300,7 +303,7 @@ impl Service {
     /// Where a worktree that is being removed is put aside: beside it, and so on the same file system. No worktree's name
     /// starts with a dot.
     pub(crate) fn aside(&self, worktree: &Worktree) -> Utf8PathBuf {
-        self.home().absolute(&worktree.path).with_file_name(format!(".removed-{}", worktree.id))
+        self.home().absolute(&worktree.path).with_file_name(format!("{ASIDE}{}", worktree.id))
     }
 
     /// Whether the branch is what work lands on: it is nobody's to delete then.

@@ -18,7 +18,7 @@ use biplane_failpoint as failpoint;
 use biplane_model::CommitId;
 use camino::Utf8Path;
 
-use super::Service;
+use super::{Service, remove::ASIDE};
 use crate::{
     bounds,
     error::{Error, Result},
@@ -111,7 +111,7 @@ impl Service {
     /// written stays, under a name that nothing deletes.
     fn may_go(&self, aside: &Utf8Path) -> Result<bool> {
         let name = aside.file_name().unwrap_or_default();
-        let id = name.strip_prefix(".removed-").and_then(|id| id.parse().ok());
+        let id = name.strip_prefix(ASIDE).and_then(|id| id.parse().ok());
         let Some(id) = id else { return Ok(true) };
         let removed_at = self.look(|view| Ok(view.worktree(id)?.and_then(|worktree| worktree.removed_at)))?;
         let Some(removed_at) = removed_at else { return Ok(true) };

@@ -1,7 +1,8 @@
 //! Whether something was written into a worktree that was put aside, after it was removed.
 //!
 //! Processes that stand in it go on writing to it, wherever it is. Told by the time of change of files, which nothing but the
-//! system sets; that of directories says nothing, because deleting changes it too. Nothing is opened, and no link is followed.
+//! system sets; that of directories says nothing, because deleting changes it too. Only
+//! directories are opened, and what a link names is not looked at.
 
 use std::{io, os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
 
