@@ -151,6 +151,8 @@ fn answers_have_the_documented_fields() {
         }
     };
     check(&["init"], "", &["settings", "wrote_settings", "excluded", "target", "gate"]);
+    let hookup = ["command", "changes", "unchanged", "notes", "written"];
+    check(&["init", "--agent", "codex", "--dry-run"], "", &hookup);
     check(&["task", "create", "One"], "TaskView", &[]);
     check(&["task", "claim", "1", "--owner", "ann"], "TaskView", &[]);
     check(&["task", "list"], "TaskView", &[]);

@@ -219,3 +219,7 @@ pub const OUTSIDE_EVENTS: usize = 5_000;
 pub const OUTSIDE_ALL_EVENTS: u64 = 200_000;
 /// How many changes outside a worktree an event names.
 pub const OUTSIDE_NAMED: usize = 50;
+/// The largest file of an agent program that is edited, in bytes.
+pub const HOOKUP_FILE: u64 = 1 << 20;
+/// How many names are tried for a worktree that a program asks for in words of its own.
+pub const NAMES_TRIED: u32 = 50;

@@ -19,12 +19,26 @@ pub(crate) const NEW_BY: &str = ".new-by-";
 /// # Errors
 /// When the directory or the file can't be written; the old file is as it was.
 pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+    replace_with(path, bytes, 0o644)
+}
+
+/// As [`replace_durably`]; the new file has these permissions.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn replace_durably_with(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<()> {
+    replace_with(path, bytes, mode)?;
+    sync(path)
+}
+
+fn replace_with(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
     let dir = parent(path)?;
     let io = |e| Error::io("written", path, e);
     let prefix = format!("{NEW_BY}{}-", std::process::id());
     let mut temporary = tempfile::Builder::new().prefix(&prefix).tempfile_in(dir).map_err(io)?;
     temporary.write_all(bytes).map_err(io)?;
-    readable(temporary.as_file()).map_err(io)?;
+    temporary.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).map_err(io)?;
     failpoint::around("file replaced", || temporary.persist(path)).map_err(|e| io(e.error))?;
     Ok(())
 }
@@ -35,6 +49,11 @@ pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
 /// As [`replace`].
 pub(crate) fn replace_durably(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     replace(path, bytes)?;
+    sync(path)
+}
+
+/// Has the file and its name survive a power cut.
+fn sync(path: &Utf8Path) -> Result<()> {
     let dir = path.parent().unwrap_or(Utf8Path::new("."));
     let sync = |place: &Utf8Path| File::open(place).and_then(|file| file.sync_all());
     sync(path).and_then(|()| sync(dir)).map_err(|e| Error::io("written to the disk", path, e))

@@ -16,6 +16,7 @@ mod error;
 mod files;
 mod further;
 mod home;
+mod hookup;
 mod import;
 mod locks;
 pub mod logs;
@@ -38,14 +39,16 @@ pub use biplane_execution::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use home::{Home, Surroundings};
+pub use hookup::programs::HookupProgram;
 pub use import::{Generation, ImportMode, ImportReport, ImportRequest};
 pub use rebuild::RebuildReport;
 pub use recovery::{Mode, Recovery};
 pub use service::{
     Access, AdoptRequest, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Examined,
-    Finished, GateReport, InitReport, Landing, Leases, ListedSnapshot, ListedTask, MergeRequest, Notice,
-    Outside, Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunLife,
-    RunQuery, RunReport, RunRequest, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText,
-    Start, Steered, StopRequest, StopTarget, Stopped, Submitted, TaskChange, UpState, UsageBy, UsageReport,
-    UsageRequest, UsageRow, WorktreeStatusReport,
+    Finished, GateReport, Hookup, HookupChange, HookupEffect, HookupPart, HookupPlan, HookupRequest,
+    InitReport, Landing, Leases, ListedSnapshot, ListedTask, MergeRequest, Notice, Outside, Processes,
+    Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunLife, RunQuery, RunReport,
+    RunRequest, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Start, Steered,
+    StopRequest, StopTarget, Stopped, Submitted, TaskChange, UpState, UsageBy, UsageReport, UsageRequest,
+    UsageRow, WorktreeStatusReport,
 };

@@ -33,8 +33,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write a commented settings file and the exclude entries.
-    Init,
+    /// Write a commented settings file and the exclude entries; with `--agent`, tell agent programs of biplane.
+    Init(InitArgs),
     /// Tasks: what is to be done.
     #[command(subcommand)]
     Task(TaskCommand),
@@ -82,11 +82,80 @@ pub(crate) enum Command {
     /// Look after spare worktrees and what removals have left; started by other commands, in the background.
     #[command(hide = true)]
     Tend,
+    /// What the hooks of agent programs call.
+    #[command(hide = true, subcommand)]
+    Hook(HookCommand),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Write biplane's MCP server, a section on how to work with it, and hooks into the files that this program reads; may be
+    /// given several times. `all` are those on `PATH`. Each change is shown first.
+    #[arg(long, value_name = "PROGRAM", value_enum, value_delimiter = ',')]
+    pub(crate) agent: Vec<HookupArg>,
+    /// Take out again what was written for these programs.
+    #[arg(long, requires = "agent")]
+    pub(crate) undo: bool,
+    /// Leave a part out; may be given several times.
+    #[arg(long, value_name = "PART", value_enum, value_delimiter = ',', requires = "agent")]
+    pub(crate) without: Vec<HookupPartArg>,
+    /// Write without asking.
+    #[arg(long, requires = "agent")]
+    pub(crate) yes: bool,
+    /// Show the changes and write nothing.
+    #[arg(long, requires = "agent", conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+}
+
+/// An agent program that can be told of biplane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HookupArg {
+    /// Claude Code.
+    Claude,
+    /// Codex.
+    Codex,
+    /// Gemini CLI.
+    Gemini,
+    /// Qwen Code.
+    Qwen,
+    /// OpenCode.
+    #[value(name = "opencode")]
+    OpenCode,
+    /// GitHub Copilot CLI.
+    Copilot,
+    /// Those that are on `PATH`; with `--undo` all of them.
+    All,
+}
+
+/// A part of what is written for an agent program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HookupPartArg {
+    /// The entry of the MCP server.
+    Server,
+    /// The section in the file of instructions.
+    Instructions,
+    /// The hooks, where the program has them.
+    Hooks,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HookCommand {
+    /// The hooks of Claude Code.
+    #[command(subcommand)]
+    Claude(ClaudeHook),
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum ClaudeHook {
+    /// Make a worktree with a name like the one on standard input; prints where it is.
+    WorktreeCreate,
+    /// Remove the worktree that is named on standard input.
+    WorktreeRemove,
 }
 
 #[derive(Debug, Subcommand)]

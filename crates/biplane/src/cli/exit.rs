@@ -38,7 +38,12 @@ pub(crate) const CODES: [(u8, &str, &str); 7] = [
 ];
 
 /// What the exit codes of single commands say beyond that.
-pub(crate) const SPECIAL: [(&str, &str); 6] = [
+pub(crate) const SPECIAL: [(&str, &str); 7] = [
+    (
+        "biplane init --agent",
+        "2 when there is nobody to ask and neither `--yes` nor `--dry-run` is given, 3 when the answer is no or a file can't be \
+         edited safely; nothing is written then",
+    ),
     (
         "biplane worktree create",
         "1 also when the worktree was made and its set-up failed: it stays; 0 when set-up commands were not run because nobody \

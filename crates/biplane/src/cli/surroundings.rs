@@ -31,10 +31,16 @@ pub(super) fn read(directory: Option<&Utf8Path>) -> anyhow::Result<Surroundings>
 /// Lets the program be started once more, in the background.
 pub(super) fn allow_background() {
     // Without it everything is done before a command ends.
-    if let Some(program) = std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok())
-    {
+    if let Ok(program) = program() {
         biplane_coordination::allow_background(program);
     }
+}
+
+/// This program's own file.
+pub(super) fn program() -> anyhow::Result<Utf8PathBuf> {
+    let path = std::env::current_exe().context("this program's own file can't be named")?;
+    Utf8PathBuf::from_path_buf(path)
+        .map_err(|path| anyhow::anyhow!("the path `{}` is not UTF-8, which biplane needs", path.display()))
 }
 
 /// The clock's time.

@@ -15,6 +15,8 @@ mod crash;
 mod disk;
 mod doctor;
 mod feedback;
+mod hooks;
+mod hookup;
 mod input;
 mod lab;
 mod leases;

@@ -140,6 +140,12 @@ fn a_long_log(bed: &Bed) {
     bed.ok(&["run", "x", "--json", "--", "sh", "-c", "yes 'a long log' | head -c 200000"]);
 }
 
+/// What agent programs are told is nothing that git sees.
+fn ignoring(bed: &Bed) {
+    bed.repo.write(".gitignore", ".env\n.codex/\nAGENTS.md\nbiplane.toml\n");
+    bed.repo.commit("ignore");
+}
+
 /// A board as older tools write it.
 fn a_board(bed: &Bed) {
     bed.repo.git(&["worktree", "add", "--quiet", "-b", "wt/x", ".worktrees/x"]);
@@ -224,6 +230,8 @@ operations! {
         |bed| bed.has_event("worktree.remove.after") && bed.task("1")["status"] == "pending";
     tend_logs: a_long_log, ["tend"], 0,
         |bed| bed.path(".worktrees/runs/r1/output.log.gz").exists() && !bed.path(".worktrees/runs/r1/output.log").exists();
+    hook_up: ignoring, ["init", "--agent", "codex", "--yes"], 0,
+        |bed| bed.path(".codex/config.toml").exists() && bed.path("AGENTS.md").exists();
     import: a_board, ["import"], 0,
         |bed| bed.has_event("import.done") && bed.task("1")["status"] == "in_progress";
 }

@@ -86,7 +86,7 @@ impl Program {
         settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting.to_owned()]).collect()
     }
 
-    fn variables(self, url: &str, home: &Utf8Path) -> Vec<(&'static str, String)> {
+    pub(crate) fn variables(self, url: &str, home: &Utf8Path) -> Vec<(&'static str, String)> {
         let dir = |name: &str| home.join(name).into_string();
         let own = match self {
             Self::Claude => vec![

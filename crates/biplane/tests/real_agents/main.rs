@@ -7,5 +7,6 @@
 mod lab;
 
 mod failures;
+mod hookup;
 mod sessions;
 mod six;

@@ -17,6 +17,7 @@ use crate::{
     doctor::PROBES_BY,
     error::{Error, Result},
     files::NEW_BY,
+    hookup::programs::DIRS,
     locks,
     service::{ASIDE, Fate, Happened, Service},
 };
@@ -166,6 +167,13 @@ impl Service {
     pub(crate) fn recover_halves(&self, mode: Mode) -> Result<Recovery> {
         let mut found = Recovery::default();
         self.recover_made(&self.home().root, mode, &mut found)?;
+        let of_programs = DIRS.map(|dir| self.home().root.join(dir));
+        // A link may lead anywhere.
+        for dir in
+            of_programs.iter().filter(|dir| dir.as_std_path().symlink_metadata().is_ok_and(|m| m.is_dir()))
+        {
+            self.recover_made(dir, mode, &mut found)?;
+        }
         let runs = self.home().views_dir().join("runs");
         for run in entries(&runs)? {
             let run = run.map_err(|e| Error::io("read", &runs, e))?;

@@ -120,7 +120,7 @@ impl Service {
         [variables::RUN_ID, variables::TASK_ID].iter().any(|name| self.variable(name).is_some())
     }
 
-    fn refuse_agents(&self, what: &str) -> Result<()> {
+    pub(super) fn refuse_agents(&self, what: &str) -> Result<()> {
         if self.is_in_a_run() {
             return Err(Error::refused(format!("only a person may {what}, and this is inside a run"))
                 .hint("do it in a terminal of your own"));

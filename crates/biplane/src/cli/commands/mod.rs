@@ -2,6 +2,8 @@
 
 mod demo;
 mod events;
+mod hook;
+mod hookup;
 mod log;
 mod merge;
 mod ready;
@@ -18,7 +20,7 @@ use std::process::ExitCode;
 
 use biplane_coordination::UpState;
 
-use super::{App, Command, reference};
+use super::{App, Command, args::HookCommand, reference};
 
 /// Does what was typed.
 pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
@@ -37,12 +39,14 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Events(args) => events::run(app, &args),
         Command::Log(args) => log::run(app, &args),
         Command::Usage(args) => usage::run(app, &args),
-        Command::Init => setup::init(app),
+        Command::Init(args) if args.agent.is_empty() => setup::init(app),
+        Command::Init(args) => hookup::run(app, &args),
         Command::Doctor(args) => setup::doctor(app, &args),
         Command::Import(args) => setup::import(app, &args),
         Command::Demo(args) => demo::run(app, &args),
         Command::Reference { dir } => reference::write(app, &dir),
         Command::Tend => setup::tend(app),
+        Command::Hook(HookCommand::Claude(event)) => hook::claude(app, event),
         Command::Completions { shell } => setup::completions(app, shell),
     }
 }

@@ -96,14 +96,18 @@ fn revoke(app: &App, of: &RepoArgs) -> anyhow::Result<()> {
 }
 
 /// Whether somebody is there who can be asked.
-fn can_ask(app: &App) -> bool {
+pub(super) fn can_ask(app: &App) -> bool {
     !app.printer.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 /// Shows the text and asks.
 fn asked(app: &App, text: &SetupText) -> anyhow::Result<bool> {
-    app.printer
-        .prompt(&format!("{}\nrun these in new worktrees of this repository? [y/N] ", text_words(text)));
+    confirmed(app, &format!("{}\nrun these in new worktrees of this repository?", text_words(text)))
+}
+
+/// Asks a question that is to be answered with yes or no.
+pub(super) fn confirmed(app: &App, question: &str) -> anyhow::Result<bool> {
+    app.printer.prompt(&format!("{question} [y/N] "));
     let mut answer = String::new();
     std::io::stdin().lock().take(64).read_line(&mut answer).context("the answer can't be read")?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -165,6 +169,23 @@ pub(super) fn after_create(
             Ok(())
         }
         SetupEnd::Failed(_) => Err(failure(app, name, &report)),
+    }
+}
+
+/// Makes a worktree ready for a program that asked for it: what does not come to its end is told, and no failure.
+pub(super) fn for_program(app: &App, service: &Service, name: &WorktreeName) {
+    match set_up(app, service, name) {
+        Ok(report) => {
+            tell(app, &report);
+            match &report.end {
+                SetupEnd::Nothing | SetupEnd::Done => {}
+                SetupEnd::Unapproved => app.printer.note(
+                    "the set-up commands were not run: nobody has approved them; `biplane setup approve` shows them and asks",
+                ),
+                SetupEnd::Failed(_) => app.printer.note(&failure(app, name, &report).to_string()),
+            }
+        }
+        Err(error) => app.printer.note(&format!("the worktree is not set up: {error:#}")),
     }
 }
 

@@ -9,6 +9,11 @@ use super::{code, table};
 /// Answers: the command, and what it gives.
 const ANSWERS: &[(&str, &str)] = &[
     ("init", "`settings`, `wrote_settings`, `excluded`, `target`, `gate`"),
+    (
+        "init --agent",
+        "`command` (what starts biplane, as written into the files), `changes` (`path`, `effect` (`create`, `change`, `delete`) and \
+         `diff` of each file), `unchanged` (paths), `notes` (sentences), `written` (whether the changes were made)",
+    ),
     ("task create, claim, retry, return", "a [TaskView](#taskview)"),
     (
         "task show",
