@@ -38,7 +38,8 @@ pub(super) fn of(service: &Service, seen: &Seen, now: Timestamp, notes: &mut Not
         }
     }
     let counters = numbers.counters();
-    Ok(Past { tasks, worktrees, runs, submissions, counters, events: seen.events.clone() })
+    let events = seen.events.clone();
+    Ok(Past { tasks, worktrees, runs, submissions, counters, events, ..Past::default() })
 }
 
 /// The service of each repository. What is in one that can't be looked at could not be told from what is gone.
