@@ -111,6 +111,20 @@ impl Service {
         })
     }
 
+    /// What [`Service::mail_read`] would deliver, delivering none of it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn mail_peek(&self, of: Option<&AgentName>, limit: Option<usize>) -> Result<MailBox> {
+        let of = self.speaker(of)?;
+        let most = Waiting { count: count(limit)?, bytes: bounds::MAIL_READ_BYTES };
+        self.look(|view| {
+            let mail: Vec<MailView> = most.of(view, &of)?.iter().map(MailView::from).collect();
+            let waiting = view.member(&of)?.map_or(0, |member| member.waiting);
+            Ok(MailBox { of: of.clone(), left: waiting.saturating_sub(mail.len() as u64), mail })
+        })
+    }
+
     /// Lists mail, the newest last, whether delivered or not; delivers none.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ impl Service {
     ///
     /// # Errors
     /// Refused when an agent in a run wishes to be somebody else.
-    pub(super) fn speaker(&self, wish: Option<&AgentName>) -> Result<AgentName> {
+    pub fn speaker(&self, wish: Option<&AgentName>) -> Result<AgentName> {
         match (self.own_agent()?, wish) {
             (Some(own), Some(wish)) if own != *wish => {
                 Err(Error::refused(format!("`{own}` can't speak or read as `{wish}`"))
