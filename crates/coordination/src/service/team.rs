@@ -18,7 +18,7 @@ pub const LEAD: &str = "lead";
 
 impl Service {
     /// Who is of the team by the settings, and what for: the lead, and every agent that they name.
-    pub(super) fn roster(&self) -> Vec<(AgentName, String)> {
+    pub(crate) fn roster(&self) -> Vec<(AgentName, String)> {
         let settings = &self.board_settings;
         let mut roster = vec![(lead(), "leads the team".to_owned())];
         let named = settings.profiles.values().flat_map(|profile| profile.agents());
