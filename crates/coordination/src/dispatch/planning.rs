@@ -6,11 +6,7 @@
 //! the waiting of the task are one transaction.
 
 use biplane_control::{Changes, View, board};
-use biplane_execution::{
-    git::WithIgnored,
-    supervise::{How, StopReason},
-    worktrees,
-};
+use biplane_execution::supervise::{How, StopReason};
 use biplane_model::{
     CommitId, Mail, PlanPolicy, PlanStatus, Request, RequestStatus, Role, RunId, Task, Timestamp, Worktree,
     clip, sanitize_line,
@@ -64,7 +60,7 @@ impl Shared<'_> {
     ) -> std::result::Result<Nothing, Nothing> {
         self.phase(&task.id, Some(&worktree.name), Phase::Examining(Role::Plan));
         let had_work = self.service.has_work(worktree)?;
-        let before = self.state_of(worktree)?;
+        let before = had_work.then(|| self.state_of(worktree)).transpose()?;
         let name = &member.name;
         let mut text = String::new();
         let mut judge = |ended: &Ended<'_>| {
@@ -86,7 +82,7 @@ impl Shared<'_> {
             let said = clip(&sanitize_line(&limit.text), bounds::LINE_SHOWN);
             return Ok(Nothing::Limited(format!("its agent's provider asked to slow down: {said}")));
         }
-        if had_work && self.state_of(worktree)? != before {
+        if before.is_some_and(|before| self.state_of(worktree).map_or(true, |now| now != before)) {
             return Ok(Nothing::Blocked(format!(
                 "`{name}` was to plan the work and has changed it ({}): look at what it left in worktree `{}`",
                 ran.run, worktree.name
@@ -103,12 +99,11 @@ impl Shared<'_> {
         Ok(Nothing::Planned(Planned { text, run: ran.run }))
     }
 
-    /// The head of a worktree, and whether everything is as it says.
-    fn state_of(&self, worktree: &Worktree) -> Result<(Option<CommitId>, bool)> {
-        let place = worktrees::prove(&self.service.place(worktree)?)?.place;
-        let state = place.git().state(WithIgnored::No)?;
-        let is_clean = state.is_clean();
-        Ok((state.head, is_clean))
+    /// The head of a worktree that holds work, and the snapshot of what is not committed: it is another one when anything was
+    /// changed.
+    fn state_of(&self, worktree: &Worktree) -> Result<(CommitId, Option<CommitId>)> {
+        let held = self.service.hold_uncommitted(worktree, "its task is planned")?;
+        Ok((self.service.evidence(worktree)?.head, held.map(|snapshot| snapshot.commit)))
     }
 }
 
