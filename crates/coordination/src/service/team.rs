@@ -81,14 +81,8 @@ impl Service {
                 None => {
                     let is_working = self.look(|view| Ok(board::is_working(view, &name)?))?;
                     let status = if is_working { MemberStatus::Working } else { MemberStatus::Idle };
-                    team.push(MemberView {
-                        name,
-                        role,
-                        status,
-                        tasks: Vec::new(),
-                        unread: 0,
-                        shutdown: None,
-                    });
+                    let (tasks, shutdown) = (Vec::new(), None);
+                    team.push(MemberView { name, role, status, tasks, unread: 0, shutdown, rev: 0 });
                 }
             }
         }

@@ -83,6 +83,9 @@ pub struct MemberView {
     /// The request to shut down that it has been sent, while that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shutdown: Option<RequestId>,
+    /// Grows by one with every change, also with every message that is sent or delivered to it; 0 while it has never had any.
+    #[serde(default)]
+    pub rev: u64,
 }
 
 /// The whole of `.team/config.json`.
