@@ -2,7 +2,7 @@
 
 use biplane_control::{Changes, board};
 use biplane_model::{
-    AgentName, Answer, MemberStatus, RequestId, RunKind, TaskId, sanitize_line,
+    AgentName, Answer, MemberState, RequestId, RunKind, TaskId, sanitize_line,
     view::{MemberView, RequestView},
 };
 
@@ -80,7 +80,7 @@ impl Service {
                 Some(member) => member.role = role,
                 None => {
                     let is_working = self.look(|view| Ok(board::is_working(view, &name)?))?;
-                    let status = if is_working { MemberStatus::Working } else { MemberStatus::Idle };
+                    let status = if is_working { MemberState::Working } else { MemberState::Idle };
                     let (tasks, shutdown) = (Vec::new(), None);
                     team.push(MemberView { name, role, status, tasks, unread: 0, shutdown, rev: 0 });
                 }

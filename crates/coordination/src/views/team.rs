@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use biplane_control::{LedgerError, RequestFilter, RunFilter, TaskFilter, View};
 use biplane_model::{
-    AgentName, MemberStatus, RequestKind, RunKind, TaskId, TaskStatus,
+    AgentName, MemberState, RequestKind, RunKind, TaskId, TaskStatus,
     view::{MemberView, TeamConfig},
 };
 
@@ -86,10 +86,10 @@ pub(crate) fn members_of(view: &dyn View) -> std::result::Result<Vec<MemberView>
         let is_working = !tasks.is_empty() || running.contains(&member.name);
         let shutdown = shutdowns.iter().find(|request| request.to == member.name).map(|request| request.id);
         let status = match (shutdown, is_working) {
-            (Some(_), true) => MemberStatus::ShuttingDown,
-            (Some(_), false) => MemberStatus::Shutdown,
-            (None, true) => MemberStatus::Working,
-            (None, false) => MemberStatus::Idle,
+            (Some(_), true) => MemberState::ShuttingDown,
+            (Some(_), false) => MemberState::Shutdown,
+            (None, true) => MemberState::Working,
+            (None, false) => MemberState::Idle,
         };
         let (unread, rev) = (member.waiting, member.rev);
         MemberView { name: member.name, role: member.role, status, tasks, unread, shutdown, rev }

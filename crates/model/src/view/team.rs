@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentName, Answer, Mail, MailId, MailKind, MemberStatus, Request, RequestId, RequestKind, RunId, TaskId,
+    AgentName, Answer, Mail, MailId, MailKind, MemberState, Request, RequestId, RequestKind, RunId, TaskId,
     Timestamp,
 };
 
@@ -73,7 +73,7 @@ pub struct MemberView {
     #[serde(default)]
     pub role: String,
     /// What it does at the moment.
-    pub status: MemberStatus,
+    pub status: MemberState,
     /// The tasks that it owns and that are in progress.
     #[serde(default)]
     pub tasks: Vec<TaskId>,
