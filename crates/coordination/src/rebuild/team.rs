@@ -50,7 +50,7 @@ pub(super) fn read(home: &Home, seen: &mut Seen, notes: &mut Notes) -> Result<()
         for (at, line) in (1..).zip(lines).take(Mail::MAX_WAITING as usize) {
             match serde_json::from_slice::<MailView>(line) {
                 Ok(mail) if mail.to == name && mail.content.len() <= Mail::MAX_CONTENT => {
-                    seen.mail.push(mail)
+                    seen.mail.push(mail);
                 }
                 Ok(_) => notes.problem(format_args!("`{file}` line {at}"), "it is not this one's mail"),
                 Err(why) => notes.problem(format_args!("`{file}` line {at}"), why),

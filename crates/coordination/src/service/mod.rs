@@ -7,6 +7,7 @@ mod base;
 mod board;
 mod evidence;
 mod init;
+mod intend;
 mod land;
 mod leases;
 mod log;
