@@ -131,12 +131,18 @@ impl Service {
         if wants(HookupPart::Instructions) {
             drafts.edit_instructions(&programs)?;
         }
-        let consents = programs.iter().filter_map(|p| Some(format!("{} {}", p.title(), p.consent()?)));
-        if request.what == Hookup::PutIn && wants(HookupPart::Server) {
-            drafts.notes.extend(note);
-            drafts.notes.extend(consents);
+        let mut plan = drafts.plan(command);
+        if request.what == Hookup::PutIn && !plan.changes.is_empty() {
+            plan.notes.extend(note);
+            if wants(HookupPart::Server) {
+                plan.notes
+                    .extend(programs.iter().filter_map(|p| Some(format!("{} {}", p.title(), p.consent()?))));
+            }
+            if plan.changes.iter().any(|change| change.path == CLAUDE_SETTINGS) {
+                plan.notes.push(HOOKS_NEED_BIPLANE.to_owned());
+            }
         }
-        Ok(drafts.plan(command))
+        Ok(plan)
     }
 
     /// Writes what a plan says.
@@ -173,6 +179,9 @@ impl Service {
         (file.to_string(), Some(note))
     }
 }
+
+/// What somebody should know who commits the hooks.
+const HOOKS_NEED_BIPLANE: &str = "whoever has the hooks and no biplane can make no worktrees with Claude Code; `--without hooks` leaves them out";
 
 /// The files as they are to be.
 struct Drafts<'a> {
@@ -239,7 +248,7 @@ impl Drafts<'_> {
     fn edit_instructions(&mut self, programs: &[HookupProgram]) -> Result<()> {
         let mut names = Vec::new();
         for program in programs {
-            names.push(self.instructions(*program)?);
+            names.push(self.instructions(*program));
             if self.what == Hookup::TakeOut {
                 // Where it was before its owner named another file.
                 names.push(program.instructions(|_| None));
@@ -248,9 +257,10 @@ impl Drafts<'_> {
         let mut still_read = Vec::new();
         if self.what == Hookup::TakeOut {
             for program in HookupProgram::ALL.into_iter().filter(|p| !programs.contains(p)) {
-                if self.is_hooked_up(program)? {
-                    let name = self.instructions(program)?;
-                    still_read.push((self.of(&name)?.found.path.clone(), program));
+                // Of what can't be looked at nobody knows that it is not read.
+                if self.is_hooked_up(program).unwrap_or(true) {
+                    let name = self.instructions(program);
+                    still_read.extend(place::look(self.root, &name).map(|found| (found.path, program)));
                 }
             }
         }
@@ -269,10 +279,9 @@ impl Drafts<'_> {
         Ok(())
     }
 
-    fn instructions(&mut self, program: HookupProgram) -> Result<String> {
-        // What can't be looked at counts as nothing here, and is refused where it is to be edited.
-        let root = self.root;
-        Ok(program.instructions(|name| place::look(root, name).ok()?.text))
+    /// The file of instructions that a program reads. What can't be looked at counts as nothing here, and is refused where it is to be edited.
+    fn instructions(&self, program: HookupProgram) -> String {
+        program.instructions(|name| place::look(self.root, name).ok()?.text)
     }
 
     fn is_hooked_up(&mut self, program: HookupProgram) -> Result<bool> {
