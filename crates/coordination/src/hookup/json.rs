@@ -2,7 +2,8 @@
 //!
 //! **Contract.** A member is put behind the last one, in the manner of that: on a line of its own or not, with a trailing comma or not.
 //! An object that lacks for it begins with its line break or its first name. Where an object was there and empty, it begins with a blank: so
-//! the way back tells which objects were ours.
+//! the way back tells which objects were ours. What was put in or taken out is read once more, and given up when anything else would be
+//! different by it.
 
 use jsonc_parser::{
     CollectOptions, ParseOptions,
@@ -10,12 +11,14 @@ use jsonc_parser::{
     common::Ranged,
     parse_to_ast,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Edited, Fault, block,
     entry::Whose,
-    json_text::{BLANKS, Layout, after_comments, blank_before, indent_of_line, skip, written},
+    json_text::{
+        BLANKS, Layout, after_comments, blank_before, ends_in_line_comment, indent_of_line, skip, written,
+    },
 };
 
 /// A member of an object in the file.
@@ -54,6 +57,51 @@ pub(super) fn by_hand(member: &Member) -> String {
 
 /// Puts the member in, or brings it up to date.
 pub(super) fn put_in(text: Option<&str>, member: &Member) -> Result<Edited, Fault> {
+    let edited = put(text, member)?;
+    let is_in = edited.kept.is_some()
+        || edited.text.as_deref().and_then(value).is_some_and(|v| at(&v, member) == Some(&member.value));
+    if is_in && nothing_else(text, edited.text.as_deref(), member) { Ok(edited) } else { Err(Fault::Form) }
+}
+
+/// Takes the member out, and the objects around it that were made for it.
+pub(super) fn take_out(text: &str, member: &Member) -> Result<Edited, Fault> {
+    let edited = take(text, member)?;
+    let is_out = edited.kept.is_some()
+        || edited.text.as_deref().and_then(value).is_none_or(|v| at(&v, member).is_none());
+    if is_out && nothing_else(Some(text), edited.text.as_deref(), member) {
+        Ok(edited)
+    } else {
+        Err(Fault::Form)
+    }
+}
+
+fn at<'a>(value: &'a Value, member: &Member) -> Option<&'a Value> {
+    member.path.iter().try_fold(value, |value, name| value.get(name))
+}
+
+/// Whether two texts differ in nothing but the member and objects around it that have nothing else.
+fn nothing_else(before: Option<&str>, after: Option<&str>, member: &Member) -> bool {
+    let without = |text: Option<&str>| {
+        let text = text.filter(|text| !text.trim_matches(BLANKS).is_empty());
+        let mut value = text.map_or_else(|| Some(Value::Object(Map::new())), value)?;
+        prune(&mut value, member.path);
+        Some(value)
+    };
+    without(before).is_some_and(|before| Some(before) == without(after))
+}
+
+/// Takes what the names lead to out of an object, and whatever has nothing left then.
+fn prune(value: &mut Value, path: &[&str]) {
+    let (Some(object), Some((name, rest))) = (value.as_object_mut(), path.split_first()) else { return };
+    if let Some(inner) = object.get_mut(*name) {
+        prune(inner, rest);
+        if rest.is_empty() || inner.as_object().is_some_and(Map::is_empty) {
+            object.remove(*name);
+        }
+    }
+}
+
+fn put(text: Option<&str>, member: &Member) -> Result<Edited, Fault> {
     let fresh = |eol| written(&member.wrapped(0), Layout { eol, ..Layout::LINES }, "");
     let Some(text) = text else { return Ok(Edited::to(fresh("\n") + "\n")) };
     if text.trim_matches(BLANKS).is_empty() {
@@ -91,8 +139,7 @@ pub(super) fn put_in(text: Option<&str>, member: &Member) -> Result<Edited, Faul
     Ok(Edited::same(Some(text)))
 }
 
-/// Takes the member out, and the objects around it that were made for it.
-pub(super) fn take_out(text: &str, member: &Member) -> Result<Edited, Fault> {
+fn take(text: &str, member: &Member) -> Result<Edited, Fault> {
     if text.trim_matches(BLANKS).is_empty() {
         return Ok(Edited::same(Some(text)));
     }
@@ -230,12 +277,19 @@ fn is_made_for_one(text: &str, object: &Object<'_>) -> bool {
 /// The text without one member of `object`.
 fn removed(text: &str, object: &Object<'_>, at: usize) -> String {
     let member = &object.properties[at];
-    let start = blank_before(text, member.start());
+    let mut start = blank_before(text, member.start());
     let comma = skip(text, member.end());
     let behind = match text[comma..].starts_with(',') {
         true => format!("{}{}", &text[member.end()..comma], &text[comma + 1..]),
         false => text[member.end()..].to_owned(),
     };
+    let gap = object.properties[..at].last().map_or(object.start() + 1, Ranged::end);
+    if ends_in_line_comment(&text[gap..start])
+        && !behind.trim_start_matches([' ', '\t', '\r']).starts_with('\n')
+    {
+        // Its line break has to stay: what follows would be in the comment.
+        start += text[start..].find('\n').map_or(0, |n| n + 1);
+    }
     let has_comma = text[comma..].starts_with(',');
     if object.properties.len() == 1 {
         return format!("{}{}", &text[..start], behind.strip_prefix(' ').unwrap_or(&behind));

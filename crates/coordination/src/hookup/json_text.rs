@@ -91,3 +91,21 @@ pub(super) fn after_comments(text: &str, at: usize) -> usize {
         }
     }
 }
+
+/// Whether what stands between two values ends within a comment that goes to the end of its line.
+pub(super) fn ends_in_line_comment(between: &str) -> bool {
+    let mut rest = between;
+    loop {
+        rest = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
+        let end = if rest.starts_with("//") {
+            rest.find('\n')
+        } else {
+            rest.find("*/").map(|n| n + 2).or(Some(rest.len()))
+        };
+        match end {
+            None => return true,
+            Some(_) if rest.is_empty() => return false,
+            Some(end) => rest = &rest[end..],
+        }
+    }
+}

@@ -72,7 +72,7 @@ pub(crate) enum Fault {
         line: usize,
     },
     /// It is written in a form in which it can't be edited safely.
-    #[error("is written in a form that biplane can't edit")]
+    #[error("is in a form that biplane can't edit")]
     Form,
 }
 

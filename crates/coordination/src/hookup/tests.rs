@@ -226,6 +226,30 @@ fn a_section_that_is_old_is_replaced_where_it_stands() {
 }
 
 #[test]
+fn what_others_have_put_around_it_since_stays() {
+    let ours = r#""biplane": {"command": "biplane", "args": ["mcp"]}"#;
+    let ours_root = format!("\"mcpServers\": {{{ours}}}");
+    let rows = [
+        (format!("{{\"mcpServers\": {{{ours}, \"x\": {{}}}}}}"), "{\"mcpServers\": { \"x\": {}}}"),
+        (format!("{{\n  \"mcpServers\": {{\n    {ours}\n  }}\n}}"), ""),
+        (format!("{{\n  \"mcpServers\": {{\n    {ours}\n  }},\n  \"a\": 1\n}}\n"), "{\n  \"a\": 1\n}\n"),
+        (
+            format!("{{\n  \"mcpServers\": {{\n    // why\n    {ours} /* so */ ,\n    \"x\": 1,\n  }}\n}}\n"),
+            "{\n  \"mcpServers\": {\n    // why\n /* so */ \n    \"x\": 1,\n  }\n}\n",
+        ),
+        (format!("{{\"mcpServers\": {{ // why\n{ours}}}}}"), "{\"mcpServers\": { // why\n}}"),
+        (format!("{{\"a\": \"http://x\",\n{ours_root}}}"), "{\"a\": \"http://x\"}"),
+        (format!("// top\n{{\"mcpServers\": {{{ours}}}}}\n"), "// top\n{}\n"),
+        (format!("{{\"a\": 1 /* b */ , /* c */ \"mcpServers\": {{{ours}}}}}"), "{\"a\": 1 /* b */  /* c */}"),
+    ];
+    for (text, rest) in rows {
+        let edited = server(HookupProgram::Claude).take_out(Some(&text));
+        let rest = Some(rest).filter(|rest| !rest.is_empty()).map(str::to_owned);
+        assert_eq!(edited, Ok(Edited::to(rest)), "{text}");
+    }
+}
+
+#[test]
 fn marks_without_their_other_half_are_refused() {
     let (begin, end) = ("<!-- biplane:begin -->\n", "<!-- biplane:end -->\n");
     for (text, line) in [
