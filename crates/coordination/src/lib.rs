@@ -6,6 +6,7 @@
 //!
 //! **Deliberately absent:** terminal, arguments, colours, reading the process's environment or current directory.
 
+pub mod answers;
 mod approvals;
 mod belongs;
 pub mod bounds;
@@ -43,9 +44,9 @@ pub use rebuild::RebuildReport;
 pub use recovery::{Mode, Recovery};
 pub use service::{
     Access, AdoptRequest, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Examined,
-    Finished, GateReport, InitReport, Landing, Leases, ListedSnapshot, ListedTask, MergeRequest, Notice,
-    Outside, Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunLife,
-    RunQuery, RunReport, RunRequest, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText,
-    Start, Steered, StopRequest, StopTarget, Stopped, Submitted, TaskChange, UpState, UsageBy, UsageReport,
-    UsageRequest, UsageRow, WorktreeStatusReport,
+    Finished, GateReport, Hand, InitReport, Landing, Leases, ListedSnapshot, ListedTask, MergeRequest,
+    Notice, Outside, Own, Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration,
+    RestoreRequest, RunLife, RunQuery, RunReport, RunRequest, Scope, Service, SetupEnd, SetupFailure,
+    SetupReport, SetupState, SetupText, Stand, Start, Steered, StopRequest, StopTarget, Stopped, Submitted,
+    TaskChange, UpState, UsageBy, UsageReport, UsageRequest, UsageRow, WorktreeStatusReport,
 };

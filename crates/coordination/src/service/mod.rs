@@ -21,6 +21,7 @@ mod repos;
 mod restore;
 mod run;
 mod runlog;
+mod scope;
 mod setup;
 mod snapshot;
 mod steer;
@@ -56,6 +57,7 @@ pub use remove::{Closing, Processes, Removal, RemoveRequest};
 pub use restore::{Restoration, RestoreRequest};
 pub use run::{RunReport, RunRequest};
 pub use runlog::{RunLife, RunQuery};
+pub use scope::{Hand, Own, Scope, Stand};
 pub use setup::{SetupEnd, SetupFailure, SetupReport, SetupState};
 pub use snapshot::{ListedSnapshot, Pruned};
 pub use steer::{Steered, UpState};
@@ -84,7 +86,7 @@ use crate::{
     rebuild,
     settings::Settings,
     variables,
-    views::{self, Repaired, Scope},
+    views::{self, Repaired},
 };
 
 /// Something a person should hear while a verb is at work; not part of the answer.
@@ -136,7 +138,7 @@ impl ViewsCheck {
         let (home, ledger) = (service.home.clone(), Arc::clone(&service.ledger));
         let narrate = Arc::clone(&service.narrate);
         let check = move || {
-            if let Some(said) = repaired_words(views::sync(&home, ledger.as_ref(), Scope::All)) {
+            if let Some(said) = repaired_words(views::sync(&home, ledger.as_ref(), views::Scope::All)) {
                 narrate(Notice(said));
             }
         };
@@ -331,7 +333,7 @@ impl Service {
     /// Writes what a commit changed into the views. A view that can't be written is told of, and never undoes the commit.
     fn show(&self, committed: &Committed) {
         if let Err(error) =
-            views::sync(self.home.board(), self.ledger.as_ref(), Scope::Tasks(&committed.tasks))
+            views::sync(self.home.board(), self.ledger.as_ref(), views::Scope::Tasks(&committed.tasks))
         {
             self.say(format!("the change is made, but its view is not: {error}"));
         }
