@@ -3,15 +3,15 @@
 //! **Contract.** Every face gives these same forms. Fields may be added; those that there are keep their names and types.
 
 use biplane_model::{
-    CommitId, RepoName, TaskId, Timestamp, WorktreeName,
+    CommitId, RepoName, RunId, TaskId, Timestamp, WorktreeName,
     view::{RunView, TaskView, WorktreeView},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    Diff, Finished, ListedSnapshot, Merged, Removal, RemovalPlan, Restoration, RunReport, Used,
-    WorktreeStatusReport,
+    Diff, Finished, ListedSnapshot, Merged, Removal, RemovalPlan, Restoration, RunReport, SetupEnd,
+    SetupReport, Used, WorktreeStatusReport,
 };
 
 /// A task with what its agents have used since it was last opened.
@@ -376,5 +376,72 @@ pub struct FinishedRun {
 impl From<&RunReport> for FinishedRun {
     fn from(report: &RunReport) -> Self {
         Self { run: report.run.clone(), log: report.log.to_string(), left_behind: report.strays.clone() }
+    }
+}
+
+/// A worktree and how making it ready went.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ReadyWorktree {
+    /// The worktree.
+    #[serde(flatten)]
+    pub worktree: WorktreeView,
+    /// How making it ready went; absent where nothing was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setup: Option<SetUp>,
+}
+
+/// How making a worktree ready went.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct SetUp {
+    /// `complete`, `unapproved` or `failed`.
+    pub state: &'static str,
+    /// What was brought into it, in sentences.
+    pub done: Vec<String>,
+    /// What was left out, in sentences.
+    pub notes: Vec<String>,
+    /// The commands that were run to a good end.
+    pub ran: Vec<String>,
+    /// The command that failed.
+    pub failed: Option<FailedSetUp>,
+}
+
+/// A command of the set-up that failed.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FailedSetUp {
+    /// The command.
+    pub command: String,
+    /// Its run.
+    pub run: RunId,
+    /// How it ended, in words.
+    pub ending: String,
+    /// Its log.
+    pub log: String,
+    /// The end of the log.
+    pub tail: String,
+}
+
+impl ReadyWorktree {
+    /// The form of a worktree that nothing was asked for.
+    pub fn bare(worktree: WorktreeView) -> Self {
+        Self { worktree, setup: None }
+    }
+
+    /// The form of a worktree and its set-up.
+    pub fn new(worktree: &WorktreeView, report: &SetupReport) -> Self {
+        let (state, failed) = match &report.end {
+            SetupEnd::Nothing => return Self::bare(worktree.clone()),
+            SetupEnd::Done => ("complete", None),
+            SetupEnd::Unapproved => ("unapproved", None),
+            SetupEnd::Failed(failure) => ("failed", Some(failure)),
+        };
+        let failed = failed.map(|f| FailedSetUp {
+            command: f.command.clone(),
+            run: f.run,
+            ending: f.ending(),
+            log: f.log.to_string(),
+            tail: f.tail.clone(),
+        });
+        let (done, notes, ran) = (report.done.clone(), report.notes.clone(), report.ran.clone());
+        Self { worktree: worktree.clone(), setup: Some(SetUp { state, done, notes, ran, failed }) }
     }
 }

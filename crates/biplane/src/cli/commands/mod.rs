@@ -3,6 +3,7 @@
 mod demo;
 mod events;
 mod log;
+mod mcp;
 mod merge;
 mod ready;
 mod run;
@@ -38,6 +39,7 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Log(args) => log::run(app, &args),
         Command::Usage(args) => usage::run(app, &args),
         Command::Init => setup::init(app),
+        Command::Mcp(args) => mcp::run(app, args),
         Command::Doctor(args) => setup::doctor(app, &args),
         Command::Import(args) => setup::import(app, &args),
         Command::Demo(args) => demo::run(app, &args),
