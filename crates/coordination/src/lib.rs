@@ -43,11 +43,11 @@ pub use import::{Generation, ImportMode, ImportReport, ImportRequest};
 pub use rebuild::RebuildReport;
 pub use recovery::{Mode, Recovery};
 pub use service::{
-    Access, AccessToken, AdoptRequest, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery,
-    Examined, Finished, GateReport, Hand, InitReport, Landing, Leases, ListedSnapshot, ListedTask,
-    MergeRequest, Notice, Outside, Own, Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration,
-    RestoreRequest, RunLife, RunQuery, RunReport, RunRequest, Scope, Service, SetupEnd, SetupFailure,
-    SetupReport, SetupState, SetupText, Stand, Start, Steered, StopRequest, StopTarget, Stopped, Submitted,
-    TaskChange, UpState, UsageBy, UsageReport, UsageRequest, UsageRow, WorktreeStatusReport, checked_token,
-    read_token,
+    Access, AccessToken, AdoptRequest, BounceKind, Broadcast, ClaimRequest, Closing, CreateWorktree, Diff,
+    EventQuery, Examined, Finished, GateReport, Hand, InitReport, LEAD, Landing, Leases, ListedPlan,
+    ListedSnapshot, ListedTask, MailBox, MailQuery, MailRequest, MergeRequest, Notice, Outside, Own,
+    PlanQuery, PlanText, Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest,
+    RunLife, RunQuery, RunReport, RunRequest, Scope, Service, SetupEnd, SetupFailure, SetupReport,
+    SetupState, SetupText, Stand, Start, Steered, StopRequest, StopTarget, Stopped, Submitted, TaskChange,
+    UpState, UsageBy, UsageReport, UsageRequest, UsageRow, WorktreeStatusReport, checked_token, read_token,
 };

@@ -15,6 +15,8 @@ pub(crate) enum Right {
     Look,
     /// Whoever does the work on what is named.
     Work,
+    /// Everybody, under one's own name.
+    Speak,
     /// Whoever leads: it belongs to no run.
     Lead,
 }
@@ -54,10 +56,13 @@ pub(crate) fn permit(
         Right::Work if own.hand == Hand::Judges => {
             return Err(refused(own, format!("`{tool}` is for whoever does the work")));
         }
-        Right::Look | Right::Work => {}
+        Right::Look | Right::Work | Right::Speak => {}
     }
     if let Some(argument) = concern.beyond.first() {
         return Err(refused(own, format!("the argument `{argument}` of `{tool}` is for whoever leads")));
+    }
+    if right == Right::Speak {
+        return Ok(());
     }
     if concern.tasks.is_empty() && concern.worktrees.is_empty() && concern.runs.is_empty() {
         return Err(refused(own, format!("`{tool}` must name what it is about")));

@@ -184,7 +184,7 @@ impl Service {
         head: &CommitId,
     ) -> Result<bool> {
         let block_on = match role {
-            Role::Implement => return Ok(true),
+            Role::Plan | Role::Implement => return Ok(true),
             Role::Verify if profile.verify.is_none() => return Ok(true),
             Role::Verify => Severity::Critical,
             Role::Review => match &profile.review {

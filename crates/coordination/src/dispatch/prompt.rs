@@ -14,6 +14,24 @@ use crate::{
     settings::template,
 };
 
+/// What the prompt of who is to plan the work is made from.
+const PLAN: &str = "\
+# Plan task {task}: {subject}
+{description}{dependencies}{findings}
+## What is wanted
+
+{identity}
+
+Before anything is changed, a plan has to be approved. Read what you need in the current directory, a git worktree on branch `{branch}`, and say how you \
+would do the work. Change no file and commit nothing: what you change now is set aside. You end with the plan, and get the answer in your next prompt.
+
+End with your plan, as the last thing you say, in this form:
+
+```plan
+what you would change, in which files, in which order, and how it is tested
+```
+{mail}";
+
 /// What the prompt of who does the work is made from.
 const IMPLEMENT: &str = "\
 # Task {task}: {subject}
@@ -99,6 +117,7 @@ impl Service {
         }
         let prompts = &self.settings().prompts;
         let (own, built_in) = match role {
+            Role::Plan => (&prompts.plan, PLAN),
             Role::Implement => (&prompts.implement, IMPLEMENT),
             Role::Verify => (&prompts.verify, VERIFY),
             Role::Review => (&prompts.review, REVIEW),

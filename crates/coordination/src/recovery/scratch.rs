@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     files::NEW_BY,
     locks,
-    service::{ASIDE, Happened, Service},
+    service::{ASIDE, Fate, Happened, Service},
 };
 
 /// What the names begin with that processes give to what they make for themselves; their number follows.
@@ -100,6 +100,16 @@ impl Service {
             let removing = is_aside && (self.background() || self.is_being_removed(name)?);
             if in_use || removing {
                 continue;
+            }
+            match if is_aside { self.fate(&path)? } else { Fate::Goes } {
+                Fate::Goes => {}
+                Fate::Stays => continue,
+                Fate::Late => {
+                    if mode == Mode::Fix {
+                        self.keep_late(&path)?;
+                    }
+                    continue;
+                }
             }
             let shown = biplane_model::sanitize_line(&self.home().recorded(&path));
             let what = format!("`{shown}` was left behind; deleted");

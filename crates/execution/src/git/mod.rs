@@ -53,7 +53,7 @@ pub use quote::{quote, unquote};
 pub use refs::RefUpdate;
 pub use remote::{Behind, Remote};
 pub use staged::{Staged, Workers};
-pub use status::{Change, CheckoutState, WithIgnored};
+pub use status::{Change, CheckoutState, Seen, WithIgnored};
 pub use traces::Logged;
 pub use tree::{BroughtAlong, IN_PROGRESS, INDEX_BY};
 pub use version::{GitVersion, MINIMUM_GIT};

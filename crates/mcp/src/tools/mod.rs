@@ -2,6 +2,7 @@
 
 mod runs;
 mod tasks;
+mod team;
 mod worktrees;
 
 use std::sync::LazyLock;
@@ -41,6 +42,7 @@ static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
     let mut all = tasks::tools();
     all.extend(worktrees::tools());
     all.extend(runs::tools());
+    all.extend(team::tools());
     all
 });
 
@@ -53,6 +55,13 @@ pub(crate) fn all() -> &'static [Tool] {
 pub(crate) fn find(name: &str) -> Option<&'static Tool> {
     ALL.iter().find(|tool| tool.name == name)
 }
+
+/// Takes nothing.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+impl Concerns for Nothing {}
 
 /// Where a list goes on.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -5,7 +5,7 @@ use biplane_coordination::{
     answers::{FinishedTask, ShownTask},
 };
 use biplane_model::{
-    AgentName, Label, ProfileName, RepoName, Role, TaskId, TaskStatus,
+    AgentName, Label, PlanPolicy, ProfileName, RepoName, Role, TaskId, TaskStatus,
     view::{RunView, TaskView},
 };
 use schemars::JsonSchema;
@@ -140,6 +140,8 @@ struct Create {
     gate: Option<String>,
     /// The profile its work goes through, instead of the settings' one.
     profile: Option<ProfileName>,
+    /// Whether a plan must be approved before the work begins, instead of what the settings say.
+    plan: Option<PlanPolicy>,
     /// The repository it is about, when the home has several.
     repo: Option<RepoName>,
 }
@@ -157,6 +159,7 @@ fn create(call: &Call, input: Create) -> Result<TaskView, Error> {
         owner: input.owner,
         gate: input.gate,
         profile: input.profile,
+        plan: input.plan,
         repo: call.service.repo_meant(None, input.repo.as_ref())?,
     })
 }
@@ -261,6 +264,8 @@ struct Update {
     gate: Option<String>,
     /// The profile of this task alone; `""` for the settings' one.
     profile: Option<String>,
+    /// Whether a plan must be approved before the work begins.
+    plan: Option<PlanPolicy>,
     /// Why, for the moves that have a reason.
     #[serde(default)]
     reason: String,
@@ -283,6 +288,7 @@ impl Concerns for Update {
             ("after", self.after.is_some()),
             ("gate", self.gate.is_some()),
             ("profile", self.profile.is_some()),
+            ("plan", self.plan.is_some()),
             ("status", self.status.is_some_and(|status| !OWN_STATES.contains(&status))),
         ];
         let beyond = given.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect();
@@ -313,6 +319,7 @@ fn update(call: &Call, input: Update) -> Result<FinishedTask, Error> {
         after: input.after,
         gate: or_none(input.gate.as_deref())?,
         profile: or_none(input.profile.as_deref())?,
+        plan: input.plan.map(Some),
         reason: input.reason,
     };
     Ok((&call.service.task_update(&input.task_id, &update, input.rev)?).into())
