@@ -1,14 +1,18 @@
 //! How far the caller of a face may reach: the whole home, or only what it works on.
 //!
-//! **Contract.** Where a caller belongs is told by what it can't put off: the marks of the runs that its process descends
-//! from. Only without those the variables of a run and the directory count, which are taken for what they say: somebody who
+//! **Contract.** Where a caller belongs is told by what it can't put off: the runs that its process descends from, known by their marks
+//! and by their first processes. Only without those the variables of a run and the directory count, which are taken for what they say: somebody who
 //! is in no run has nothing to widen. Whatever is said, it narrows; what does not agree, and a run that the ledger does
 //! not know, leaves nothing of one's own.
+//!
+//! It is no confinement: whoever may write to the repository may do what biplane does, without asking it. A process that has cut itself off from its
+//! run and wiped its environment, standing elsewhere, is not known either. That is what lanes are for.
 //!
 //! **Deliberately absent:** what is allowed within a scope; the face that has the operations says that.
 
 use std::{collections::BTreeSet, os::unix::fs::MetadataExt, sync::Arc};
 
+use biplane_control::RunFilter;
 use biplane_execution::supervise;
 use biplane_model::{Actor, AgentName, Role, Run, RunId, RunKind, TaskId, WorktreeName};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,7 +20,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::Service;
 use crate::{
     error::{Error, Result},
-    home::Surroundings,
     variables,
 };
 
@@ -68,17 +71,6 @@ pub enum Hand {
     Judges,
 }
 
-impl Stand {
-    /// The facts about this process: `surroundings` are those it acts in, `started_in` is its own directory, `task` what it
-    /// was asked to keep to.
-    pub fn here(surroundings: &Surroundings, started_in: &Utf8Path, task: Option<TaskId>) -> Self {
-        let mut marks = supervise::inherited(variables::RUN_MARK);
-        marks.extend(surroundings.var(variables::RUN_MARK).map(str::to_owned));
-        let dirs = BTreeSet::from([started_in.to_owned(), surroundings.cwd.clone()]);
-        Self { marks, dirs, task }
-    }
-}
-
 impl Own {
     /// Nothing at all.
     fn nothing(known_by: String) -> Self {
@@ -122,6 +114,22 @@ impl Own {
 }
 
 impl Service {
+    /// The facts about this process: `started_in` is its own directory, `task` what it was asked to keep to.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    pub fn stand(&self, started_in: &Utf8Path, task: Option<TaskId>) -> Result<Stand> {
+        let mut marks = supervise::inherited(variables::RUN_MARK);
+        marks.extend(self.variable(variables::RUN_MARK).map(str::to_owned));
+        // The first process of a run may have wiped its environment, and still is the first process.
+        let line = supervise::lineage();
+        let open = self.look(|view| Ok(view.runs(&RunFilter { open: true, ..RunFilter::default() })?))?;
+        let above = open.iter().filter(|run| run.child.as_ref().is_some_and(|child| line.contains(child)));
+        marks.extend(above.map(|run| self.mark(run.id)));
+        let dirs = BTreeSet::from([started_in.to_owned(), self.standing_in().to_owned()]);
+        Ok(Stand { marks, dirs, task })
+    }
+
     /// How far the process that `stand` describes may reach in this home, now.
     ///
     /// # Errors

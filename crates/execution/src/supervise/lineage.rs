@@ -1,8 +1,15 @@
-//! Which marks this process has come by: its own and those of the processes that it descends from.
+//! Which processes this one descends from, and which marks it has come by.
 
 use std::collections::BTreeSet;
 
-use super::{family::ancestors, proctable};
+use biplane_model::ProcessIdentity;
+
+use super::{family::ancestors, identity, proctable};
+
+/// This process and those that it descends from, as far as they are there.
+pub fn lineage() -> Vec<ProcessIdentity> {
+    ancestors(std::process::id(), &proctable::processes()).into_iter().filter_map(identity::of).collect()
+}
 
 /// What the variable `name` was set to when this process was started, and the processes that it descends from, each value
 /// once. Neither changing the environment nor the directory on the way takes a value out of it.
@@ -16,6 +23,11 @@ pub fn inherited(name: &str) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_of_its_own_line() {
+        assert!(lineage().contains(&identity::current()) && lineage().len() > 1);
+    }
 
     #[test]
     fn what_a_process_was_started_with_is_found() {

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, sync::Arc};
 
 use biplane_coordination::{
-    Access, AccessToken, Error, Outside, Scope, Stand, checked_token, read_token, variables,
+    Access, AccessToken, Error, Outside, Scope, checked_token, read_token, variables,
 };
 use biplane_mcp::{Ended, Exposure, HttpOptions, Setting, own_words};
 use biplane_model::sanitize_line;
@@ -13,7 +13,7 @@ use crate::cli::{App, args::McpArgs, exit, surroundings};
 pub(super) fn run(app: &App, args: McpArgs) -> anyhow::Result<ExitCode> {
     let started_in = surroundings::read(None)?.cwd;
     let here = surroundings::read(app.directory.as_deref())?;
-    let stand = Stand::here(&here, &started_in, args.task.clone());
+    let stand = app.service(Access::Read)?.stand(&started_in, args.task.clone())?;
     let outside = Box::new(move |narrate| Outside {
         surroundings: here.clone(),
         now: Box::new(surroundings::now),

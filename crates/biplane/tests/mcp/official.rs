@@ -1,0 +1,1 @@
+//! With the clients that others have written.
