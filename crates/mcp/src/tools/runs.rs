@@ -13,7 +13,7 @@ use biplane_model::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{BOARD, LEAD, LOOK, Listing, PLACE, WORK, page_of, within};
 use crate::{
@@ -324,10 +324,39 @@ struct EventsOf {
 
 impl Concerns for EventsOf {}
 
+/// How an [`EventView`] looks; for its schema alone.
+#[derive(Serialize, JsonSchema)]
+struct EventForm {
+    /// The place in the log: 1, 2, 3, … without a gap.
+    seq: u64,
+    /// What happened.
+    event: String,
+    /// Unix seconds.
+    ts: f64,
+    /// Who did it.
+    actor: String,
+    /// The task as it stood after the event: `id`, `subject`, `status` and more; empty when it is about none.
+    task: Map<String, Value>,
+    /// The worktree as it stood after the event: `name`, `branch`, `status` and more; empty when it is about none.
+    worktree: Map<String, Value>,
+    /// The run: `id`, `status`, `exit_code`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<Map<String, Value>>,
+    /// The submission: `id`, `status`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submission: Option<Map<String, Value>>,
+    /// Why it failed, was sent back, was blocked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Whatever else belongs to the fact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Map<String, Value>>,
+}
+
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Events {
     /// The events, oldest first.
-    #[schemars(with = "Vec<EventView<'static>>")]
+    #[schemars(with = "Vec<EventForm>")]
     pub(crate) events: Vec<Value>,
     /// The number to give as `since` for what comes behind these.
     last_seq: u64,

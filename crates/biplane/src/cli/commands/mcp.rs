@@ -64,3 +64,35 @@ fn token(app: &App, args: &McpArgs) -> anyhow::Result<AccessToken> {
         None => Ok(service.access_token()?),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use biplane_mcp::{Faced, PARITY};
+    use clap::{Command, CommandFactory};
+
+    use crate::cli::Cli;
+
+    /// Every command that does something, by its words.
+    fn leaves(command: &Command, above: &str, into: &mut Vec<String>) {
+        for below in command.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
+            let name = format!("{above} {}", below.get_name()).trim().to_owned();
+            if below.has_subcommands() { leaves(below, &name, into) } else { into.push(name) }
+        }
+    }
+
+    #[test]
+    fn every_command_is_a_tool_or_left_out_for_a_reason() {
+        let mut commands = Vec::new();
+        leaves(&Cli::command(), "", &mut commands);
+        commands.retain(|command| command != "completions");
+        for command in &commands {
+            let faced = PARITY.iter().find(|(known, _)| known == command);
+            let (_, faced) =
+                faced.unwrap_or_else(|| panic!("`biplane {command}` is no tool; say why in `PARITY`"));
+            assert!(!matches!(faced, Faced::LeftOut(why) if why.is_empty()), "{command}");
+        }
+        for (known, _) in PARITY {
+            assert!(commands.iter().any(|command| command == known), "there is no `biplane {known}`");
+        }
+    }
+}
