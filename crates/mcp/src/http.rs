@@ -253,30 +253,33 @@ mod tests {
         door().lets_in(&map, path).map_or_else(|(status, _)| status.as_u16(), |()| 200)
     }
 
+    /// Headers, a path, and the status.
+    type Row = (&'static [(&'static str, &'static str)], &'static str, u16);
+
     #[test]
     fn who_is_let_in() {
-        let token = ("authorization", "Bearer 0123456789abcdef");
-        let host = ("host", "127.0.0.1:4000");
-        let table: &[(&[(&str, &str)], &str, u16)] = &[
-            (&[host, token], "/mcp", 200),
-            (&[("host", "LOCALHOST:4000"), token], "/mcp", 200),
-            (&[("host", "[::1]:4000"), token], "/mcp", 200),
-            (&[("host", "board.example"), token], "/mcp", 200),
-            (&[("host", "evil.example:4000"), token], "/mcp", 403),
-            (&[("host", "127.0.0.1"), token], "/mcp", 403),
-            (&[("host", "127.0.0.1:4001"), token], "/mcp", 403),
-            (&[host, host, token], "/mcp", 403),
-            (&[token], "/mcp", 403),
-            (&[host, token, ("origin", "https://board.example")], "/mcp", 200),
-            (&[host, token, ("origin", "http://localhost:4000")], "/mcp", 403),
-            (&[host, token, ("origin", "null")], "/mcp", 403),
-            (&[host], "/mcp", 401),
-            (&[host, ("authorization", "Bearer 0123456789abcdeg")], "/mcp", 401),
-            (&[host, ("authorization", "Basic 0123456789abcdef")], "/mcp", 401),
-            (&[host, ("authorization", "Bearer ")], "/mcp", 401),
-            (&[host, token, token], "/mcp", 401),
-            (&[host, token], "/", 404),
-            (&[host, token], "/mcp/", 404),
+        const TOKEN: (&str, &str) = ("authorization", "Bearer 0123456789abcdef");
+        const HOST: (&str, &str) = ("host", "127.0.0.1:4000");
+        let table: &[Row] = &[
+            (&[HOST, TOKEN], "/mcp", 200),
+            (&[("host", "LOCALHOST:4000"), TOKEN], "/mcp", 200),
+            (&[("host", "[::1]:4000"), TOKEN], "/mcp", 200),
+            (&[("host", "board.example"), TOKEN], "/mcp", 200),
+            (&[("host", "evil.example:4000"), TOKEN], "/mcp", 403),
+            (&[("host", "127.0.0.1"), TOKEN], "/mcp", 403),
+            (&[("host", "127.0.0.1:4001"), TOKEN], "/mcp", 403),
+            (&[HOST, HOST, TOKEN], "/mcp", 403),
+            (&[TOKEN], "/mcp", 403),
+            (&[HOST, TOKEN, ("origin", "https://board.example")], "/mcp", 200),
+            (&[HOST, TOKEN, ("origin", "http://localhost:4000")], "/mcp", 403),
+            (&[HOST, TOKEN, ("origin", "null")], "/mcp", 403),
+            (&[HOST], "/mcp", 401),
+            (&[HOST, ("authorization", "Bearer 0123456789abcdeg")], "/mcp", 401),
+            (&[HOST, ("authorization", "Basic 0123456789abcdef")], "/mcp", 401),
+            (&[HOST, ("authorization", "Bearer ")], "/mcp", 401),
+            (&[HOST, TOKEN, TOKEN], "/mcp", 401),
+            (&[HOST, TOKEN], "/", 404),
+            (&[HOST, TOKEN], "/mcp/", 404),
         ];
         for (headers, path, status) in table {
             assert_eq!(said(headers, path), *status, "{headers:?} {path}");

@@ -33,10 +33,16 @@ pub use parity::{Faced, LEFT_OUT_OPTIONS, PARITY};
 pub use permit::own_words;
 pub use stdio::{Ended, stdio};
 
+/// Takes what a verb says while it is at work.
+pub type Narrate = Arc<dyn Fn(Notice) + Send + Sync>;
+
+/// Gives what a service needs, anew for each call.
+pub type MakeOutside = Box<dyn Fn(Narrate) -> Outside + Send + Sync>;
+
 /// What the server needs from the program that has it.
 pub struct Setting {
-    /// What a service needs, anew for each call: with this taker of notices.
-    pub outside: Box<dyn Fn(Arc<dyn Fn(Notice) + Send + Sync>) -> Outside + Send + Sync>,
+    /// What a service needs.
+    pub outside: MakeOutside,
     /// Where the caller belongs.
     pub stand: Stand,
 }
@@ -52,7 +58,32 @@ impl Setting {
     }
 }
 
-/// The names of all tools, in the order in which they are listed.
-pub fn tool_names() -> Vec<&'static str> {
-    tools::all().iter().map(|tool| tool.name).collect()
+/// A tool, for the reference.
+#[derive(Debug, Clone)]
+pub struct ToolFact {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub about: String,
+    /// Its arguments, and whether each has to be given.
+    pub arguments: Vec<(String, bool)>,
+    /// What a caller that belongs to a run may do with it.
+    pub within_a_run: &'static str,
+}
+
+/// Every tool, in the order in which they are listed.
+pub fn tool_facts() -> Vec<ToolFact> {
+    let fact = |tool: &tool::Tool| {
+        let schema = tool.listed.schema_as_json_value();
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        let properties = schema["properties"].as_object().cloned().unwrap_or_default();
+        let argument = |name: String| (name.clone(), required.contains(&name.into()));
+        ToolFact {
+            name: tool.name,
+            about: tool.listed.description.clone().unwrap_or_default().into_owned(),
+            arguments: properties.into_iter().map(|(name, _)| argument(name)).collect(),
+            within_a_run: tool.sort.right.within_a_run(),
+        }
+    };
+    tools::all().iter().map(fact).collect()
 }

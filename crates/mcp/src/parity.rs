@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_is_said_to_be_a_tool_is_one_and_every_tool_is_said() {
-        let names = crate::tool_names();
+        let names: Vec<&str> = crate::tools::all().iter().map(|tool| tool.name).collect();
         // What the commands have as an option, or as a part of another one.
         let beyond = ["queue", "run_list", "worktree_closeout"];
         for (command, faced) in PARITY {

@@ -21,6 +21,19 @@ pub(crate) enum Right {
     Lead,
 }
 
+impl Right {
+    /// What a caller that belongs to a run may do with such a tool, in words.
+    pub(crate) fn within_a_run(self) -> &'static str {
+        match self {
+            Self::Board => "everything",
+            Self::Look => "what is its own",
+            Self::Work => "what is its own, unless it judges work",
+            Self::Speak => "under its own name",
+            Self::Lead => "nothing",
+        }
+    }
+}
+
 /// What a call is about.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Concern {

@@ -88,7 +88,7 @@ impl Served {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let (status, text) = self.post(&headers, &body);
         assert_eq!(status, 200, "{revision} {method}: {text}");
-        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"))
+        serde_json::from_str(&text).expect("an answer in JSON")
     }
 }
 

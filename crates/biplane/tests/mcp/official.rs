@@ -75,8 +75,7 @@ fn the_python_sdk_over_http_in_the_newest_revision() {
 #[track_caller]
 fn inspected(lab: &Lab, args: &[&str]) -> Value {
     let program = installed().join("node_modules/.bin/mcp-inspector");
-    let output = lab.env.program(program).in_dir(lab.root()).arg("--cli").args(args).run().success();
-    serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{}", output.stdout))
+    lab.env.program(program).in_dir(lab.root()).arg("--cli").args(args).run().success().json()
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn every_revision_is_served_over_pipes() {
         let mut client = Client::with(lab.call(&["mcp"]), revision);
         match revision {
             NEWEST => {
-                assert!(client.server["supportedVersions"].as_array().unwrap().contains(&json!(NEWEST)))
+                assert!(client.server["supportedVersions"].as_array().unwrap().contains(&json!(NEWEST)));
             }
             _ => assert_eq!(client.server["protocolVersion"], revision),
         }

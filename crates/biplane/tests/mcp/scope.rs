@@ -15,9 +15,10 @@ fn within(lab: &Lab, script: &str) -> Call {
 
 #[track_caller]
 fn is_kept_to_task_1(lab: &Lab, call: Call) {
+    let shown = call.to_string();
     let mut client = Client::new(call);
     let said = client.server["instructions"].as_str().unwrap().to_owned();
-    assert!(said.contains("task 1 in worktree `auth`"), "{said}");
+    assert!(said.contains("task 1 in worktree `auth`"), "{shown}: {said}");
     let before = lab.last_event();
     let text = client.fails("refused", "task_update", json!({ "task_id": 2, "status": "blocked" }));
     assert!(text.contains("task 2 is not the caller's own") && text.contains("hint: "), "{text}");
@@ -46,7 +47,6 @@ fn a_run_is_kept_to_its_task() {
         r#"ln -s "$2" ../alias && cd / && exec env -i HOME="$HOME" PATH="$PATH" "$1" mcp -C "$2/.worktrees/alias""#,
     ] {
         let lab = Lab::with_two_tasks();
-        eprintln!("{script}");
         is_kept_to_task_1(&lab, within(&lab, script));
     }
 }

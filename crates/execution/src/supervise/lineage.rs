@@ -33,6 +33,6 @@ mod tests {
     fn what_a_process_was_started_with_is_found() {
         let path = std::env::var("PATH").expect("tests are started with one");
         assert!(inherited("PATH").contains(&path));
-        assert!(inherited("BIPLANE_TEST_NO_SUCH_VARIABLE").is_empty());
+        assert!(inherited("NO_SUCH_VARIABLE").is_empty());
     }
 }

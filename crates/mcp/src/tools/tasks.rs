@@ -18,6 +18,7 @@ use crate::{
     tool::{Again, Effect, Sort, Tool},
 };
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub(super) fn tools() -> Vec<Tool> {
     let again = Sort { again: Again::Nothing, ..LEAD };
     let stops = Sort { effect: Effect::Destroys, ..again };

@@ -16,6 +16,7 @@ use crate::{
     tool::{Again, Effect, Sort, Tool},
 };
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub(super) fn tools() -> Vec<Tool> {
     let speaks = Sort { right: Right::Speak, ..WORK };
     let hears = Sort { right: Right::Speak, access: Access::Read, effect: Effect::Reads, ..BOARD };

@@ -20,6 +20,7 @@ use crate::{
     tool::{Again, Effect, Sort, Tool},
 };
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub(super) fn tools() -> Vec<Tool> {
     let again = Sort { again: Again::Nothing, ..PLACE };
     let removes = Sort { effect: Effect::Destroys, ..PLACE };
