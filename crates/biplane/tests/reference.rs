@@ -168,6 +168,17 @@ fn answers_have_the_documented_fields() {
     let removal = ["snapshot", "branch_left", "unblocked", "would", "plan"];
     check(&["wt", "remove", "x"], "WorktreeView", &removal);
     check(&["wt", "create", "y"], "WorktreeView", &[]);
+    check(&["task", "create", "Two", "--owner", "ann"], "TaskView", &[]);
+    check(&["mail", "send", "ann", "hi"], "MailView", &[]);
+    check(&["mail", "broadcast", "hi"], "", &["mail", "skipped"]);
+    check(&["mail", "list"], "MailView", &[]);
+    check(&["mail", "read", "--as", "ann"], "", &["of", "mail", "left"]);
+    check(&["plan", "submit", "2", "a plan", "--as", "ann"], "RequestView", &[]);
+    check(&["plan", "list", "--all"], "RequestView", &["awaited"]);
+    check(&["plan", "show", "q1"], "RequestView", &["awaited"]);
+    check(&["team"], "MemberView", &[]);
+    check(&["team", "shutdown", "ann"], "RequestView", &[]);
+    check(&["team", "recall", "ann"], "RequestView", &[]);
     check(&["events", "--limit", "100"], "EventView", &[]);
     repo.git(&["worktree", "add", "-q", "-b", "hand", "../hand"]);
     check(&["wt", "adopt", "../hand"], "WorktreeView", &[]);

@@ -31,7 +31,7 @@ pub use event::{Actor, Event, EventKind, NewEvent, RunRef, Seconds, SubmissionRe
 pub use id::{
     CommitId, InvalidId, MailId, RequestId, RunId, Seq, SubmissionId, TaskId, TaskPrefix, WorktreeId,
 };
-pub use mail::{Mail, MailKind, Member, MemberStatus};
+pub use mail::{Mail, MailKind, Member, MemberState};
 pub use name::{
     AgentName, HOME_REPO, InvalidName, Label, ProfileName, RESERVED_NAMES, RepoName, WORKTREE_BRANCH_PREFIX,
     WorktreeName,

@@ -126,7 +126,7 @@ impl Member {
 /// What a member does at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum MemberStatus {
+pub enum MemberState {
     /// It owns a task that is in progress.
     Working,
     /// It does not.
@@ -137,7 +137,7 @@ pub enum MemberStatus {
     Shutdown,
 }
 
-impl MemberStatus {
+impl MemberState {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -149,7 +149,7 @@ impl MemberStatus {
     }
 }
 
-impl std::fmt::Display for MemberStatus {
+impl std::fmt::Display for MemberState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())
     }
@@ -166,7 +166,7 @@ mod tests {
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }
         for status in
-            [MemberStatus::Working, MemberStatus::Idle, MemberStatus::ShuttingDown, MemberStatus::Shutdown]
+            [MemberState::Working, MemberState::Idle, MemberState::ShuttingDown, MemberState::Shutdown]
         {
             assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
         }

@@ -167,6 +167,11 @@ fn the_token_lies_where_its_owner_alone_reads_it() {
     let output =
         lab.call(&["mcp", "--http", "127.0.0.1:0"]).env("BIPLANE_MCP_TOKEN", "short").run().fails_with(2);
     assert!(output.stderr.contains("`BIPLANE_MCP_TOKEN` is no token"), "{}", output.stderr);
+
+    // What a run is told is not how to speak with the server as anybody else.
+    lab.ok(&["wt", "create", "auth"]);
+    let call = json!({ "name": "worktree_run", "arguments": { "name": "auth", "command": "echo ${BIPLANE_MCP_TOKEN-none}" } });
+    assert_eq!(served.ask(SHAKEN[3], "tools/call", call)["result"]["structuredContent"]["output"], "none\n");
 }
 
 #[test]

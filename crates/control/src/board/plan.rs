@@ -16,6 +16,14 @@ use crate::{BoardError, Changes, RequestFilter, View};
 /// The most characters of feedback that stand in a task's reason.
 const REASON: usize = 4000;
 
+const REJECTED: &str = " was rejected: ";
+
+/// Whether a task's reason is that its plan was rejected.
+pub fn is_rejected_plan(reason: &str) -> bool {
+    let id = reason.strip_prefix("plan ").and_then(|rest| rest.split_once(REJECTED)).map(|(id, _)| id);
+    id.is_some_and(|id| id.parse::<RequestId>().is_ok())
+}
+
 /// A plan that is to be submitted.
 #[derive(Debug, Clone)]
 pub struct NewPlan {
@@ -41,8 +49,11 @@ pub fn plan_of(view: &dyn View, task: &Task) -> Result<Option<Request>, BoardErr
         task: Some(task.id.clone()),
         ..RequestFilter::default()
     };
+    // Of a task that was never reopened all count, whatever a clock that was set back says of their time.
+    let is_of_this_life =
+        |request: &Request| task.opened_at == task.created_at || request.created_at >= task.opened_at;
     let counts = |request: &Request| {
-        request.created_at >= task.opened_at && request.status != RequestStatus::Plan(PlanStatus::Withdrawn)
+        is_of_this_life(request) && request.status != RequestStatus::Plan(PlanStatus::Withdrawn)
     };
     Ok(view.requests(&filter)?.into_iter().rev().find(counts))
 }
@@ -171,7 +182,7 @@ fn answer_task(
         }
         Answer::Reject => {
             let said = clip(sanitize(&request.feedback).trim(), REASON);
-            task.reason = format!("plan {} was rejected: {said}", request.id);
+            task.reason = format!("plan {}{REJECTED}{said}", request.id);
             NewEvent::new(EventKind::TaskReturned).error(&task.reason)
         }
     };

@@ -22,9 +22,10 @@ use crate::{
 };
 
 /// What the names begin with that processes give to what they make for themselves; their number follows.
-const MADE_BY: [(&str, &str); 4] = [
+const MADE_BY: [(&str, &str); 5] = [
     (worktrees::ENTRY_BY, "an entry of git's for a worktree that was removed"),
     (INDEX_BY, "a copy of an index"),
+    (worktrees::pool::PATTERN_BY, "a pattern of new worktrees"),
     (NEW_BY, "a half-written file"),
     (PROBES_BY, "a directory to try things out"),
 ];

@@ -85,6 +85,7 @@ pub(crate) use {
     run::{Ended, Job, Judge, Judged, marker},
     submit::{PINS, pin_name, refuse_other_branch},
     talk::Talk,
+    team::lead,
     tend::{Fate, LATE},
 };
 

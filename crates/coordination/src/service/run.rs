@@ -16,8 +16,8 @@ use biplane_execution::{
     worktrees,
 };
 use biplane_model::{
-    AgentName, EventKind, Findings, NewEvent, ProcessIdentity, Role, Run, RunEvidence, RunId, RunKind,
-    RunStatus, TaskId, Usage, Worktree, WorktreeName, view::RunView,
+    AgentName, EventKind, Findings, MailId, NewEvent, ProcessIdentity, Role, Run, RunEvidence, RunId,
+    RunKind, RunStatus, TaskId, Usage, Worktree, WorktreeName, view::RunView,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -109,6 +109,8 @@ pub(crate) struct Job<'a> {
     pub(crate) renew: bool,
     /// Written into the run's directory before it starts, and named by `BIPLANE_PROMPT_FILE`.
     pub(crate) prompt: Option<String>,
+    /// Messages that stand in the prompt, and whose they are; delivered by the transaction that records the run.
+    pub(crate) mail: Option<(AgentName, Vec<MailId>)>,
     /// How an agent is talked with.
     pub(crate) talk: Option<Talk<'a>>,
     /// Asked when it has ended by itself.
@@ -141,6 +143,7 @@ impl<'a> Job<'a> {
             interactive: false,
             renew: false,
             prompt: None,
+            mail: None,
             talk: None,
             judge: None,
             observer,
@@ -302,6 +305,9 @@ impl Service {
             }
             changes.events.push(event);
             changes.runs.push(run.clone());
+            if let Some((to, ids)) = &job.mail {
+                changes.and(board::deliver_in_run(view, to, ids, run.id, now)?);
+            }
             Ok((changes, run))
         })
         .map(|run| Run { rev: run.rev + 1, ..run })
@@ -346,6 +352,8 @@ impl Service {
         let mut remove = supervise::env::scrubbed_git_variables(inherited.clone().map(OsString::from));
         // The ports of the worktree that we are in ourselves are not those of the run.
         remove.extend(inherited.filter(|name| name.starts_with(variables::PORT)).map(OsString::from));
+        // It opens a server to whoever has it.
+        remove.push(variables::MCP_TOKEN.into());
         spec.env = EnvChanges { remove, set: set.into_iter().map(|(k, v)| (k.into(), v.into())).collect() };
         spec.input = job.input;
         spec.echo = job.echo;
@@ -514,7 +522,12 @@ impl Service {
                     .with("dirty_files", seen.dirty_files);
                 event = event.with_all(end.heard.facts(seen));
             }
-            Ok((Changes { runs: vec![run], events: vec![event], ..Changes::default() }, judged))
+            let mut changes = Changes { events: vec![event], ..Changes::default() };
+            if end.is_unread(&run) {
+                changes.and(board::return_mail(view, id, now)?);
+            }
+            changes.runs.push(run);
+            Ok((changes, judged))
         })
     }
 
@@ -540,6 +553,14 @@ struct RunEnd<'a> {
 }
 
 impl RunEnd<'_> {
+    /// Whether nobody can have read the prompt: the program was never started, did not know the conversation to go on with, or was
+    /// turned away by its provider.
+    fn is_unread(&self, run: &Run) -> bool {
+        let told = &self.heard.told;
+        let is_turned_away = told.rate_limited.is_some() && run.status == RunStatus::Failed;
+        run.child.is_none() || told.lost_session || is_turned_away
+    }
+
     /// What is wrong with a run that ended well.
     fn fault(&self) -> Option<&str> {
         self.unknown.as_deref().or_else(|| self.judged?.fault.as_deref())

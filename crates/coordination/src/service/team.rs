@@ -2,7 +2,7 @@
 
 use biplane_control::{Changes, board};
 use biplane_model::{
-    AgentName, Answer, MemberStatus, RequestId, RunKind, TaskId, sanitize_line,
+    AgentName, Answer, MemberState, RequestId, RunKind, TaskId, sanitize_line,
     view::{MemberView, RequestView},
 };
 
@@ -18,7 +18,7 @@ pub const LEAD: &str = "lead";
 
 impl Service {
     /// Who is of the team by the settings, and what for: the lead, and every agent that they name.
-    pub(super) fn roster(&self) -> Vec<(AgentName, String)> {
+    pub(crate) fn roster(&self) -> Vec<(AgentName, String)> {
         let settings = &self.board_settings;
         let mut roster = vec![(lead(), "leads the team".to_owned())];
         let named = settings.profiles.values().flat_map(|profile| profile.agents());
@@ -80,15 +80,9 @@ impl Service {
                 Some(member) => member.role = role,
                 None => {
                     let is_working = self.look(|view| Ok(board::is_working(view, &name)?))?;
-                    let status = if is_working { MemberStatus::Working } else { MemberStatus::Idle };
-                    team.push(MemberView {
-                        name,
-                        role,
-                        status,
-                        tasks: Vec::new(),
-                        unread: 0,
-                        shutdown: None,
-                    });
+                    let status = if is_working { MemberState::Working } else { MemberState::Idle };
+                    let (tasks, shutdown) = (Vec::new(), None);
+                    team.push(MemberView { name, role, status, tasks, unread: 0, shutdown, rev: 0 });
                 }
             }
         }

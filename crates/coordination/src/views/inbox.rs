@@ -27,7 +27,7 @@ pub(super) enum Fault {
 
 /// The view of what waits for `name`, relative to the home's root. Letters, digits, `_`, `-` and dots within stand as they are;
 /// every other byte is `%` and two hexadecimal digits, so that no name leaves the directory and no two share a file.
-pub(super) fn file_name(name: &AgentName) -> Utf8PathBuf {
+pub(crate) fn file_name(name: &AgentName) -> Utf8PathBuf {
     let mut file = String::from(".team/inbox/");
     for (at, byte) in name.as_str().bytes().enumerate() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || (byte == b'.' && at > 0) {

@@ -17,6 +17,7 @@ mod worktrees;
 use biplane_control::{Committed, Ledger, LedgerExt};
 use biplane_model::TaskId;
 use camino::Utf8PathBuf;
+pub(crate) use inbox::file_name as inbox_file;
 pub(crate) use team::members_of;
 pub(crate) use worktrees::view_of as worktree_view;
 
@@ -109,7 +110,7 @@ fn stale(home: &Home, ledger: &dyn Ledger, scope: Scope<'_>) -> Result<Stale> {
             tasks: tasks::stale(home, view, scope)?,
             worktrees: worktrees::stale(home, view)?,
             inboxes: inbox::stale(home, view, scope)?,
-            team: team::stale(home, view)?,
+            team: team::stale(home, view, scope)?,
             events: events::stale(home, view.last_seq()?)?,
         })
     })

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use biplane_control::{LedgerError, RequestFilter, RunFilter, TaskFilter, View};
 use biplane_model::{
-    AgentName, MemberStatus, RequestKind, RunKind, TaskId, TaskStatus,
+    AgentName, MemberState, RequestKind, RunKind, TaskId, TaskStatus,
     view::{MemberView, TeamConfig},
 };
 
 use super::{
-    Repaired,
+    Repaired, Scope,
     stamp::{carries, fnv1a, stamp},
 };
 use crate::{error::Result, files, home::Home};
@@ -26,7 +26,7 @@ pub(super) struct Wanted {
 }
 
 /// The file as it should be, when it is not. A board without mail has none.
-pub(super) fn stale(home: &Home, view: &dyn View) -> Result<Option<Wanted>> {
+pub(super) fn stale(home: &Home, view: &dyn View, scope: Scope<'_>) -> Result<Option<Wanted>> {
     let members = view.members()?;
     if members.is_empty() {
         return Ok(None);
@@ -38,6 +38,8 @@ pub(super) fn stale(home: &Home, view: &dyn View) -> Result<Option<Wanted>> {
     let hash = fnv1a(json.iter().copied());
     let path = home.root.join(FILE);
     let damaged = match carries(&path, FILE, hash) {
+        // What is true again may have been written in between, by a process that was killed before it was in its place.
+        Some(true) if matches!(scope, Scope::All) && files::is_half_written(&path) => false,
         Some(true) => return Ok(None),
         // One of ours carries the checksum of its own text, whatever its age.
         Some(false) => {
@@ -84,12 +86,13 @@ pub(crate) fn members_of(view: &dyn View) -> std::result::Result<Vec<MemberView>
         let is_working = !tasks.is_empty() || running.contains(&member.name);
         let shutdown = shutdowns.iter().find(|request| request.to == member.name).map(|request| request.id);
         let status = match (shutdown, is_working) {
-            (Some(_), true) => MemberStatus::ShuttingDown,
-            (Some(_), false) => MemberStatus::Shutdown,
-            (None, true) => MemberStatus::Working,
-            (None, false) => MemberStatus::Idle,
+            (Some(_), true) => MemberState::ShuttingDown,
+            (Some(_), false) => MemberState::Shutdown,
+            (None, true) => MemberState::Working,
+            (None, false) => MemberState::Idle,
         };
-        MemberView { name: member.name, role: member.role, status, tasks, unread: member.waiting, shutdown }
+        let (unread, rev) = (member.waiting, member.rev);
+        MemberView { name: member.name, role: member.role, status, tasks, unread, shutdown, rev }
     };
     Ok(view.members()?.into_iter().map(member).collect())
 }

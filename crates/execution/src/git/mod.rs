@@ -32,6 +32,7 @@ mod submodules;
 mod traces;
 mod tree;
 mod trees;
+mod twin;
 mod untouched;
 mod version;
 
@@ -56,6 +57,7 @@ pub use staged::{Staged, Workers};
 pub use status::{Change, CheckoutState, Seen, WithIgnored};
 pub use traces::Logged;
 pub use tree::{BroughtAlong, IN_PROGRESS, INDEX_BY};
+pub(crate) use twin::fill as fill_from;
 pub use version::{GitVersion, MINIMUM_GIT};
 
 /// The longest a single git command may take.

@@ -45,7 +45,7 @@ impl Git {
         let since = file_time();
         let (branch, head) = self.head_in_files()?;
         let meta = self.index_meta()?;
-        let bytes = crate::files::read(&self.index_path(), MOST_BYTES).ok()?;
+        let bytes = crate::files::read(self.index_path(), MOST_BYTES).ok()?;
         let index = Index::parse(&bytes, head.as_str().len() / 2)?;
         let tree = index.tree?;
         let racy = walk(top, &index.entries, Stamp::modified(&meta))?;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentName, Answer, Mail, MailId, MailKind, MemberStatus, Request, RequestId, RequestKind, RunId, TaskId,
+    AgentName, Answer, Mail, MailId, MailKind, MemberState, Request, RequestId, RequestKind, RunId, TaskId,
     Timestamp,
 };
 
@@ -73,7 +73,7 @@ pub struct MemberView {
     #[serde(default)]
     pub role: String,
     /// What it does at the moment.
-    pub status: MemberStatus,
+    pub status: MemberState,
     /// The tasks that it owns and that are in progress.
     #[serde(default)]
     pub tasks: Vec<TaskId>,
@@ -83,6 +83,9 @@ pub struct MemberView {
     /// The request to shut down that it has been sent, while that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shutdown: Option<RequestId>,
+    /// Grows by one with every change, also with every message that is sent or delivered to it; 0 while it has never had any.
+    #[serde(default)]
+    pub rev: u64,
 }
 
 /// The whole of `.team/config.json`.
