@@ -44,3 +44,7 @@ pub const HEADERS: Duration = Duration::from_secs(10);
 pub const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// The most bytes of a cursor.
 pub const CURSOR: usize = 512;
+/// The most resources that a subscription is about.
+pub const SUBSCRIBED: usize = 100;
+/// How long one wait for events lasts before is looked whether anybody still listens.
+pub const EVENTS_WAIT: Duration = Duration::from_millis(500);

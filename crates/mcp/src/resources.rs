@@ -1,15 +1,19 @@
 //! Resources: tasks, worktrees, logs of runs and the events, to be read by their addresses.
 
-use biplane_coordination::{Error, EventQuery, RunQuery, TaskFilter};
-use biplane_model::{RunId, clip, sanitize_line};
+use std::{sync::Arc, time::Duration};
+
+use biplane_coordination::{Access, Error, EventQuery, RunQuery, Service, TaskFilter};
+use biplane_model::{RunId, Seq, clip, sanitize_line};
 use rmcp::{
     ErrorData,
     model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate},
 };
 use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    answer, bounds,
+    Setting, answer, bounds,
     call::Call,
     page,
     permit::{Concern, Right, permit},
@@ -106,6 +110,46 @@ fn parse(uri: &str) -> Option<Address> {
         ["run", id, "log"] => id.parse().ok().map(Address::Log),
         _ => None,
     }
+}
+
+/// Whether `uri` has the form of a resource, there or not.
+pub(crate) fn is_one(uri: &str) -> bool {
+    parse(uri).is_some()
+}
+
+/// Tells of those of `uris` that change, until nobody listens.
+///
+/// # Errors
+/// When the home can't be opened, or the ledger can't be read.
+pub(crate) fn watch(
+    setting: &Setting,
+    uris: &[String],
+    stop: &CancellationToken,
+    tell: &mpsc::Sender<String>,
+) -> Result<(), Error> {
+    let known: Vec<(Address, &String)> = uris.iter().filter_map(|uri| Some((parse(uri)?, uri))).collect();
+    let service = Service::open((setting.outside)(Arc::new(|_| {})), Access::Read)?;
+    let mut seq = service.wait_for_events(Seq(u64::MAX >> 1), Duration::ZERO)?;
+    while !stop.is_cancelled() {
+        let newest = service.wait_for_events(seq, bounds::EVENTS_WAIT)?;
+        if newest <= seq {
+            continue;
+        }
+        let query = EventQuery { since: Some(seq), ..EventQuery::default() };
+        let mut touched = vec![Address::Events];
+        for event in service.events(&query)? {
+            touched.extend(event.fact.task.map(|task| Address::Task(task.id)));
+            touched.extend(event.fact.worktree.map(|worktree| Address::Worktree(worktree.name)));
+            touched.extend(event.fact.run.map(|run| Address::Log(run.id)));
+        }
+        for (_, uri) in known.iter().filter(|(address, _)| touched.contains(address)) {
+            if tell.blocking_send((*uri).clone()).is_err() {
+                return Ok(());
+            }
+        }
+        seq = newest;
+    }
+    Ok(())
 }
 
 /// What stands at `uri`.

@@ -7,11 +7,12 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, GetPromptRequestParams, GetPromptResponse,
-        Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-        PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ReadResourceRequestParams,
-        ReadResourceResponse, ServerCapabilities, ServerConfig,
+        Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ProgressNotificationParam, ProgressToken, ReadResourceRequestParams, ReadResourceResponse,
+        ServerCapabilities, ServerConfig, SubscriptionFilter,
     },
-    service::{Peer, RequestContext},
+    service::{Peer, RequestContext, SubscriptionContext},
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -180,10 +181,65 @@ fn cursor(request: Option<&PaginatedRequestParams>) -> Option<&str> {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities =
-            ServerCapabilities::builder().enable_tools().enable_prompts().enable_resources().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_prompts()
+            .enable_resources()
+            .enable_resources_subscribe()
+            .build();
         let me = Implementation::new("biplane", env!("CARGO_PKG_VERSION")).with_title("biplane");
         ServerConfig::new(capabilities).with_server_info(me).with_instructions(&*self.instructions)
+    }
+
+    /// Subscriptions are those of the newest revision; the older ones would need a session.
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut result = self.negotiate_initialize(&request)?;
+        if let Some(resources) = &mut result.capabilities.resources {
+            resources.subscribe = None;
+        }
+        Ok(result)
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let uris = requested.resource_subscriptions.iter().flatten();
+        let uris: Vec<String> =
+            uris.filter(|uri| resources::is_one(uri)).take(bounds::SUBSCRIBED).cloned().collect();
+        Some(SubscriptionFilter::builder().resource_subscriptions(uris).build())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let room =
+            room.map_err(|_| ErrorData::internal_error("too much is at work; try again later", None))?;
+        let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
+        let stop = self.ends.child_token();
+        let _stops = stop.clone().drop_guard();
+        let (tell, mut told) = mpsc::channel(bounds::MESSAGES);
+        let setting = Arc::clone(&self.setting);
+        let mut watching = self.at_work.spawn_blocking(move || {
+            let watched = resources::watch(&setting, &uris, &stop, &tell);
+            drop(room);
+            watched
+        });
+        loop {
+            tokio::select! {
+                Some(uri) = told.recv() => {
+                    if context.sink().notify_resource_updated(uri).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                watched = &mut watching => {
+                    let watched = watched.map_err(|_| ErrorData::internal_error("the watch broke off", None))?;
+                    return watched.map_err(|error| prompts::as_protocol(&error));
+                }
+                () = context.cancelled() => return Ok(()),
+            }
+        }
     }
 
     async fn list_tools(

@@ -82,6 +82,17 @@ impl Conversation {
         }
     }
 
+    /// A line that came already and that `wanted` takes for its own; waits for none.
+    pub fn try_hear(&mut self, mut wanted: impl FnMut(&str) -> bool) -> Option<String> {
+        while let Ok(line) = self.lines.try_recv() {
+            self.heard.push(line.clone());
+            if wanted(&line) {
+                return Some(line);
+            }
+        }
+        None
+    }
+
     /// Waits for the program's end. Lines that came are in its output.
     #[track_caller]
     pub fn end(self, patience: Duration) -> Output {

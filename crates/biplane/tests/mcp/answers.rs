@@ -1,8 +1,12 @@
 //! What the tools answer, and what they leave on the disk.
 
+use biplane_testkit::eventually;
 use serde_json::{Value, json};
 
-use crate::{client::Client, lab::Lab};
+use crate::{
+    client::{Client, NEWEST},
+    lab::{DEADLINE, Lab},
+};
 
 /// The five sentences that a person types to a lead, as the calls that a model makes of them.
 #[test]
@@ -235,4 +239,29 @@ fn mail_goes_both_ways() {
     assert_eq!(said, ["one", "two"]);
     assert_eq!(client.ok("read_inbox", json!({ "of": "bob" }))["mail"], json!([]));
     assert_eq!(client.ok("read_inbox", json!({}))["mail"][0]["content"], "done");
+}
+
+/// In the newest revision; the older ones don't say that they have it.
+#[test]
+fn who_listens_to_resources_is_told_when_they_change() {
+    let lab = Lab::with_two_tasks();
+    assert!(Client::new(lab.call(&["mcp"])).server["capabilities"]["resources"]["subscribe"].is_null());
+    let mut client = Client::with(lab.call(&["mcp"]), NEWEST);
+    assert_eq!(client.server["capabilities"]["resources"]["subscribe"], true);
+    let uris = json!(["biplane://task/1", "biplane://worktree/ui", "file:///etc/passwd"]);
+    let id =
+        client.send("subscriptions/listen", json!({ "notifications": { "resourceSubscriptions": uris } }));
+    let accepted = client.notice("notifications/subscriptions/acknowledged");
+    let taken = json!(["biplane://task/1", "biplane://worktree/ui"]);
+    assert_eq!(accepted["params"]["notifications"]["resourceSubscriptions"], taken, "{accepted}");
+    // It listens from some moment on; task 2 is nothing to it.
+    eventually(DEADLINE, "a change is told", || {
+        lab.ok(&["task", "update", "2", "--priority", "1"]);
+        lab.ok(&["task", "update", "1", "--priority", "1"]);
+        client.talk().try_hear(|line| line.contains("notifications/resources/updated")).is_some()
+    });
+    let told = client.talk().heard().iter().find(|line| line.contains("resources/updated")).unwrap().clone();
+    assert!(told.contains("biplane://task/1"), "{told}");
+    client.tell("notifications/cancelled", json!({ "requestId": id }));
+    client.end().success();
 }
