@@ -121,6 +121,8 @@ pub const REASON_TAIL: usize = 1500;
 pub const CONFLICTS_NAMED: usize = 20;
 /// The most agents at once.
 pub const MOST_AGENTS: usize = 256;
+/// With so many submissions that wait to land no further agent is started, or with two for each agent when that is more.
+pub const WAITING: usize = 8;
 /// The most messages that wait between the threads of `up`: agents and waiting submissions together fit in.
 pub const MESSAGES: usize = 4096;
 /// The most further repositories of a home.

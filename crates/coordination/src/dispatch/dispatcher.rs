@@ -182,7 +182,12 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
 
     /// Starts attempts while there are free places and ready tasks.
     fn fill(&mut self) -> Result<()> {
-        while self.running < self.parallel && self.shared.service.up_state()? == UpState::Running {
+        // More work that waits to land is work on a target that is out of date by then.
+        let most_waiting = bounds::WAITING.max(2 * self.parallel);
+        while self.running < self.parallel
+            && self.landing < most_waiting
+            && self.shared.service.up_state()? == UpState::Running
+        {
             // Nothing becomes ready without an event.
             let seq = self.shared.service.look(|view| Ok(view.last_seq()?))?;
             let is_unchanged = match self.hold {
