@@ -237,3 +237,5 @@ pub const OUTSIDE_NAMED: usize = 50;
 pub const LEAST_TOKEN: usize = 16;
 /// From how many bytes on a file has no token.
 pub const TOKEN_BYTES: u64 = 4 << 10;
+/// How long is waited until the first process of a run is known that is just being started.
+pub const FIRST_PROCESS_WAIT: Duration = Duration::from_secs(3);

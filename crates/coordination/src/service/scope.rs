@@ -10,7 +10,7 @@
 //!
 //! **Deliberately absent:** what is allowed within a scope; the face that has the operations says that.
 
-use std::{collections::BTreeSet, os::unix::fs::MetadataExt, sync::Arc};
+use std::{collections::BTreeSet, os::unix::fs::MetadataExt, sync::Arc, thread, time::Instant};
 
 use biplane_control::RunFilter;
 use biplane_execution::supervise;
@@ -19,6 +19,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Service;
 use crate::{
+    bounds,
     error::{Error, Result},
     variables,
 };
@@ -121,13 +122,28 @@ impl Service {
     pub fn stand(&self, started_in: &Utf8Path, task: Option<TaskId>) -> Result<Stand> {
         let mut marks = supervise::inherited(variables::RUN_MARK);
         marks.extend(self.variable(variables::RUN_MARK).map(str::to_owned));
-        // The first process of a run may have wiped its environment, and still is the first process.
-        let line = supervise::lineage();
-        let open = self.look(|view| Ok(view.runs(&RunFilter { open: true, ..RunFilter::default() })?))?;
-        let above = open.iter().filter(|run| run.child.as_ref().is_some_and(|child| line.contains(child)));
-        marks.extend(above.map(|run| self.mark(run.id)));
+        marks.extend(self.marks_above()?);
         let dirs = BTreeSet::from([started_in.to_owned(), self.standing_in().to_owned()]);
         Ok(Stand { marks, dirs, task })
+    }
+
+    /// The marks of the runs whose first process is among those that this one descends from: it may have wiped its environment.
+    ///
+    /// A run whose first process is not known yet, though its supervisor is above, is waited for; it counts when that goes on.
+    fn marks_above(&self) -> Result<Vec<String>> {
+        let line = supervise::lineage();
+        let until = Instant::now() + bounds::FIRST_PROCESS_WAIT;
+        loop {
+            let open = self.look(|view| Ok(view.runs(&RunFilter { open: true, ..RunFilter::default() })?))?;
+            let is_above = |run: &&Run| run.child.as_ref().is_some_and(|child| line.contains(child));
+            let is_unknown = |run: &&Run| run.child.is_none() && line.contains(&run.supervisor);
+            let is_over = Instant::now() >= until;
+            if is_over || !open.iter().any(|run| is_unknown(&run)) {
+                let above = open.iter().filter(|run| is_above(run) || is_unknown(run));
+                return Ok(above.map(|run| self.mark(run.id)).collect());
+            }
+            thread::sleep(bounds::RUN_OVER_LOOK);
+        }
     }
 
     /// How far the process that `stand` describes may reach in this home, now.
