@@ -233,3 +233,9 @@ pub const OUTSIDE_EVENTS: usize = 5_000;
 pub const OUTSIDE_ALL_EVENTS: u64 = 200_000;
 /// How many changes outside a worktree an event names.
 pub const OUTSIDE_NAMED: usize = 50;
+/// The fewest characters of a token.
+pub const LEAST_TOKEN: usize = 16;
+/// From how many bytes on a file has no token.
+pub const TOKEN_BYTES: u64 = 4 << 10;
+/// How long is waited until the first process of a run is known that is just being started.
+pub const FIRST_PROCESS_WAIT: Duration = Duration::from_secs(3);

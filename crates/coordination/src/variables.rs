@@ -27,6 +27,8 @@ pub const ATTEMPT: &str = "BIPLANE_ATTEMPT";
 pub const PREFIX: &str = "BIPLANE_";
 /// The first port of a worktree; `_1`, `_2`, … behind it are the others.
 pub const PORT: &str = "BIPLANE_PORT";
+/// The token that those who speak with `biplane mcp --http` must show.
+pub const MCP_TOKEN: &str = "BIPLANE_MCP_TOKEN";
 /// Whether anything may be started in the background.
 pub const BACKGROUND: &str = "BIPLANE_BACKGROUND";
 
@@ -108,6 +110,11 @@ pub const ALL: &[Variable] = &[
     Variable {
         name: "XDG_STATE_HOME",
         read: "where the leases of ports of all repositories are kept, in `biplane/ports`; without it `.local/state` in `HOME`",
+        set: "",
+    },
+    Variable {
+        name: MCP_TOKEN,
+        read: "the token that those who speak with `biplane mcp --http` must show, instead of the one that is made for the home",
         set: "",
     },
     Variable { name: "HOME", read: "see `XDG_STATE_HOME`", set: "" },

@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Log(LogArgs),
     /// What agents have used: tokens, cost and time, as far as they told.
     Usage(UsageArgs),
+    /// Serve programs that speak the Model Context Protocol, on standard input and output or on a port.
+    Mcp(McpArgs),
     /// Compare ledger, views, git and disk.
     Doctor(DoctorArgs),
     /// Take over a board that other tools wrote into `.tasks/` and `.worktrees/`.
@@ -659,6 +661,28 @@ pub(crate) struct DoctorArgs {
     /// Make a lost or damaged ledger anew from views and git; says what would be brought back unless `--fix` is given.
     #[arg(long)]
     pub(crate) rebuild: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct McpArgs {
+    /// Serve on this address instead, such as `127.0.0.1:8137`; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) http: Option<std::net::SocketAddr>,
+    /// Keep to this task: nothing else may be changed.
+    #[arg(long, value_name = "ID")]
+    pub(crate) task: Option<TaskId>,
+    /// Serve on an address that other machines reach.
+    #[arg(long, requires = "http")]
+    pub(crate) expose: bool,
+    /// A name or address with its port by which the server is reached, as it stands in the `Host` header; may be given several times.
+    #[arg(long = "host", value_name = "NAME[:PORT]", requires = "http")]
+    pub(crate) hosts: Vec<String>,
+    /// A page in a browser that may speak with the server, such as `https://board.example:8443`; may be given several times.
+    #[arg(long = "origin", value_name = "ORIGIN", requires = "http")]
+    pub(crate) origins: Vec<String>,
+    /// A file with the token to be shown; without it `BIPLANE_MCP_TOKEN`, else one that is made for the home.
+    #[arg(long, value_name = "FILE", requires = "http", value_hint = ValueHint::FilePath)]
+    pub(crate) token_file: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug, Args)]

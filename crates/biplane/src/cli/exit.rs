@@ -38,7 +38,7 @@ pub(crate) const CODES: [(u8, &str, &str); 7] = [
 ];
 
 /// What the exit codes of single commands say beyond that.
-pub(crate) const SPECIAL: [(&str, &str); 6] = [
+pub(crate) const SPECIAL: [(&str, &str); 7] = [
     (
         "biplane worktree create",
         "1 also when the worktree was made and its set-up failed: it stays; 0 when set-up commands were not run because nobody \
@@ -58,6 +58,7 @@ pub(crate) const SPECIAL: [(&str, &str); 6] = [
         "1 when a task has failed or is blocked, 130 when it was asked to stop, 0 otherwise, whatever still waits",
     ),
     ("biplane stop", "5 when nothing of it is at work; 1 when a process does not end"),
+    ("biplane mcp", "130 when a signal ended it; 0 when its client has gone"),
     ("biplane doctor", "1 when a problem is left, 0 otherwise; with `--rebuild` 3 when the ledger is whole"),
 ];
 

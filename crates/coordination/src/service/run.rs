@@ -275,6 +275,8 @@ impl Service {
         let mut remove = supervise::env::scrubbed_git_variables(inherited.clone().map(OsString::from));
         // The ports of the worktree that we are in ourselves are not those of the run.
         remove.extend(inherited.filter(|name| name.starts_with(variables::PORT)).map(OsString::from));
+        // It opens a server to whoever has it.
+        remove.push(variables::MCP_TOKEN.into());
         spec.env = EnvChanges { remove, set: set.into_iter().map(|(k, v)| (k.into(), v.into())).collect() };
         spec.input = job.input;
         spec.echo = job.echo;

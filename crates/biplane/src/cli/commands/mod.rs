@@ -4,6 +4,7 @@ mod demo;
 mod events;
 mod log;
 mod mail;
+mod mcp;
 mod merge;
 mod plan;
 mod ready;
@@ -44,6 +45,7 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Log(args) => log::run(app, &args),
         Command::Usage(args) => usage::run(app, &args),
         Command::Init => setup::init(app),
+        Command::Mcp(args) => mcp::run(app, args),
         Command::Doctor(args) => setup::doctor(app, &args),
         Command::Import(args) => setup::import(app, &args),
         Command::Demo(args) => demo::run(app, &args),
