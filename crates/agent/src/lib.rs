@@ -6,7 +6,13 @@
 //! **Deliberately absent:** tasks, the ledger, settings files, terminals, git.
 
 pub mod bounds;
+pub mod cancel;
+pub mod model;
 pub mod patch;
 pub mod path;
 pub mod plan;
+pub mod program;
+pub mod session;
+pub mod tools;
+pub mod transcript;
 pub mod tree;

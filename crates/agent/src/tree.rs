@@ -171,11 +171,11 @@ pub(crate) fn read_in(dir: &Dir, name: &CStr, path: &RelPath) -> Result<Option<F
         return Err(TreeError::NoFile(path.clone()));
     }
     let mut bytes = Vec::new();
+    let mode = std::os::unix::fs::MetadataExt::mode(&meta) & 0o777;
     file.take(bounds::FILE as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() > bounds::FILE {
         return Err(TreeError::Large(path.clone()));
     }
-    let mode = std::os::unix::fs::MetadataExt::mode(&meta) & 0o777;
     Ok(Some(FileState { bytes, mode }))
 }
 

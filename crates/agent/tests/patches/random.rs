@@ -2,7 +2,7 @@
 
 use biplane_agent::tree::Tree;
 
-use crate::lab::{Lab, apply, look};
+use crate::lab::{Lab, Seen, apply, look};
 
 /// How many edits in all, and how many of them go into one patch.
 const EDITS: usize = 10_000;
@@ -67,6 +67,12 @@ impl Dice {
     }
 }
 
+/// The files, as git sees them.
+fn content(seen: Seen) -> Vec<(Vec<u8>, u32, Option<Vec<u8>>)> {
+    let files = seen.into_iter().filter(|(_, (_, bytes))| bytes.is_some());
+    files.map(|(path, (mode, bytes))| (path, mode & 0o100, bytes)).collect()
+}
+
 fn show((path, mode, bytes): &(Vec<u8>, u32, Option<Vec<u8>>)) -> String {
     let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
     format!("{} {mode:o} {}", text(path), text(bytes.as_deref().unwrap_or_default()))
@@ -101,7 +107,7 @@ fn ten_thousand_random_edits_are_applied_and_taken_back_to_the_byte() {
         lab.repo.git(&["add", "-A"]);
         let context = format!("-U{}", 1 + dice.below(5));
         let text = lab.diff(&["--cached", "--text", "-M", &context]);
-        let after: Vec<_> = look(&dir).into_iter().filter(|(_, (_, bytes))| bytes.is_some()).collect();
+        let after = look(&dir);
         lab.repo.git(&["reset", "-q"]);
         // Back to the beginning, with its permissions, which git keeps only half.
         fs_err::remove_dir_all(dir.join(format!("new{round}"))).unwrap_or_default();
@@ -118,11 +124,8 @@ fn ten_thousand_random_edits_are_applied_and_taken_back_to_the_byte() {
         assert!(look(&dir) == before, "round {round}: the test itself is wrong");
         let shown = String::from_utf8_lossy(&text);
         let undo = apply(&dir, &text).unwrap_or_else(|why| panic!("round {round}: {why}\n{shown}"));
-        let now: Vec<_> = look(&dir).into_iter().filter(|(_, (_, bytes))| bytes.is_some()).collect();
-        let content = |files: &[(Vec<u8>, (u32, Option<Vec<u8>>))]| -> Vec<_> {
-            files.iter().map(|(path, (mode, bytes))| (path.clone(), mode & 0o100, bytes.clone())).collect()
-        };
-        let (now, after) = (content(&now), content(&after));
+        let now = look(&dir);
+        let (now, after) = (content(now), content(after));
         for (ours, gits) in now.iter().zip(&after) {
             assert!(ours == gits, "round {round}: {:?} and not {:?}\n{shown}", show(ours), show(gits));
         }

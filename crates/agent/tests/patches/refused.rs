@@ -197,31 +197,32 @@ fn links_and_special_files_are_in_the_way() {
 fn what_fails_halfway_is_taken_back() {
     let lab = lab();
     let dir = lab.repo.path();
-    lab.repo.write("z/file.txt", "z\n");
     lab.repo.write("only/one.txt", "one\n");
+    lab.make_program("only", 0o750);
+    // The last file can't come to its place, and that is seen only when all others have.
     let text = "--- a/only/one.txt\n+++ /dev/null\n@@ -1 +0,0 @@\n-one\n\
-                --- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-line 1\n+one\n\
-                --- /dev/null\n+++ b/new/n.txt\n@@ -0,0 +1 @@\n+n\n\
-                --- a/z/file.txt\n+++ b/z/file.txt\n@@ -1 +1 @@\n-z\n+zz\n";
-    // A directory that nothing can be renamed in: the last step fails after all others.
-    lab.make_program("z", 0o555);
-    if rustix::process::geteuid().is_root() {
-        // Nothing is forbidden to it: something else has to be in the way.
-        lab.make_program("z", 0o755);
-        let tree = Tree::open(dir).unwrap();
-        let plan = Patch::parse(text.as_bytes()).unwrap().plan(&tree).unwrap();
-        lab.repo.write("z/file.txt", "changed\n");
-        let before = look(dir);
-        let why = plan.carry_out(&tree).unwrap_err().to_string();
-        assert!(why.contains("changed by somebody else meanwhile"), "{why}");
-        assert!(look(dir) == before);
-        return;
-    }
+                diff --git a/open.txt b/moved/open.txt\nrename from open.txt\nrename to moved/open.txt\n\
+                diff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-line 1\n+one\n\
+                --- /dev/null\n+++ b/new/n\n@@ -0,0 +1 @@\n+n\n\
+                --- /dev/null\n+++ b/new/n/m\n@@ -0,0 +1 @@\n+m\n";
     let why = apply(dir, text.as_bytes()).unwrap_err();
-    assert!(why.contains("z/file.txt"), "{why}");
-    lab.make_program("z", 0o755);
-    let undo = apply(dir, text.as_bytes()).unwrap();
-    lab.repo.write("new/n.txt", "changed since\n");
-    let why = undo.carry_out(&Tree::open(dir).unwrap()).unwrap_err().to_string();
-    assert!(why.contains("`new/n.txt` was changed by somebody else"), "{why}");
+    assert!(why.contains("`new/n` is not a directory"), "{why}");
+}
+
+#[test]
+fn what_somebody_else_changed_meanwhile_is_left_alone() {
+    let lab = lab();
+    let dir = lab.repo.path();
+    let tree = Tree::open(dir).unwrap();
+    let text =
+        "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-line 1\n+one\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+n\n";
+    let plan = Patch::parse(text.as_bytes()).unwrap().plan(&tree).unwrap();
+    let undo = plan.carry_out(&tree).unwrap();
+    lab.repo.write("a.txt", "changed since\n");
+    let before = look(dir);
+    for plan in [plan, undo] {
+        let why = plan.carry_out(&tree).unwrap_err().to_string();
+        assert!(why.contains("`a.txt` was changed by somebody else meanwhile"), "{why}");
+        assert!(look(dir) == before);
+    }
 }
