@@ -78,6 +78,14 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// For a model that can hold so many tokens.
+    pub fn of_context(context: u64) -> Self {
+        let usual = Self::default();
+        Self { context, answer: usual.answer.min(context / 4), ..usual }
+    }
+}
+
 /// What happens in a turn.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {

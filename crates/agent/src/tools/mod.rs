@@ -142,6 +142,11 @@ pub struct Shell {
     pub env: EnvChanges,
 }
 
+/// Our environment without this variable.
+pub fn without_variable(name: &str) -> EnvChanges {
+    EnvChanges { remove: vec![name.into()], ..EnvChanges::default() }
+}
+
 /// The tools that work in one directory: `bash`, `read_file`, `write_file`, `edit_file`, `apply_patch`, `search`.
 pub fn in_directory(tree: &Arc<Tree>, shell: Shell) -> Toolbox {
     let tree = || Arc::clone(tree);
