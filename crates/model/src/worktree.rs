@@ -89,6 +89,9 @@ pub struct Worktree {
     pub kept_at: Option<Timestamp>,
     /// When it was removed.
     pub removed_at: Option<Timestamp>,
+    /// When the look of its removal began, by the clock of the file system: what was changed since is in no snapshot. None:
+    /// it was looked at after it had been put aside.
+    pub looked_at: Option<Timestamp>,
     /// When somebody last entered it.
     pub last_entered_at: Option<Timestamp>,
     /// When a command was last run in it.

@@ -14,7 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::lab::{BIPLANE, DEADLINE, Lab, all_at_once};
 
 /// A repository with files of every kind, in which a worktree was made before.
-fn lab(settings: &str) -> Lab {
+pub(crate) fn lab(settings: &str) -> Lab {
     let lab = Lab::new();
     lab.repo.write(".gitignore", "target/\n*.log\nbiplane.toml\n");
     lab.repo.write("biplane.toml", settings);
@@ -29,11 +29,11 @@ fn lab(settings: &str) -> Lab {
     lab
 }
 
-fn tend(lab: &Lab) -> String {
+pub(crate) fn tend(lab: &Lab) -> String {
     lab.call(&["-v", "tend"]).run().success().stderr
 }
 
-fn pool(lab: &Lab) -> Vec<String> {
+pub(crate) fn pool(lab: &Lab) -> Vec<String> {
     names(&lab.root().join(".worktrees/.pool"))
 }
 
@@ -48,12 +48,12 @@ fn names(dir: &Utf8Path) -> Vec<String> {
 
 /// What `wt create -v` says of how it was made.
 #[track_caller]
-fn create(lab: &Lab, name: &str) -> String {
+pub(crate) fn create(lab: &Lab, name: &str) -> String {
     lab.call(&["-v", "wt", "create", name]).run().success().stderr
 }
 
 /// Kind, mode and content of everything in a checkout, but what git writes into it.
-fn tree(dir: &Utf8Path) -> BTreeMap<String, (u32, Vec<u8>)> {
+pub(crate) fn tree(dir: &Utf8Path) -> BTreeMap<String, (u32, Vec<u8>)> {
     let mut all = BTreeMap::new();
     let mut open = vec![dir.to_owned()];
     while let Some(at) = open.pop() {
@@ -75,7 +75,7 @@ fn tree(dir: &Utf8Path) -> BTreeMap<String, (u32, Vec<u8>)> {
 }
 
 /// What git itself makes of the head.
-fn by_git(lab: &Lab) -> Utf8PathBuf {
+pub(crate) fn by_git(lab: &Lab) -> Utf8PathBuf {
     let path = lab.env.dir("by-git").join(format!("w{}", lab.linked()));
     lab.repo.git(&["worktree", "add", "--quiet", "--detach", path.as_str()]);
     path
@@ -145,6 +145,8 @@ fn sixteen_at_once_share_two_spares() {
     let said: Vec<String> = all_at_once(calls).into_iter().map(|o| o.success().stderr).collect();
     let took = |n: usize| said.iter().filter(|text| text.contains(&format!("took spare {n} "))).count();
     assert_eq!((took(1), took(2)), (1, 1), "{said:#?}");
+    let copied = said.iter().filter(|text| text.contains("copied 24 of 24 files from other places"));
+    assert_eq!(copied.count(), 14, "{said:#?}");
     assert_eq!(pool(&lab), [""; 0]);
     let git = tree(&by_git(&lab));
     for n in 0..16 {
@@ -285,7 +287,7 @@ fn a_recycled_worktree_is_as_good_as_new_whatever_was_left_in_it() {
 }
 
 /// Kills the program at every place that a command reaches, and looks whether everything is put right.
-fn kill_everywhere(settings: &str, prepare: impl Fn(&Lab), args: &[&str], check: impl Fn(&Lab)) {
+pub(crate) fn kill_everywhere(settings: &str, prepare: impl Fn(&Lab), args: &[&str], check: impl Fn(&Lab)) {
     for number in 1.. {
         assert!(number < 120, "it reaches more places than that");
         let lab = lab(settings);

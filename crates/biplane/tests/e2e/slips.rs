@@ -60,3 +60,29 @@ fn runs_of_plain_commands_come_back_with_the_ledger() {
     assert_eq!(before[0]["agent"], after[0]["agent"], "{before} {after}");
     assert_eq!(before[0]["base"], after[0]["base"]);
 }
+
+#[test]
+fn an_empty_gate_is_not_taken_for_one_that_passes() {
+    let lab = Lab::new();
+    let tree = lab.create("w");
+    tree.write("a.txt", "a\n");
+    tree.commit("work");
+    for gate in ["", " "] {
+        for args in [
+            &["merge", "w", "--gate", gate][..],
+            &["submit", "w", "--gate", gate],
+            &["up", "--gate", gate, "--", "true"],
+            &["task", "create", "x", "--gate", gate],
+        ] {
+            let output = lab.fails(2, args);
+            assert!(output.stderr.contains("the gate is empty"), "{output}");
+        }
+    }
+}
+
+#[test]
+fn events_of_a_task_that_never_was_are_asked_for_in_vain() {
+    let lab = Lab::new();
+    let output = lab.fails(5, &["events", "--task", "99"]);
+    assert!(output.stderr.contains("there is no task 99"), "{output}");
+}

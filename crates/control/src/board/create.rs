@@ -40,6 +40,7 @@ pub struct NewTask {
 pub fn create(view: &dyn View, new: &NewTask, now: Timestamp) -> Result<(Changes, Task), BoardError> {
     let subject = checked_subject(&new.subject)?;
     checked_description(&new.description)?;
+    checked_gate(new.gate.as_deref())?;
     let counter = counter_name(new.prefix.as_ref());
     let mut number = view.counter(&counter)? + 1;
     let numbered = |n| new.prefix.as_ref().map_or_else(|| TaskId::numbered(n), |p| TaskId::prefixed(p, n));
@@ -100,6 +101,14 @@ pub(super) fn checked_subject(subject: &str) -> Result<String, BoardError> {
         )));
     }
     Ok(subject)
+}
+
+/// Refuses a gate that tests nothing: `--gate "$GATE"` where there is no such variable.
+pub(super) fn checked_gate(gate: Option<&str>) -> Result<(), BoardError> {
+    match gate {
+        Some(gate) if gate.trim().is_empty() => Err(BoardError::Invalid("the gate is empty".to_owned())),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn checked_description(description: &str) -> Result<(), BoardError> {

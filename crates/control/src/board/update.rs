@@ -75,6 +75,7 @@ fn set_fields(
         create::checked_description(description)?;
         task.description.clone_from(description);
     }
+    create::checked_gate(update.gate.as_ref().and_then(Option::as_deref))?;
     if let Some(after) = &update.after {
         task.after = depend::checked(view, &task.id, after)?;
     }

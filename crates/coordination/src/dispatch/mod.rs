@@ -31,7 +31,7 @@ use biplane_model::AgentName;
 use crate::{
     bounds,
     error::{Error, Result},
-    service::Service,
+    service::{Service, refuse_empty_gate},
     settings::Agent,
 };
 
@@ -92,6 +92,7 @@ impl Service {
         watcher: &dyn Watcher,
     ) -> Result<UpReport> {
         self.require_targets()?;
+        refuse_empty_gate(request.gate.as_ref())?;
         let agents = self.agents_for(request)?;
         if !request.no_setup {
             self.refuse_unapproved()?;

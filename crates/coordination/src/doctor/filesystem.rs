@@ -106,33 +106,37 @@ fn space(place: &Utf8Path) -> Finding {
     }
 }
 
+/// Whether the file system at `place` is known to be this machine's own, so that its times are by this machine's clock.
+pub(crate) fn is_local(place: &Utf8Path) -> bool {
+    matches!(remote_kind(place), Some(Ok(None)))
+}
+
+/// The kind of file system when it may be on another machine or in another program. None: it can't be told on this system.
 #[cfg(target_os = "linux")]
-fn remoteness(place: &Utf8Path) -> Finding {
-    match rustix::fs::statfs(place.as_std_path()) {
-        Err(error) => problem("the file system", format!("its kind can't be told: {error}")),
-        Ok(found) => {
-            // The kernel's number has 32 bits, whatever the type is here.
-            let magic = (found.f_type as u64 & 0xFFFF_FFFF) as u32;
-            match REMOTE.iter().find(|(number, _)| *number == magic) {
-                None => ok("the file system", "it is a local one"),
-                Some((_, name)) => Finding::note(
-                    Code::EnvironmentFileSystem,
-                    "the file system",
-                    format!("it is {name}: SQLite's log is made for local disks, with one machine at work"),
-                )
-                .remedy("move the repository to a local disk when several machines use it"),
-            }
-        }
-    }
+fn remote_kind(place: &Utf8Path) -> Option<io::Result<Option<&'static str>>> {
+    Some(rustix::fs::statfs(place.as_std_path()).map_err(Into::into).map(|found| {
+        // The kernel's number has 32 bits, whatever the type is here.
+        let magic = (found.f_type as u64 & 0xFFFF_FFFF) as u32;
+        REMOTE.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)
+    }))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn remoteness(_place: &Utf8Path) -> Finding {
-    Finding::note(
-        Code::EnvironmentFileSystem,
-        "the file system",
-        "whether it is a local one can't be told on this system",
-    )
+fn remote_kind(_place: &Utf8Path) -> Option<io::Result<Option<&'static str>>> {
+    None
+}
+
+fn remoteness(place: &Utf8Path) -> Finding {
+    let note = |words: String| Finding::note(Code::EnvironmentFileSystem, "the file system", words);
+    match remote_kind(place) {
+        None => note("whether it is a local one can't be told on this system".to_owned()),
+        Some(Err(error)) => problem("the file system", format!("its kind can't be told: {error}")),
+        Some(Ok(None)) => ok("the file system", "it is a local one"),
+        Some(Ok(Some(name))) => {
+            note(format!("it is {name}: SQLite's log is made for local disks, with one machine at work"))
+                .remedy("move the repository to a local disk when several machines use it")
+        }
+    }
 }
 
 /// A second handle must not get a lock that the first one holds.

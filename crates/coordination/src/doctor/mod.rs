@@ -31,7 +31,7 @@ use biplane_control::Changes;
 use biplane_model::{EventKind, NewEvent};
 
 pub use code::Code;
-pub(crate) use filesystem::PROBES_BY;
+pub(crate) use filesystem::{PROBES_BY, is_local};
 use finding::word;
 pub use finding::{Area, Diagnosis, Finding, Severity};
 pub(crate) use strangers::names_in;

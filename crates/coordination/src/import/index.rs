@@ -168,6 +168,7 @@ impl OldWorktree {
             updated_at: newest.into_iter().flatten().max().unwrap_or(now),
             kept_at: self.kept_at,
             removed_at: self.removed_at.or(Some(now)),
+            looked_at: None,
             last_entered_at: self.last_entered_at,
             last_command_at: self.last_command_at,
             last_command_preview: self.last_command_preview.clone(),

@@ -14,6 +14,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{board, numbers::Numbers, queue, runs, seen::Seen};
 use crate::{error::Result, home::Home, import::notes::Notes, service::Service};
 
+/// What a lost ledger knew of when a removed worktree was looked at: since the beginning of time, so that what lies aside of
+/// one stays.
+const UNKNOWN: Option<Timestamp> = Some(Timestamp(0));
+
 /// Everything that was seen, as records that fit together.
 ///
 /// # Errors
@@ -205,6 +209,7 @@ fn from_view(home: &Home, view: &WorktreeView, id: Option<WorktreeId>) -> Worktr
         updated_at: view.updated_at,
         kept_at: view.kept_at,
         removed_at: view.removed_at,
+        looked_at: UNKNOWN,
         last_entered_at: view.last_entered_at,
         last_command_at: view.last_command_at,
         last_command_preview: clip(&sanitize_line(&view.last_command_preview), 200),
@@ -238,6 +243,7 @@ fn from_event(
         updated_at,
         kept_at: None,
         removed_at: None,
+        looked_at: UNKNOWN,
         last_entered_at: None,
         last_command_at: None,
         last_command_preview: String::new(),

@@ -18,13 +18,14 @@ use crate::{
     error::{Error, Result},
     files::NEW_BY,
     locks,
-    service::{ASIDE, Happened, Service},
+    service::{ASIDE, Fate, Happened, Service},
 };
 
 /// What the names begin with that processes give to what they make for themselves; their number follows.
-const MADE_BY: [(&str, &str); 4] = [
+const MADE_BY: [(&str, &str); 5] = [
     (worktrees::ENTRY_BY, "an entry of git's for a worktree that was removed"),
     (INDEX_BY, "a copy of an index"),
+    (worktrees::pool::PATTERN_BY, "a pattern of new worktrees"),
     (NEW_BY, "a half-written file"),
     (PROBES_BY, "a directory to try things out"),
 ];
@@ -100,6 +101,16 @@ impl Service {
             let removing = is_aside && (self.background() || self.is_being_removed(name)?);
             if in_use || removing {
                 continue;
+            }
+            match if is_aside { self.fate(&path)? } else { Fate::Goes } {
+                Fate::Goes => {}
+                Fate::Stays => continue,
+                Fate::Late => {
+                    if mode == Mode::Fix {
+                        self.keep_late(&path)?;
+                    }
+                    continue;
+                }
             }
             let shown = biplane_model::sanitize_line(&self.home().recorded(&path));
             let what = format!("`{shown}` was left behind; deleted");

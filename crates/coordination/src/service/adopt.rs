@@ -249,6 +249,7 @@ fn adopted(repo: RepoName, found: &Found, path: &str, id: WorktreeId, now: Times
         updated_at: now,
         kept_at: None,
         removed_at: None,
+        looked_at: None,
         last_entered_at: None,
         last_command_at: None,
         last_command_preview: String::new(),

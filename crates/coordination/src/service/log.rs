@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use biplane_control::EventFilter;
+use biplane_control::{BoardError, EventFilter};
 use biplane_model::{Event, Seq, TaskId, WorktreeName};
 
 use super::Service;
@@ -29,6 +29,11 @@ impl Service {
     pub fn events(&self, query: &EventQuery) -> Result<Vec<Event>> {
         let filter = EventFilter { task: query.task.clone(), worktree: query.worktree.clone() };
         self.look(|view| {
+            if let Some(id) = query.task.as_ref()
+                && view.task(id)?.is_none()
+            {
+                return Err(BoardError::NoTask(id.clone()).into());
+            }
             Ok(match query.since {
                 Some(seq) => view.events(seq, &filter, query.limit.unwrap_or(usize::MAX))?,
                 None => view.newest_events(&filter, query.limit.unwrap_or(bounds::EVENTS_SHOWN))?,

@@ -73,9 +73,9 @@ pub(crate) use {
     pool::Happened,
     remove::ASIDE,
     run::{Ended, Job, Judge, Judged, marker},
-    submit::{PINS, pin_name, refuse_other_branch},
+    submit::{PINS, pin_name, refuse_empty_gate, refuse_other_branch},
     talk::Talk,
-    tend::LATE,
+    tend::{Fate, LATE},
 };
 
 use crate::{

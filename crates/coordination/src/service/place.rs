@@ -116,6 +116,7 @@ impl Service {
                 updated_at: now,
                 kept_at: None,
                 removed_at: None,
+                looked_at: None,
                 last_entered_at: None,
                 last_command_at: None,
                 last_command_preview: String::new(),

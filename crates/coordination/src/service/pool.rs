@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 
+use biplane_control::WorktreeFilter;
 use biplane_execution::{
     supervise,
     worktrees::{
@@ -64,6 +65,15 @@ impl Service {
                     None => why.to_string(),
                 }),
             }
+            match self.pool()?.copy(&taking, &self.sources(worktree)?) {
+                Ok(copied) => {
+                    self.explain(|| {
+                        format!("copied {} of {} from other places", copied.files, files(copied.of))
+                    });
+                    return Ok(());
+                }
+                Err(why) => self.explain(|| format!("nothing was copied from other places: {why}")),
+            }
         }
         let workers = place.git().fill().map_err(super::base::unfilled)?;
         self.explain(|| {
@@ -75,6 +85,18 @@ impl Service {
             format!("checked out {} with {workers} {noun}", files(count))
         });
         Ok(())
+    }
+
+    /// Where files of the worktree may lie already: in the main checkout, and in the worktrees that were made last.
+    fn sources(&self, worktree: &Worktree) -> Result<Vec<Utf8PathBuf>> {
+        let repository = self.home().repository()?;
+        let main = repository.has_checkout.then(|| repository.root.clone());
+        let filter =
+            WorktreeFilter { live: true, newest: Some(bounds::SOURCES), ..WorktreeFilter::default() };
+        let live = self.look(|view| Ok(view.worktrees(&filter)?))?;
+        let is_whole = |w: &&Worktree| w.repo == worktree.repo && w.status != WorktreeStatus::Creating;
+        let others = live.iter().rev().filter(is_whole).map(|w| self.home().absolute(&w.path));
+        Ok(main.into_iter().chain(others).take(bounds::SOURCES).collect())
     }
 
     /// Whether things may be left to a process in the background. Not from within a run: what that starts ends with it.

@@ -2,7 +2,7 @@
 
 use biplane_control::{BoardError, Changes, RunFilter, SubmissionFilter, View, board};
 use biplane_execution::{
-    git::{Git, RefUpdate, WithIgnored},
+    git::{Git, RefUpdate, Seen, WithIgnored},
     supervise::Presence,
     worktrees::{self, OwnershipFault, Snapshot, SnapshotError, Standing},
 };
@@ -15,8 +15,9 @@ use camino::Utf8PathBuf;
 use super::{
     Service,
     place::record,
-    removing::{locked, refuse_processes},
+    removing::{Before, locked, refuse_processes},
     snapshot::taken_event,
+    tend::Fate,
     would::{RemovalPlan, look_inside},
 };
 use crate::{
@@ -127,8 +128,10 @@ impl Service {
         // A run that has begun meanwhile is told as one.
         self.refuse_running(&worktree)?;
         refuse_processes(request, &worktree, &inside)?;
-        self.intend_remove(request, &worktree)?;
-        let gone = match self.remove_proved(request, &worktree, (&place, &against), &inside) {
+        let seen = self.looks_once(&standing, &place);
+        self.intend_remove(request, &worktree, seen.as_ref())?;
+        let before = Before { against: &against, inside: &inside, standing: &standing, seen };
+        let gone = match self.remove_proved(request, &worktree, &place, &before) {
             Ok(gone) => gone,
             Err(error) => {
                 self.not_removed(worktree.id, &error)?;
@@ -153,7 +156,7 @@ impl Service {
         self.look(|view| refuse_open_run(view, worktree))
     }
 
-    fn intend_remove(&self, request: &RemoveRequest, worktree: &Worktree) -> Result<()> {
+    fn intend_remove(&self, request: &RemoveRequest, worktree: &Worktree, seen: Option<&Seen>) -> Result<()> {
         let guard =
             worktree.task.as_ref().map(|id| self.guard_for(id, None)).transpose()?.unwrap_or_default();
         self.change(|view, now| {
@@ -177,6 +180,7 @@ impl Service {
                 Closing::CompleteTask => OperationKind::RemoveAndComplete,
             };
             worktree.operation = Some(Operation { kind, by: self.me() });
+            worktree.looked_at = seen.map(|seen| seen.since);
             worktree.reason = biplane_model::clip(&biplane_model::sanitize(&request.reason), 1000);
             worktree.updated_at = now;
             let event = about_task(
@@ -271,7 +275,7 @@ impl Service {
                 plan: None,
             });
         }
-        self.intend_remove(request, worktree)?;
+        self.intend_remove(request, worktree, None)?;
         let unblocked = self.removed(request, worktree.id, None)?;
         let branch_left = self.home().git()?.branch_tip(&worktree.branch)?.map(|_| worktree.branch.clone());
         let worktree = self.worktree_view(worktree.id)?;
@@ -297,7 +301,9 @@ impl Service {
             dry_run: false,
         };
         self.removed(&request, worktree.id, None)?;
-        self.clear_away(&self.aside(worktree))
+        let aside = self.aside(worktree);
+        // Who looked at it once, before it was put aside, has left the rest to the background.
+        if self.background() || self.fate(&aside)? == Fate::Goes { self.clear_away(&aside) } else { Ok(()) }
     }
 
     /// Where a worktree that is being removed is put aside: beside it, and so on the same file system. No worktree's name

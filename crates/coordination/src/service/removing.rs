@@ -4,7 +4,7 @@
 
 use biplane_control::SubmissionFilter;
 use biplane_execution::{
-    git::{Git, GitError, RefUpdate, WithIgnored},
+    git::{Git, GitError, RefUpdate, Seen, WithIgnored},
     supervise::{self, Inside, Presence, Resident},
     worktrees::{self, Against, Aside, Held, Place, Snapshot, Standing},
 };
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     bounds,
+    doctor::is_local,
     error::{Error, ErrorKind, Result},
     locks,
 };
@@ -27,18 +28,34 @@ pub(super) struct Gone {
     pub(super) aside: Aside,
 }
 
+/// What was found before anything was moved.
+pub(super) struct Before<'a> {
+    pub(super) against: &'a Against,
+    pub(super) inside: &'a Inside,
+    pub(super) standing: &'a Standing,
+    /// What tells whether a second look can be left to the background.
+    pub(super) seen: Option<Seen>,
+}
+
 impl Service {
+    /// What tells that a worktree which is untouched still is so once it is aside, when what is written in between can be told
+    /// later by its time, and somebody will look.
+    pub(super) fn looks_once(&self, standing: &Standing, place: &Place) -> Option<Seen> {
+        let seen = standing.state.seen.clone().filter(|_| standing.state.is_untouched)?;
+        (self.background() && is_local(&place.path)).then_some(seen)
+    }
+
     /// The effect: proof, rename aside, proof, look, snapshot, entry, branch.
     pub(super) fn remove_proved(
         &self,
         request: &RemoveRequest,
         worktree: &Worktree,
-        (place, against): (&Place, &Against),
-        inside: &Inside,
+        place: &Place,
+        before: &Before<'_>,
     ) -> Result<Gone> {
         // From the intent on no run can begin in it. Whoever is ended may still write to where it has always been. Who has
         // come since the look is found once it is aside.
-        self.clear_of_processes(request, worktree, inside)?;
+        self.clear_of_processes(request, worktree, before.inside)?;
         let owned = worktrees::prove(place)?;
         if place.is_locked()? {
             return Err(locked(place));
@@ -47,7 +64,7 @@ impl Service {
         let place_aside = Place { path: aside.path.clone(), ..place.clone() };
         let git = self.home().git()?;
         let saved = self
-            .save(request, worktree, (&place_aside, against))
+            .save(request, worktree, &place_aside, before)
             .and_then(|saved| self.delete_entry(&git, place).map(|()| saved));
         let (standing, snapshot) = match saved {
             Ok(saved) => saved,
@@ -71,13 +88,19 @@ impl Service {
         &self,
         request: &RemoveRequest,
         worktree: &Worktree,
-        (aside, against): (&Place, &Against),
+        aside: &Place,
+        before: &Before<'_>,
     ) -> Result<(Standing, Option<Snapshot>)> {
         // Who was inside before the rename still is.
         self.clear_of_processes(request, worktree, &supervise::inside(&aside.path))?;
         // Until it was put aside, somebody may have written into it, or a run may have come and gone.
-        let (branch, base) = (&worktree.branch, &worktree.base);
-        let standing = worktrees::standing(aside, branch, base, against, WithIgnored::Yes)?;
+        let standing = match &before.seen {
+            Some(seen) if aside.git().is_as(seen) => before.standing.clone(),
+            _ => {
+                let (branch, base) = (&worktree.branch, &worktree.base);
+                worktrees::standing(aside, branch, base, before.against, WithIgnored::Yes)?
+            }
+        };
         if !request.force {
             refuse_work(worktree, &standing)?;
         }

@@ -15,7 +15,7 @@ use biplane_execution::{
     },
 };
 use biplane_failpoint as failpoint;
-use biplane_model::CommitId;
+use biplane_model::{CommitId, WorktreeId};
 use camino::Utf8Path;
 
 use super::{Service, remove::ASIDE};
@@ -26,6 +26,22 @@ use crate::{
 
 /// What the names of removed worktrees begin with that something was written into later.
 pub(crate) const LATE: &str = ".late-";
+
+/// What may become of a directory that a removal has put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It can be deleted.
+    Goes,
+    /// Somebody stands in it, or it is not known whether.
+    Stays,
+    /// It holds what was written after the look.
+    Late,
+}
+
+/// The number of the worktree that was put aside under this name.
+fn removed_id(aside: &Utf8Path) -> Option<WorktreeId> {
+    aside.file_name()?.strip_prefix(ASIDE)?.parse().ok()
+}
 
 /// What spares are to be like.
 struct Wanted<'a> {
@@ -84,8 +100,13 @@ impl Service {
         done |= self.repo().is_default() && self.tend_logs(until).unwrap_or(false);
         let wanted = self.wanted(&pool, &git)?;
         for aside in self.asides() {
-            if !self.may_go(&aside)? {
-                continue;
+            match self.fate(&aside)? {
+                Fate::Goes => {}
+                Fate::Stays => continue,
+                Fate::Late => {
+                    self.keep_late(&aside)?;
+                    continue;
+                }
             }
             done |= self.reuse_or_delete(&aside, wanted.as_ref()).is_ok();
             if Instant::now() > until {
@@ -107,32 +128,36 @@ impl Service {
         Ok(done)
     }
 
-    /// Whether nobody stands in what was put aside, and nobody has written into it since: the snapshot has none of that. What was
-    /// written stays, under a name that nothing deletes.
-    fn may_go(&self, aside: &Utf8Path) -> Result<bool> {
-        let name = aside.file_name().unwrap_or_default();
-        let id = name.strip_prefix(ASIDE).and_then(|id| id.parse().ok());
-        let Some(id) = id else { return Ok(true) };
-        let removed_at = self.look(|view| Ok(view.worktree(id)?.and_then(|worktree| worktree.removed_at)))?;
-        let Some(removed_at) = removed_at else { return Ok(true) };
+    /// What may become of what a removal has put aside: nobody stands in it, and nobody has written into it since it was
+    /// looked at, or no snapshot has that.
+    pub(crate) fn fate(&self, aside: &Utf8Path) -> Result<Fate> {
+        let Some(id) = removed_id(aside) else { return Ok(Fate::Goes) };
+        let record = self.look(|view| Ok(view.worktree(id)?))?;
+        let since = record.and_then(|worktree| worktree.looked_at.or(worktree.removed_at));
+        let Some(since) = since else { return Ok(Fate::Goes) };
         let inside = supervise::inside(aside);
         if !inside.others.is_empty() || !inside.above.is_empty() {
-            return Ok(false);
+            return Ok(Fate::Stays);
         }
-        let since = Duration::from_micros(u64::try_from(removed_at.0).unwrap_or_default());
+        let since = Duration::from_micros(u64::try_from(since.0).unwrap_or_default());
         match worktrees::written_since(aside, since) {
-            Ok(Some(_)) => {}
-            Ok(None) => return Ok(true),
+            Ok(Some(_)) => Ok(Fate::Late),
+            Ok(None) => Ok(Fate::Goes),
             // Who could write into it has made it so before.
-            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return Ok(true),
-            Err(_) => return Ok(false),
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(Fate::Goes),
+            Err(_) => Ok(Fate::Stays),
         }
+    }
+
+    /// Gives what was written too late a name that nothing deletes.
+    pub(crate) fn keep_late(&self, aside: &Utf8Path) -> Result<()> {
+        let Some(id) = removed_id(aside) else { return Ok(()) };
         let kept = aside.with_file_name(format!("{LATE}{id}"));
         if kept.as_std_path().symlink_metadata().is_err() {
             failpoint::around("late work kept", || std::fs::rename(aside, &kept))
                 .map_err(|e| Error::io("renamed", aside, e))?;
         }
-        Ok(false)
+        Ok(())
     }
 
     /// What spares are to be like; nothing when there are to be none.

@@ -24,6 +24,28 @@ pub(super) fn is_of(top: impl AsFd, path: &[u8], id: &[u8]) -> Option<bool> {
     Some(found == id)
 }
 
+/// The id of what holds `content`, with `len` bytes: 20 for SHA-1, 32 for SHA-256. None for another length.
+pub(super) fn id(content: &[u8], len: usize) -> Option<Vec<u8>> {
+    let head = format!("blob {}\0", content.len());
+    digest(&[head.as_bytes(), content], len)
+}
+
+/// The sum of `bytes`, as it stands at an index's end. None for another length than that of an id.
+pub(super) fn sum(bytes: &[u8], len: usize) -> Option<Vec<u8>> {
+    digest(&[bytes], len)
+}
+
+fn digest(parts: &[&[u8]], len: usize) -> Option<Vec<u8>> {
+    fn of<D: Digest>(parts: &[&[u8]]) -> Vec<u8> {
+        parts.iter().fold(D::new(), |digest, part| digest.chain_update(part)).finalize().to_vec()
+    }
+    match len {
+        20 => Some(of::<sha1::Sha1>(parts)),
+        32 => Some(of::<sha2::Sha256>(parts)),
+        _ => None,
+    }
+}
+
 fn hash<D: Digest>(mut file: File) -> Option<Vec<u8>> {
     let size = file.metadata().ok()?.len();
     let mut digest = D::new();

@@ -9,7 +9,7 @@ use rustix::fs::{self, FileType};
 
 pub(super) const LINK: u32 = 0o120_000;
 const FILE: u32 = 0o100_644;
-const PROGRAM: u32 = 0o100_755;
+pub(super) const PROGRAM: u32 = 0o100_755;
 
 /// Seconds and nanoseconds, as the index keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +30,8 @@ pub(super) fn low(number: i64) -> u32 {
 
 /// A file by the index: what `lstat` said, and what it held.
 pub(super) struct Entry<'a> {
+    /// Where it begins in the index.
+    at: usize,
     pub(super) path: &'a [u8],
     pub(super) id: &'a [u8],
     pub(super) mode: u32,
@@ -41,7 +43,10 @@ pub(super) struct Entry<'a> {
     pub(super) size: u32,
 }
 
+#[derive(Default)]
 pub(super) struct Index<'a> {
+    /// How many bytes an id has.
+    id: usize,
     pub(super) entries: Vec<Entry<'a>>,
     /// The tree that it is, in hexadecimal; none when the index does not say it for all of it.
     pub(super) tree: Option<String>,
@@ -70,6 +75,7 @@ impl<'a> Index<'a> {
                 return None;
             }
             entries.push(Entry {
+                at,
                 path: &bytes[start..start + length],
                 id: &bytes[at + 40..at + 40 + id],
                 mode,
@@ -99,7 +105,45 @@ impl<'a> Index<'a> {
             }
             at += 8 + size;
         }
-        Some(Self { entries, tree })
+        Some(Self { id, entries, tree })
+    }
+
+    /// The index that was read from `bytes`, with what `lstat` says of each file; nothing is known of one without it. None when
+    /// there is an id of another length than git has.
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_possible_wrap,
+        reason = "the widths differ between systems"
+    )]
+    pub(super) fn told(&self, bytes: &[u8], stats: &[Option<fs::Stat>]) -> Option<Vec<u8>> {
+        let mut new = bytes.to_vec();
+        for (entry, stat) in self.entries.iter().zip(stats) {
+            let numbers = stat.map_or([0; 9], |stat| {
+                [
+                    low(stat.st_ctime as i64),
+                    low(stat.st_ctime_nsec as i64),
+                    low(stat.st_mtime as i64),
+                    low(stat.st_mtime_nsec as i64),
+                    low(stat.st_dev as i64),
+                    low(stat.st_ino as i64),
+                    stat.st_uid,
+                    stat.st_gid,
+                    low(stat.st_size as i64),
+                ]
+            });
+            // The mode stands between the inode and the owner, and stays.
+            for (number, offset) in numbers.into_iter().zip([0, 4, 8, 12, 16, 20, 28, 32, 36]) {
+                let field = entry.at + offset;
+                new[field..field + 4].copy_from_slice(&number.to_be_bytes());
+            }
+        }
+        let end = new.len().checked_sub(self.id)?;
+        // Git may have been told to save itself the sum.
+        if new[end..].iter().any(|byte| *byte != 0) {
+            let sum = super::blob::sum(&new[..end], self.id)?;
+            new[end..].copy_from_slice(&sum);
+        }
+        Some(new)
     }
 }
 

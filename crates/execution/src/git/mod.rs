@@ -32,6 +32,7 @@ mod submodules;
 mod traces;
 mod tree;
 mod trees;
+mod twin;
 mod untouched;
 mod version;
 
@@ -53,9 +54,10 @@ pub use quote::{quote, unquote};
 pub use refs::RefUpdate;
 pub use remote::{Behind, Remote};
 pub use staged::{Staged, Workers};
-pub use status::{Change, CheckoutState, WithIgnored};
+pub use status::{Change, CheckoutState, Seen, WithIgnored};
 pub use traces::Logged;
 pub use tree::{BroughtAlong, IN_PROGRESS, INDEX_BY};
+pub(crate) use twin::fill as fill_from;
 pub use version::{GitVersion, MINIMUM_GIT};
 
 /// The longest a single git command may take.

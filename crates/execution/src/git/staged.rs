@@ -129,7 +129,7 @@ pub struct Workers {
 
 impl Workers {
     /// As many as the machine has processors, if there are enough files. That depends on what else it does right now.
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let most = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_WORKERS);
         match crate::machine::running() {
             Some(running) if running <= most => Self { most, from: PARALLEL_FROM_IDLE },

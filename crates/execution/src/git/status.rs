@@ -1,6 +1,6 @@
 //! What has changed in a checkout. Overrides the user's settings, so that nothing is hidden.
 
-use biplane_model::CommitId;
+use biplane_model::{CommitId, Timestamp};
 
 use super::{Git, GitError};
 
@@ -33,6 +33,20 @@ pub struct CheckoutState {
     /// Whether it is known to hold nothing but unchanged tracked files: no other file, no directory of another
     /// repository.
     pub is_untouched: bool,
+    /// How to tell later whether it still is untouched, where that can be told.
+    pub seen: Option<Seen>,
+}
+
+/// An untouched checkout, as it was seen: by git's files. What was changed in the checkout itself since then bears a time of
+/// change from `since` on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// When the look began, by the clock that files get their times from.
+    pub since: Timestamp,
+    /// The index by what it is.
+    pub(super) index: [i64; 6],
+    /// The branch and the commit of the head.
+    pub(super) head: (Option<String>, CommitId),
 }
 
 impl CheckoutState {

@@ -11,6 +11,7 @@
 
 use std::{
     ffi::CString,
+    fs::Metadata,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -18,12 +19,12 @@ use std::{
     time::Duration,
 };
 
-use biplane_model::CommitId;
-use camino::Utf8Path;
+use biplane_model::{CommitId, Timestamp};
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
 
 use super::{
-    CheckoutState, Git, blob, crew,
+    CheckoutState, Git, Seen, blob, crew,
     index::{Entry, Index, LINK, Stamp},
 };
 
@@ -41,11 +42,10 @@ impl Git {
         if self.git_dir().join("modules").as_std_path().symlink_metadata().is_ok() {
             return None;
         }
+        let since = file_time();
         let (branch, head) = self.head_in_files()?;
-        let path = self.git_dir().join("index");
-        let meta =
-            path.as_std_path().symlink_metadata().ok().filter(|m| m.is_file() && m.len() < MOST_BYTES)?;
-        let bytes = crate::files::read(&path, MOST_BYTES).ok()?;
+        let meta = self.index_meta()?;
+        let bytes = crate::files::read(self.index_path(), MOST_BYTES).ok()?;
         let index = Index::parse(&bytes, head.as_str().len() / 2)?;
         let tree = index.tree?;
         let racy = walk(top, &index.entries, Stamp::modified(&meta))?;
@@ -58,8 +58,48 @@ impl Git {
             }
             *last() = known;
         }
-        Some(CheckoutState { head: Some(head), branch, is_untouched: true, ..CheckoutState::default() })
+        let index = stamps(&meta);
+        // A file system that keeps whole seconds alone can't tell.
+        let tells = index[5] != 0;
+        let seen =
+            since.filter(|_| tells).map(|since| Seen { since, index, head: (branch.clone(), head.clone()) });
+        Some(CheckoutState { head: Some(head), branch, is_untouched: true, seen, ..CheckoutState::default() })
     }
+
+    /// Whether the head and the index are as they were seen. Of the checkout's files it says nothing.
+    pub fn is_as(&self, seen: &Seen) -> bool {
+        let index = self.index_meta().map(|meta| stamps(&meta));
+        index == Some(seen.index) && self.head_in_files().as_ref() == Some(&seen.head)
+    }
+
+    fn index_path(&self) -> Utf8PathBuf {
+        self.git_dir().join("index")
+    }
+
+    fn index_meta(&self) -> Option<Metadata> {
+        let meta = self.index_path().as_std_path().symlink_metadata().ok()?;
+        (meta.is_file() && meta.len() < MOST_BYTES).then_some(meta)
+    }
+}
+
+/// Now, by the clock that files get their times from; rounded down. None where that one can't be read.
+#[cfg(target_os = "linux")]
+fn file_time() -> Option<Timestamp> {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    Some(Timestamp(now.tv_sec.checked_mul(1_000_000)?.checked_add(now.tv_nsec / 1000)?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn file_time() -> Option<Timestamp> {
+    None
+}
+
+/// What a file is by its status: another one, or one that was written to, has other numbers. The last are its times of change.
+#[allow(clippy::cast_possible_wrap, reason = "only their being equal matters")]
+fn stamps(meta: &Metadata) -> [i64; 6] {
+    use std::os::unix::fs::MetadataExt;
+    let (device, inode) = (meta.dev() as i64, meta.ino() as i64);
+    [device, inode, meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()]
 }
 
 /// Whether the files hold what the index says, byte for byte. None when there are too many to be read here, or one of them
@@ -92,13 +132,9 @@ struct Known {
 
 impl Known {
     /// None for one that is too young to be known.
-    #[allow(clippy::cast_possible_wrap, reason = "only their being equal matters")]
-    fn of(meta: &std::fs::Metadata, head: &CommitId) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
+    fn of(meta: &Metadata, head: &CommitId) -> Option<Self> {
         let is_settled = meta.modified().ok()?.elapsed().ok()? >= SETTLED;
-        let (device, inode) = (meta.dev() as i64, meta.ino() as i64);
-        let file = [device, inode, meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
-        is_settled.then(|| Self { file, head: head.clone() })
+        is_settled.then(|| Self { file: stamps(meta), head: head.clone() })
     }
 }
 

@@ -8,8 +8,9 @@ use std::{io, os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
 
 use camino::Utf8Path;
 
-/// The first file found below `dir` that was changed after `since`, a time since the epoch; none when there is none. A clock of the
-/// system's that lags by some milliseconds hides what was written in those.
+/// The first file found below `dir` that was changed at `since`, a time since the epoch, or after it; none when there is none. Files
+/// get their times by a clock that lags by some milliseconds: the caller takes `since` from that one, or misses what was
+/// written in those.
 ///
 /// # Errors
 /// When the system refuses a look: it is not known then.
@@ -29,7 +30,7 @@ pub fn written_since(dir: &Utf8Path, since: Duration) -> io::Result<Option<PathB
             let seconds = u64::try_from(meta.ctime()).unwrap_or_default();
             let changed = Duration::new(seconds, u32::try_from(meta.ctime_nsec()).unwrap_or_default());
             // Of a file with several names it changes when another one is deleted.
-            if changed > since && meta.nlink() == 1 {
+            if changed >= since && meta.nlink() == 1 {
                 return Ok(Some(entry.path()));
             }
         }

@@ -51,6 +51,7 @@ fn full_worktree() -> Worktree {
         reason: "done".to_owned(),
         kept_at: Some(Timestamp(3)),
         removed_at: Some(Timestamp(4)),
+        looked_at: Some(Timestamp(3)),
         last_entered_at: Some(Timestamp(5)),
         last_command_at: Some(Timestamp(6)),
         last_command_preview: "git status".to_owned(),

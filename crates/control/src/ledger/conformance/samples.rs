@@ -69,6 +69,7 @@ pub fn worktree(id: u64, name: &str) -> Worktree {
         updated_at: AT,
         kept_at: None,
         removed_at: None,
+        looked_at: None,
         last_entered_at: None,
         last_command_at: None,
         last_command_preview: String::new(),

@@ -121,7 +121,7 @@ impl Git {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => (Vec::new(), Stamp(0, 0)),
             read => read.map_err(|e| io(&path, e))?,
         };
-        let none = Index { entries: Vec::new(), tree: None };
+        let none = Index::default();
         let width = commit.as_ref().map_or(20, |id| id.as_str().len() / 2);
         let index = if bytes.is_empty() { Some(none) } else { Index::parse(&bytes, width) };
         let mut seen =

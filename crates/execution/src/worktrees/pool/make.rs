@@ -49,6 +49,7 @@ impl Pool {
         self.git(place).restore_to(commit.as_str())?;
         super::settle(&place.join("index"))?;
         Card::write(place, commit, bytes, manner)?;
+        self.note_pattern(place, &contents.manner);
         Ok(None)
     }
 
@@ -74,6 +75,7 @@ impl Pool {
             self.git(&place).advance(spare.card.commit.as_str(), commit.as_str())?;
             super::settle(&place.join("index"))?;
             Card::write(&place, commit, bytes, manner)?;
+            self.note_pattern(&place, &contents.manner);
             Ok(None)
         };
         let made = advance();

@@ -12,6 +12,7 @@
 //! **Deliberately absent:** the ledger, settings, how many spares there should be, and when.
 
 mod make;
+mod pattern;
 mod recycle;
 mod sweep;
 mod take;
@@ -28,6 +29,7 @@ use crate::{
     supervise::identity,
 };
 
+pub use pattern::{Copied, PATTERN_BY};
 pub use recycle::Recycling;
 pub use take::{Taken, Taking, Untaken};
 

@@ -96,6 +96,7 @@ impl Pool {
         }
         super::settle(&place.join("index"))?;
         Card::write(place, wish.commit, bytes, wish.manner)?;
+        self.note_pattern(place, &contents.manner);
         Ok(None)
     }
 

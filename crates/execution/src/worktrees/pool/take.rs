@@ -87,6 +87,16 @@ impl Pool {
         if mode.ok() != Some(card.mode) {
             return Some("they were made under another `umask`");
         }
+        self.unlike_manner(card, taking, now)
+    }
+
+    /// What makes the manner differ in which it was checked out, or might.
+    pub(super) fn unlike_manner(
+        &self,
+        card: &Card,
+        taking: &Taking<'_>,
+        now: &mut Option<Manner>,
+    ) -> Option<&'static str> {
         if Manner::seen(&card.sources) == card.seen
             && Manner::surroundings(taking.variable) == card.surroundings
         {
