@@ -62,6 +62,8 @@ impl Lab {
     pub(crate) fn new() -> Self {
         let env = TestEnv::new();
         let repo = env.repo("app");
+        // Thousands of objects that nobody needs after the test.
+        repo.git(&["config", "core.fsync", "none"]);
         Self { env, repo }
     }
 
