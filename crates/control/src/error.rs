@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use biplane_model::{IllegalMove, TaskId, TaskStatus};
+use biplane_model::{AgentName, IllegalMove, RequestId, TaskId, TaskStatus};
 
 /// The ledger could not be read or written. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +157,51 @@ pub enum BoardError {
         given: u64,
         /// The newest revision.
         current: u64,
+    },
+    /// Nobody of this name can get mail.
+    #[error("there is nobody called `{name}` in the team")]
+    NoMember {
+        /// The name.
+        name: AgentName,
+        /// Who there is.
+        known: Vec<AgentName>,
+    },
+    /// Too much mail waits for one recipient.
+    #[error("{waiting} messages wait for `{to}`, and that is the most there may be")]
+    InboxFull {
+        /// The recipient.
+        to: AgentName,
+        /// How many wait.
+        waiting: u64,
+    },
+    /// Messages that were to be delivered were delivered elsewhere.
+    #[error("mail of `{to}` was delivered elsewhere meanwhile")]
+    MailMoved {
+        /// The recipient.
+        to: AgentName,
+    },
+    /// There is no such request.
+    #[error("there is no request {0}")]
+    NoRequest(RequestId),
+    /// Only its addressee answers a request.
+    #[error("request {id} is `{to}`'s to answer, not `{by}`'s")]
+    NotAddressee {
+        /// The request.
+        id: RequestId,
+        /// Who is to answer.
+        to: AgentName,
+        /// Who did.
+        by: AgentName,
+    },
+    /// Nothing waits for a plan any more.
+    #[error("task {task} does not wait for plan {id} any more: it is {status}")]
+    PlanUnwanted {
+        /// The plan.
+        id: RequestId,
+        /// The task.
+        task: TaskId,
+        /// Its state.
+        status: TaskStatus,
     },
     /// A value is out of its bounds.
     #[error("{0}")]

@@ -13,6 +13,6 @@ pub mod ledger;
 pub use error::{BoardError, LedgerError};
 pub use ledger::gate;
 pub use ledger::{
-    Changes, Committed, EventFilter, Ledger, LedgerExt, Past, ReadyOrder, RunFilter, SqliteLedger,
-    SubmissionFilter, TaskFilter, View, WorktreeFilter,
+    Changes, Committed, EventFilter, Ledger, LedgerExt, MailFilter, Past, ReadyOrder, RequestFilter,
+    RunFilter, SqliteLedger, SubmissionFilter, TaskFilter, View, WorktreeFilter,
 };

@@ -83,6 +83,18 @@ pub const DEPENDENCIES_TOLD: usize = 20;
 pub const PATHS_TOLD: usize = 20;
 /// How many of the newest events of a task are looked at for what became of its last run.
 pub const EVENTS_LOOKED_AT: usize = 200;
+/// The most messages in one answer, when no number is asked for.
+pub const MAIL_SHOWN: usize = 50;
+/// The most that can be asked for.
+pub const MOST_MAIL_SHOWN: usize = 1000;
+/// The most bytes of messages that are delivered to a reader at once; a message that is longer comes alone.
+pub const MAIL_READ_BYTES: usize = 1 << 20;
+/// The most messages in one prompt.
+pub const MAIL_TOLD: usize = 50;
+/// The most bytes of messages in one prompt: a program may get its prompt as an argument, which the system bounds.
+pub const MAIL_TOLD_BYTES: usize = 32 << 10;
+/// How often a prompt is made anew because its messages were delivered elsewhere meanwhile.
+pub const MAIL_TRIES: u32 = 5;
 /// How many characters of an agent's line are shown.
 pub const LINE_SHOWN: usize = 200;
 /// The most bytes of a gate's output that a prompt quotes.
@@ -109,6 +121,8 @@ pub const REASON_TAIL: usize = 1500;
 pub const CONFLICTS_NAMED: usize = 20;
 /// The most agents at once.
 pub const MOST_AGENTS: usize = 256;
+/// With so many submissions that wait to land no further agent is started, or with two for each agent when that is more.
+pub const WAITING: usize = 8;
 /// The most messages that wait between the threads of `up`: agents and waiting submissions together fit in.
 pub const MESSAGES: usize = 4096;
 /// The most further repositories of a home.

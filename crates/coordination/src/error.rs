@@ -134,16 +134,23 @@ impl From<BoardError> for Error {
                 let BoardError::Ledger(inner) = error else { unreachable!("matched above") };
                 return inner.into();
             }
-            BoardError::NoTask(_) | BoardError::NothingReady => ErrorKind::NotFound,
+            BoardError::NoTask(_)
+            | BoardError::NothingReady
+            | BoardError::NoMember { .. }
+            | BoardError::NoRequest(_) => ErrorKind::NotFound,
+            BoardError::InboxFull { .. } => ErrorKind::Busy,
             BoardError::Invalid(_) | BoardError::Cycle { .. } => ErrorKind::Usage,
             BoardError::Owned { .. }
             | BoardError::Bound(_)
             | BoardError::StaleEpoch { .. }
-            | BoardError::StaleRevision { .. } => ErrorKind::Conflict,
+            | BoardError::StaleRevision { .. }
+            | BoardError::MailMoved { .. }
+            | BoardError::PlanUnwanted { .. } => ErrorKind::Conflict,
             BoardError::Illegal(_)
             | BoardError::NotReady { .. }
             | BoardError::NotClaimable { .. }
             | BoardError::NotReturnable { .. }
+            | BoardError::NotAddressee { .. }
             | BoardError::Closed { .. } => ErrorKind::Refused,
         };
         let hint = match &error {
@@ -158,6 +165,16 @@ impl From<BoardError> for Error {
             BoardError::NotReturnable { id, status: TaskStatus::Cancelled } => {
                 Some(format!("`biplane task reopen {id}` makes it pending again"))
             }
+            BoardError::NoMember { known, .. } => Some(match known.as_slice() {
+                [] => "the team is who the settings name, owns a task or has sent mail".to_owned(),
+                known => format!("there are {}", names(known)),
+            }),
+            BoardError::NoRequest(_) => {
+                Some("`biplane plan list` shows plans, `biplane team` who was asked to shut down".to_owned())
+            }
+            BoardError::InboxFull { to, .. } => {
+                Some(format!("`biplane mail read --as '{to}'` delivers what waits"))
+            }
             BoardError::StaleEpoch { .. } => Some("another claim has replaced this one".to_owned()),
             _ => None,
         };
@@ -166,6 +183,15 @@ impl From<BoardError> for Error {
             Some(hint) => error.hint(hint),
             None => error,
         }
+    }
+}
+
+/// Some names, in words.
+fn names(names: &[biplane_model::AgentName]) -> String {
+    let shown: Vec<String> = names.iter().take(10).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(10) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use biplane_failpoint as failpoint;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::error::{Error, Result};
 
@@ -47,7 +47,8 @@ pub(crate) fn replace_durably(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// As [`replace`].
 pub(crate) fn replace_stamped(path: &Utf8Path, bytes: &[u8], modified: SystemTime) -> Result<()> {
-    let fresh = parent(path)?.join(format!(".{}.new", path.file_name().unwrap_or_default()));
+    parent(path)?;
+    let fresh = fresh(path);
     let write = || -> std::io::Result<()> {
         match std::fs::remove_file(&fresh) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
@@ -64,6 +65,16 @@ pub(crate) fn replace_stamped(path: &Utf8Path, bytes: &[u8], modified: SystemTim
         let _ = std::fs::remove_file(&fresh);
         Error::io("written", path, e)
     })
+}
+
+/// Whether somebody writes the file at `path` with [`replace_stamped`] at this moment, or was killed at it.
+pub(crate) fn is_half_written(path: &Utf8Path) -> bool {
+    fresh(path).as_std_path().symlink_metadata().is_ok()
+}
+
+/// Where the file is that is to replace the one at `path`.
+fn fresh(path: &Utf8Path) -> Utf8PathBuf {
+    path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default()))
 }
 
 /// The directory of `path`, made when it is missing.

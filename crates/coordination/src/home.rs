@@ -112,6 +112,11 @@ impl Home {
         self.board().root.join(".tasks")
     }
 
+    /// The directory of the views of the team and its mail.
+    pub fn team_dir(&self) -> Utf8PathBuf {
+        self.board().root.join(".team")
+    }
+
     /// The directory of the views of worktrees and events, and of the runs; of a further repository, the one of its
     /// worktrees alone.
     pub fn views_dir(&self) -> Utf8PathBuf {

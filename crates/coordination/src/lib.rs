@@ -42,10 +42,11 @@ pub use import::{Generation, ImportMode, ImportReport, ImportRequest};
 pub use rebuild::RebuildReport;
 pub use recovery::{Mode, Recovery};
 pub use service::{
-    Access, AdoptRequest, BounceKind, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery, Examined,
-    Finished, GateReport, InitReport, Landing, Leases, ListedSnapshot, ListedTask, MergeRequest, Notice,
-    Outside, Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunLife,
-    RunQuery, RunReport, RunRequest, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText,
-    Start, Steered, StopRequest, StopTarget, Stopped, Submitted, TaskChange, UpState, UsageBy, UsageReport,
+    Access, AdoptRequest, BounceKind, Broadcast, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery,
+    Examined, Finished, GateReport, InitReport, LEAD, Landing, Leases, ListedPlan, ListedSnapshot,
+    ListedTask, MailBox, MailQuery, MailRequest, MergeRequest, Notice, Outside, PlanQuery, PlanText,
+    Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunLife, RunQuery,
+    RunReport, RunRequest, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Start,
+    Steered, StopRequest, StopTarget, Stopped, Submitted, TaskChange, UpState, UsageBy, UsageReport,
     UsageRequest, UsageRow, WorktreeStatusReport,
 };

@@ -122,6 +122,8 @@ impl std::ops::AddAssign for Usage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// It says how it would do the work, and changes nothing.
+    Plan,
     /// It does the work.
     Implement,
     /// It tests the work, and changes nothing.
@@ -132,11 +134,12 @@ pub enum Role {
 
 impl Role {
     /// Every role, in the order of a pipeline.
-    pub const ALL: [Self; 3] = [Self::Implement, Self::Verify, Self::Review];
+    pub const ALL: [Self; 4] = [Self::Plan, Self::Implement, Self::Verify, Self::Review];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Plan => "plan",
             Self::Implement => "implement",
             Self::Verify => "verify",
             Self::Review => "review",

@@ -154,6 +154,28 @@ event_kinds! {
     SnapshotPruned = "snapshot.pruned",
     /// A person has approved the repository's set-up commands; `hash` says which text. Or took that back; `revoked` names the hashes.
     SetupApproved = "setup.approved",
+    /// A message was sent; `mail` names it, or a broadcast's messages, and `to` who they are to.
+    MailSent = "mail.sent",
+    /// Messages were delivered to `to`; `mail` names them in their order, `run` the run in whose prompt they stand, when they do.
+    MailDelivered = "mail.delivered",
+    /// Messages wait again, because the run in whose prompt they stood never came to its end by itself; `mail` names them.
+    MailReturned = "mail.returned",
+    /// An agent was asked to take no more tasks; `request` names the request, `agent` the agent.
+    ShutdownRequested = "shutdown.requested",
+    /// An agent takes no more tasks; `automatic` when it was idle and was not asked.
+    ShutdownApproved = "shutdown.approved",
+    /// An agent goes on in spite of the wish to shut it down; `error` says why.
+    ShutdownRejected = "shutdown.rejected",
+    /// An agent takes tasks again, or the wish to shut it down was taken back.
+    ShutdownWithdrawn = "shutdown.withdrawn",
+    /// A plan for a task was submitted, and waits for approval; `request` names it.
+    PlanSubmitted = "plan.submitted",
+    /// A plan was approved: the work may begin.
+    PlanApproved = "plan.approved",
+    /// A plan was rejected; `error` says why.
+    PlanRejected = "plan.rejected",
+    /// A plan counts no more: another one has replaced it, or its task is not worked on any more.
+    PlanWithdrawn = "plan.withdrawn",
     /// The ledger was lost, and was made anew from views and git.
     LedgerRebuilt = "ledger.rebuilt",
     /// A board written by another tool was taken over.

@@ -255,6 +255,14 @@ numbered_id!(
     /// A worktree record's id: `w3`. A name may be used again after removal; this is never.
     WorktreeId, "w", "worktree id"
 );
+numbered_id!(
+    /// A message's id: `m5`. Never used twice in one ledger; a later message has a higher one.
+    MailId, "m", "message id"
+);
+numbered_id!(
+    /// A request's id: `q2`. Never used twice in one ledger.
+    RequestId, "q", "request id"
+);
 
 /// An event's place in the log: 1, 2, 3, … without a gap. Zero stands before the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

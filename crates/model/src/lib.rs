@@ -15,7 +15,9 @@ mod time;
 
 mod agent;
 mod event;
+mod mail;
 mod outcome;
+mod request;
 mod run;
 mod submission;
 mod task;
@@ -26,17 +28,21 @@ pub mod view;
 
 pub use agent::{AgentEvent, Findings, Role, Usage};
 pub use event::{Actor, Event, EventKind, NewEvent, RunRef, Seconds, SubmissionRef, TaskRef, WorktreeRef};
-pub use id::{CommitId, InvalidId, RunId, Seq, SubmissionId, TaskId, TaskPrefix, WorktreeId};
+pub use id::{
+    CommitId, InvalidId, MailId, RequestId, RunId, Seq, SubmissionId, TaskId, TaskPrefix, WorktreeId,
+};
+pub use mail::{Mail, MailKind, Member, MemberState};
 pub use name::{
     AgentName, HOME_REPO, InvalidName, Label, ProfileName, RESERVED_NAMES, RepoName, WORKTREE_BRANCH_PREFIX,
     WorktreeName,
 };
 pub use outcome::{Earlier, Ended, Outcome, Shown, outcome};
 pub use process::ProcessIdentity;
+pub use request::{Answer, PlanStatus, Request, RequestKind, RequestStatus, ShutdownStatus};
 pub use run::{Run, RunEvidence, RunKind, RunStatus};
 pub use state::IllegalMove;
 pub use submission::{Strategy, Submission, SubmissionStatus};
-pub use task::{Closeout, CloseoutAction, Task, TaskStatus, WorktreeState};
+pub use task::{Closeout, CloseoutAction, PlanPolicy, Task, TaskStatus, WorktreeState};
 pub use text::{clip, sanitize, sanitize_line, without_escapes};
 pub use time::Timestamp;
 pub use told::{Calls, Claim, Told};

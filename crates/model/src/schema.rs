@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::{
-    Actor, CommitId, Label, ProfileName, RepoName, RunId, Seconds, Seq, SubmissionId, TaskId, Timestamp,
-    WorktreeId, WorktreeName,
+    Actor, AgentName, CommitId, Label, MailId, ProfileName, RepoName, RequestId, RunId, Seconds, Seq,
+    SubmissionId, TaskId, Timestamp, WorktreeId, WorktreeName,
 };
 
 macro_rules! written_as {
@@ -30,7 +30,7 @@ macro_rules! written_as {
 }
 
 written_as! {
-    "string": Actor, CommitId, Label, ProfileName, RepoName, RunId, SubmissionId, WorktreeId, WorktreeName;
+    "string": Actor, AgentName, CommitId, Label, MailId, ProfileName, RequestId, RepoName, RunId, SubmissionId, WorktreeId, WorktreeName;
     "number": Seconds, Timestamp;
     "integer": Seq;
     ["integer", "string"]: TaskId;

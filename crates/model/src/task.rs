@@ -82,6 +82,44 @@ pub struct Closeout {
     pub at: Timestamp,
 }
 
+/// Whether a plan has to be approved before a task's work begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanPolicy {
+    /// It has to.
+    Required,
+    /// Work begins without one.
+    None,
+}
+
+impl PlanPolicy {
+    /// Every policy.
+    pub const ALL: [Self; 2] = [Self::Required, Self::None];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::None => "none",
+        }
+    }
+}
+
+impl std::fmt::Display for PlanPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for PlanPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|policy| policy.as_str() == text);
+        known.ok_or_else(|| format!("`{}` is none of `required`, `none`", crate::sanitize_line(text)))
+    }
+}
+
 /// One task of the board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
@@ -117,6 +155,8 @@ pub struct Task {
     pub gate: Option<String>,
     /// The roles its work goes through; the settings' profile without.
     pub profile: Option<ProfileName>,
+    /// Whether a plan has to be approved before its work begins; what the settings say of profile and agent without.
+    pub plan: Option<PlanPolicy>,
     /// Grows with each claim, and when a claim is taken away; a run with an older epoch can no longer change the task.
     pub epoch: u64,
     /// When the claim ends unless it is renewed; `None` for a claim without end, or none.

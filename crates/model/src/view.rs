@@ -6,10 +6,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod team;
+
+pub use team::{MailView, MemberView, RequestView, TeamConfig};
+
 use crate::{
-    Actor, Closeout, CommitId, Event, Label, NewEvent, ProfileName, RepoName, Role, Run, RunEvidence, RunId,
-    RunStatus, Seq, Strategy, Submission, SubmissionId, SubmissionStatus, Task, TaskId, TaskStatus,
-    Timestamp, Usage, Worktree, WorktreeName, WorktreeState, WorktreeStatus,
+    Actor, Closeout, CommitId, Event, Label, NewEvent, PlanPolicy, ProfileName, RepoName, Role, Run,
+    RunEvidence, RunId, RunStatus, Seq, Strategy, Submission, SubmissionId, SubmissionStatus, Task, TaskId,
+    TaskStatus, Timestamp, Usage, Worktree, WorktreeName, WorktreeState, WorktreeStatus,
 };
 
 /// A task as it leaves biplane: `.tasks/task_<id>.json` and `biplane task … --json`.
@@ -47,6 +51,9 @@ pub struct TaskView {
     /// The roles its work goes through, when they are not those of the settings.
     #[serde(default)]
     pub profile: Option<ProfileName>,
+    /// Whether a plan has to be approved before its work begins, when that is not left to the settings.
+    #[serde(default)]
+    pub plan: Option<PlanPolicy>,
     /// The commit its worktree was created at, `""` when it is unbound.
     pub base: String,
     /// Grows with each claim, and when a claim is taken away.
@@ -90,6 +97,7 @@ impl TaskView {
             reason: task.reason.clone(),
             gate: task.gate.clone(),
             profile: task.profile.clone(),
+            plan: task.plan,
             base: base.map(ToString::to_string).unwrap_or_default(),
             epoch: task.epoch,
             lease_until: task.lease_until,

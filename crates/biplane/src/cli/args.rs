@@ -2,15 +2,23 @@
 //!
 //! Long because it is the one list of commands and arguments, with the help text of each.
 
+mod team;
+
 use std::time::Duration;
 
 use biplane_agent::model::Protocol;
 use biplane_coordination::{StopTarget, settings::parse_duration};
 use biplane_model::{
-    AgentName, Label, ProfileName, RepoName, Seq, Strategy, TaskId, TaskPrefix, TaskStatus, WorktreeName,
+    AgentName, Label, PlanPolicy, ProfileName, RepoName, Seq, Strategy, TaskId, TaskPrefix, TaskStatus,
+    WorktreeName,
 };
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+pub(crate) use team::{
+    DecideArgs, MailCommand, MailListArgs, MailReadArgs, MailSendArgs, PlanCommand, PlanListArgs,
+    RespondArgs, ShutdownArgs, TeamCommand, YesOrNo,
+};
 
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by policy or safety, 4 conflict, 5 not found, \
                           6 busy or out of time.";
@@ -61,6 +69,17 @@ pub(crate) enum Command {
     Submit(MergeArgs),
     /// Submit a worktree's branch, test the merged result, and land it.
     Merge(MergeArgs),
+    /// Mail between the lead and agents.
+    #[command(subcommand)]
+    Mail(MailCommand),
+    /// Plans that agents have made for tasks, and their approval.
+    #[command(subcommand)]
+    Plan(PlanCommand),
+    /// Who is of the team, what each does, and who takes no more tasks.
+    Team {
+        #[command(subcommand)]
+        command: Option<TeamCommand>,
+    },
     /// What happened, in order.
     Events(EventsArgs),
     /// What a run wrote and what its agent told; or which runs there were.
@@ -204,6 +223,10 @@ pub(crate) struct TaskCreateArgs {
     /// The profile its work goes through instead of the settings' one.
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<ProfileName>,
+    /// Whether a plan has to be approved before its work begins: `required` or `none`; what the settings say of profile and
+    /// agent when absent.
+    #[arg(long, value_name = "WHETHER")]
+    pub(crate) plan: Option<PlanPolicy>,
     /// The repository it is about, by the name of its `[[repo]]`; the one that one stands in when absent.
     #[arg(long, value_name = "NAME")]
     pub(crate) repo: Option<RepoName>,
@@ -271,6 +294,12 @@ pub(crate) struct TaskUpdateArgs {
     /// The settings' profile again.
     #[arg(long)]
     pub(crate) no_profile: bool,
+    /// Whether a plan has to be approved before its work begins: `required` or `none`.
+    #[arg(long, value_name = "WHETHER", conflicts_with = "no_plan")]
+    pub(crate) plan: Option<PlanPolicy>,
+    /// What the settings say of a plan again.
+    #[arg(long)]
+    pub(crate) no_plan: bool,
     /// Why, for the moves that have a reason.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) reason: String,
@@ -596,6 +625,8 @@ pub(crate) struct UsageArgs {
 /// What an agent does for a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RoleArg {
+    /// Saying how it would be done.
+    Plan,
     /// The work.
     Implement,
     /// Testing it.

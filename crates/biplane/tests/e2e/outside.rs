@@ -195,6 +195,31 @@ fn a_person_works_on_beside_agents_when_that_is_only_told() {
 }
 
 #[test]
+fn who_has_claimed_a_task_meanwhile_works_in_its_worktree_by_right() {
+    let lab = Lab::new();
+    lab.ok(&["task", "create", "waits"]);
+    lab.ok(&["wt", "create", "tree", "--task", "1"]);
+    lab.ok(&["task", "block", "1", "--reason", "later"]);
+    lab.ok(&["task", "create", "do it"]);
+    let script = format!(
+        "touch ../ready; n=0; until test -e ../go || test $n -gt 600; do sleep 0.1; n=$((n+1)); done; {WORK}"
+    );
+    let args = ["up", "--no-gate", "--"].into_iter().chain(sh(&script)).collect::<Vec<_>>();
+    let running = lab.call(&args).spawn();
+    eventually(DEADLINE, "the agent is at work", || lab.root().join(".worktrees/ready").exists());
+    lab.ok(&["task", "reopen", "1"]);
+    lab.ok(&["task", "claim", "1", "--owner", "alice"]);
+    // As the target is brought into it before its next attempt: its event comes after the files.
+    let tree = lab.worktree("tree");
+    tree.write("brought.txt", "along\n");
+    tree.git(&["add", "brought.txt"]);
+    lab.repo.write(".worktrees/go", "");
+    let said = running.wait(DEADLINE).success().stderr;
+    assert_eq!(outside(&lab), [Value::Null; 0], "{said}");
+    assert_eq!(task(&lab, "2")["status"], "completed", "{said}");
+}
+
+#[test]
 fn where_nothing_tells_who_it_was_every_run_of_that_time_waits_for_a_person() {
     let lab = Lab::new();
     for n in 1..=2 {

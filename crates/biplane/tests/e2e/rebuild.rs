@@ -311,3 +311,45 @@ fn a_dry_look_at_a_lost_ledger_changes_nothing() {
     lab.fails(3, &["task", "create", "x"]);
     assert_eq!(lab.photograph("."), before);
 }
+
+#[test]
+fn the_team_comes_back_with_what_waits() {
+    let lab = Lab::new();
+    let script = "grep -q '^# Plan' $BIPLANE_PROMPT_FILE && echo the plan";
+    lab.settings(&format!(
+        "gate = \"true\"\nagent = \"bob\"\n[agents.bob]\nplan = \"required\"\ncommand = [\"sh\", \"-c\", \"{script}\"]\n\
+         [agents.ann]\ncommand = [\"true\"]\n"
+    ));
+    lab.ok(&["task", "create", "Work"]);
+    lab.call(&["up"]).run().fails_with(1);
+    lab.ok(&["mail", "send", "bob", "read"]);
+    lab.ok(&["mail", "read", "--as", "bob"]);
+    lab.ok(&["mail", "send", "bob", "waits"]);
+    lab.ok(&["team", "shutdown", "ann"]);
+    let before = lab.json(&["team"]);
+    lose(&lab);
+    lab.call(&["doctor", "--rebuild", "--fix"]).run().success();
+    let listed = lab.call(&["task", "list"]).run().success();
+    assert!(!listed.stderr.contains("written anew"), "the old views are known as ours: {listed}");
+    let said = lab.call(&["doctor"]).run().success();
+    assert!(said.stdout.contains("everything agrees"), "{said}");
+    let without_revs = |mut team: Value| {
+        team.as_array_mut()
+            .unwrap()
+            .iter_mut()
+            .for_each(|member| _ = member.as_object_mut().unwrap().remove("rev"));
+        team
+    };
+    assert_eq!(without_revs(lab.json(&["team"])), without_revs(before));
+    // No number is given again, and what was read is not read again.
+    assert_eq!(lab.ok(&["mail", "send", "bob", "new"]), "sent m6 to bob\n");
+    let read = lab.json(&["mail", "read", "--as", "bob"]);
+    let said: Vec<&str> =
+        read["mail"].as_array().unwrap().iter().map(|m| m["content"].as_str().unwrap()).collect();
+    assert_eq!(said, ["waits", "new"]);
+    // The plan still waits, and its task for it.
+    assert_eq!(lab.ok(&["plan", "approve", "q1"]), "plan q1 of task 1 is approved\n");
+    assert_eq!(lab.json(&["task", "show", "1"])["status"], "pending");
+    assert_eq!(lab.ok(&["team", "recall", "ann"]), "ann takes tasks again (q2 is withdrawn)\n");
+    lab.is_sound();
+}

@@ -320,3 +320,25 @@ fn blocked_and_failed_work_is_tried_again_or_sent_back() {
     lab.fails(3, &["task", "retry", "1"]);
     lab.is_sound();
 }
+
+#[test]
+fn no_agent_is_started_while_much_waits_to_land() {
+    let lab = Lab::new();
+    let tasks = 16;
+    for n in 1..=tasks {
+        lab.ok(&["task", "create", &format!("task {n}")]);
+    }
+    let gate = "n=0; until test -e \"$BIPLANE_ROOT/.worktrees/go\" || test $n -gt 600; do sleep 0.1; n=$((n+1)); done";
+    let work = "echo $BIPLANE_TASK_ID > $BIPLANE_TASK_ID.txt; git add .; git commit -qm work";
+    let args = ["up", "--agents", "2", "--gate", gate, "--", "sh", "-c", work];
+    let up = lab.call(&args).spawn();
+    let count = |status: &str| lab.json(&["task", "list", "--status", status]).as_array().map_or(0, Vec::len);
+    eventually(DEADLINE, "as many wait as may", || count("in_review") >= 8 && count("in_progress") == 0);
+    let began = Instant::now();
+    while began.elapsed() < WINDOW {
+        assert!(count("in_review") <= 9 && count("pending") >= tasks - 9, "no more is begun");
+    }
+    lab.repo.write(".worktrees/go", "");
+    up.wait(DEADLINE).success();
+    assert_eq!(count("completed"), tasks);
+}

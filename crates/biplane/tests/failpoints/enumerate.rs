@@ -16,7 +16,7 @@ use crate::{
 const KILLED: i32 = 137;
 
 /// Operations that differ from another one in a single call: every third of their places is enough.
-const LIKE_ANOTHER: [&str; 2] = ["merge_squashed", "merge_rebased"];
+const LIKE_ANOTHER: [&str; 3] = ["merge_squashed", "merge_rebased", "up_with_mail"];
 
 /// Something a person does, and what it is done to.
 pub(crate) struct Operation {
@@ -227,7 +227,7 @@ impl<'o> Enumeration<'o> {
 /// What git says of the main checkout, without a board that other tools have put there.
 fn status(bed: &Bed) -> String {
     let status = bed.repo.git(&["status", "--porcelain", "--untracked-files=all"]);
-    let of_board = |line: &&str| line.contains(" .tasks/") || line.contains(" .worktrees/");
+    let of_board = |line: &&str| [" .tasks/", " .team/", " .worktrees/"].iter().any(|dir| line.contains(dir));
     status.lines().filter(|line| !of_board(line)).collect::<Vec<_>>().join("\n")
 }
 

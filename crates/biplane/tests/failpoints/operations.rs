@@ -122,6 +122,32 @@ fn to_give_to_an_agent(bed: &Bed) {
     a_task(bed);
 }
 
+/// A task that waits for the approval of its plan, and mail for its agent.
+fn a_plan(bed: &Bed) {
+    let agent = "grep -q '^# Plan' $BIPLANE_PROMPT_FILE && echo a plan";
+    bed.repo.write("biplane.toml", format!("target = \"main\"\nagent = \"bob\"\n[agents.bob]\nplan = \"required\"\ncommand = [\"sh\", \"-c\", \"{agent}\"]\n"));
+    bed.repo.commit("settings");
+    a_task(bed);
+    let _ = bed.call(&["up", "--no-gate"]).run().fails_with(1);
+}
+
+/// A task, mail for its agent, and what the agent is to be told.
+fn mail_to_deliver(bed: &Bed) {
+    let agent = "echo work > work.txt; git add --all; git commit --quiet --message work";
+    bed.repo.write("biplane.toml", format!("target = \"main\"\ngate = '''{GATE}'''\nagent = \"bob\"\n[agents.bob]\ncommand = [\"sh\", \"-c\", \"{agent}\"]\n"));
+    bed.repo.commit("settings");
+    a_task(bed);
+    bed.ok(&["mail", "send", "bob", "use tabs"]);
+}
+
+/// The mail stands in the prompt of one run that was not lost, and waits no more.
+fn is_delivered_once(bed: &Bed) -> bool {
+    let events = fs::read_to_string(bed.path(".worktrees/events.jsonl")).unwrap_or_default();
+    let of = |kind: &str| events.matches(&format!("\"event\":\"{kind}\"")).count();
+    of("mail.delivered") == of("mail.returned") + 1
+        && fs::read_to_string(bed.path(".team/inbox/bob.jsonl")).is_ok_and(|text| text.is_empty())
+}
+
 /// What doctor repairs: a worktree that is gone, a branch that is not needed, a view that was damaged.
 fn to_repair(bed: &Bed) {
     a_worktree(bed);
@@ -213,6 +239,13 @@ operations! {
         |bed| bed.has_event("worktree.run.after") && bed.path(".worktrees/x/made.txt").exists();
     up: to_give_to_an_agent,
         ["up", "--", "sh", "-c", "echo work > work.txt; git add --all; git commit --quiet --message work"], 0, is_landed;
+    up_with_mail: mail_to_deliver, ["up"], 0, |bed| is_landed(bed) && is_delivered_once(bed);
+    mail_send: mail_to_deliver, ["mail", "send", "bob", "and LF"], 0,
+        |bed| fs::read_to_string(bed.path(".team/inbox/bob.jsonl")).is_ok_and(|text| text.contains("and LF"));
+    mail_read: mail_to_deliver, ["mail", "read", "--as", "bob"], 0, is_delivered_once;
+    plan_reject: a_plan, ["plan", "reject", "q1", "--feedback", "no"], 0,
+        |bed| bed.has_event("plan.rejected") && bed.task("1")["status"] == "pending";
+    shutdown: a_plan, ["team", "shutdown", "bob"], 0, |bed| bed.has_event("shutdown.approved");
     task_create: nothing, ["task", "create", "t"], 0, |bed| bed.task("1")["status"] == "pending";
     task_claim: a_task, ["task", "claim", "1", "--owner", "ann"], 0, |bed| bed.task("1")["owner"] == "ann";
     task_complete: two_tasks, ["task", "complete", "1"], 0,

@@ -124,7 +124,7 @@ fn files(tree: &Repo) -> BTreeSet<Entry> {
 fn walk(top: &Utf8Path, dir: &Utf8Path, found: &mut Vec<(&'static str, Utf8PathBuf)>) {
     for entry in dir.read_dir_utf8().expect("the bed is ours") {
         let entry = entry.expect("the bed is ours");
-        let ours = [".git", ".tasks", ".worktrees"];
+        let ours = [".git", ".tasks", ".team", ".worktrees"];
         if dir == top && ours.contains(&entry.file_name()) {
             continue;
         }

@@ -1,8 +1,8 @@
 //! Creating tasks.
 
 use biplane_model::{
-    AgentName, EventKind, Label, ProfileName, RepoName, Task, TaskId, TaskPrefix, TaskStatus, Timestamp,
-    WorktreeState, sanitize_line,
+    AgentName, EventKind, Label, PlanPolicy, ProfileName, RepoName, Task, TaskId, TaskPrefix, TaskStatus,
+    Timestamp, WorktreeState, sanitize_line,
 };
 
 use super::{changed_as, depend};
@@ -29,6 +29,8 @@ pub struct NewTask {
     pub gate: Option<String>,
     /// The roles its work goes through; the settings' profile without.
     pub profile: Option<ProfileName>,
+    /// Whether a plan has to be approved before its work begins; what the settings say without.
+    pub plan: Option<PlanPolicy>,
     /// The repository it is about.
     pub repo: RepoName,
 }
@@ -67,6 +69,7 @@ pub fn create(view: &dyn View, new: &NewTask, now: Timestamp) -> Result<(Changes
         reason: String::new(),
         gate: new.gate.clone(),
         profile: new.profile.clone(),
+        plan: new.plan,
         epoch: 0,
         lease_until: None,
         holder: None,

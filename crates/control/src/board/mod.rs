@@ -10,6 +10,9 @@ mod depend;
 mod finish;
 mod lease;
 mod limits;
+mod mail;
+mod plan;
+mod shutdown;
 mod update;
 
 use biplane_model::{EventKind, NewEvent, Task, TaskId, TaskStatus, Timestamp};
@@ -21,6 +24,9 @@ pub use depend::{Readiness, readiness, waits_for};
 pub use finish::{REVISION, block, cancel, complete, fail, give_back, reopen, review, revise, send_back};
 pub use lease::{Lease, check, fence_expired, give_back_lost};
 pub use limits::{TaskLimits, Used, used};
+pub use mail::{Delivery, NewMail, Roster, Waiting, broadcast, deliver, deliver_in_run, return_mail, send};
+pub use plan::{NewPlan, decide_plan, is_rejected_plan, plan_of, submit_plan, withdraw_plan};
+pub use shutdown::{answer_shutdown, approve_idle, ask_to_shut_down, away, is_working, recall, shutdown_of};
 pub use update::{TaskUpdate, update};
 
 use crate::{BoardError, Changes, View};

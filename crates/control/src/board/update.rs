@@ -1,7 +1,7 @@
 //! Changing what a task says, and its state by name.
 
 use biplane_model::{
-    AgentName, EventKind, Label, NewEvent, ProfileName, Task, TaskId, TaskStatus, Timestamp,
+    AgentName, EventKind, Label, NewEvent, PlanPolicy, ProfileName, Task, TaskId, TaskStatus, Timestamp,
 };
 
 use super::{Guard, changed, claim, create, depend, fence, finish, guarded};
@@ -28,6 +28,8 @@ pub struct TaskUpdate {
     pub gate: Option<Option<String>>,
     /// The profile of this task alone; `Some(None)` for the settings' one.
     pub profile: Option<Option<ProfileName>>,
+    /// Whether a plan has to be approved before its work begins; `Some(None)` for what the settings say.
+    pub plan: Option<Option<PlanPolicy>>,
     /// Why, for the moves that have a reason.
     pub reason: String,
 }
@@ -90,6 +92,7 @@ fn set_fields(
     task.priority = update.priority.unwrap_or(task.priority);
     task.gate = update.gate.clone().unwrap_or(task.gate.take());
     task.profile = update.profile.clone().unwrap_or(task.profile.take());
+    task.plan = update.plan.unwrap_or(task.plan);
     let fields = [
         ("subject", task.subject != before.subject),
         ("description", task.description != before.description),
@@ -99,6 +102,7 @@ fn set_fields(
         ("blockedBy", task.after != before.after),
         ("gate", task.gate != before.gate),
         ("profile", task.profile != before.profile),
+        ("plan", task.plan != before.plan),
     ];
     Ok(fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect())
 }
@@ -156,6 +160,11 @@ impl View for Overlay<'_> {
         fn runs(&self, filter: &crate::RunFilter) -> Vec<biplane_model::Run>;
         fn submission(&self, id: biplane_model::SubmissionId) -> Option<biplane_model::Submission>;
         fn submissions(&self, filter: &crate::SubmissionFilter) -> Vec<biplane_model::Submission>;
+        fn member(&self, name: &AgentName) -> Option<biplane_model::Member>;
+        fn members(&self) -> Vec<biplane_model::Member>;
+        fn mail(&self, filter: &crate::MailFilter) -> Vec<biplane_model::Mail>;
+        fn request(&self, id: biplane_model::RequestId) -> Option<biplane_model::Request>;
+        fn requests(&self, filter: &crate::RequestFilter) -> Vec<biplane_model::Request>;
         fn counter(&self, name: &str) -> u64;
         fn last_seq(&self) -> biplane_model::Seq;
         fn events(&self, since: biplane_model::Seq, filter: &crate::EventFilter, limit: usize)

@@ -17,8 +17,8 @@ mod trouble;
 use std::time::Duration;
 
 use biplane_model::{
-    Actor, CommitId, Event, NewEvent, Run, RunId, Seq, Submission, SubmissionId, Task, TaskId, TaskStatus,
-    Timestamp, Worktree, WorktreeId, WorktreeName,
+    Actor, AgentName, CommitId, Event, Mail, Member, NewEvent, Request, RequestId, RequestKind, Run, RunId,
+    Seq, Submission, SubmissionId, Task, TaskId, TaskStatus, Timestamp, Worktree, WorktreeId, WorktreeName,
 };
 
 pub use self::sqlite::SqliteLedger;
@@ -49,6 +49,16 @@ pub trait View {
     fn submission(&self, id: SubmissionId) -> Result<Option<Submission>, LedgerError>;
     /// The submissions that `filter` lets through, in the order of their creation.
     fn submissions(&self, filter: &SubmissionFilter) -> Result<Vec<Submission>, LedgerError>;
+    /// The member `name`.
+    fn member(&self, name: &AgentName) -> Result<Option<Member>, LedgerError>;
+    /// The members, in the order in which they joined.
+    fn members(&self) -> Result<Vec<Member>, LedgerError>;
+    /// The messages that `filter` lets through, in the order in which they were sent.
+    fn mail(&self, filter: &MailFilter) -> Result<Vec<Mail>, LedgerError>;
+    /// The request `id`.
+    fn request(&self, id: RequestId) -> Result<Option<Request>, LedgerError>;
+    /// The requests that `filter` lets through, in the order of their creation.
+    fn requests(&self, filter: &RequestFilter) -> Result<Vec<Request>, LedgerError>;
     /// The counter `name`; 0 when it was never set.
     fn counter(&self, name: &str) -> Result<u64, LedgerError>;
     /// The number of the newest event; 0 when there is none.
@@ -124,6 +134,38 @@ pub struct SubmissionFilter {
     pub candidate: Option<CommitId>,
 }
 
+/// Which messages.
+#[derive(Debug, Clone, Default)]
+pub struct MailFilter {
+    /// Only to this recipient.
+    pub to: Option<AgentName>,
+    /// Only from this sender.
+    pub from: Option<AgentName>,
+    /// Only those that were not delivered.
+    pub waiting: bool,
+    /// Only those that were delivered in this run's prompt.
+    pub run: Option<RunId>,
+    /// Only about this request.
+    pub request: Option<RequestId>,
+    /// Only the oldest so many of those.
+    pub oldest: Option<usize>,
+    /// Only the newest so many of those.
+    pub newest: Option<usize>,
+}
+
+/// Which requests.
+#[derive(Debug, Clone, Default)]
+pub struct RequestFilter {
+    /// Only of this kind.
+    pub kind: Option<RequestKind>,
+    /// Only those that wait for an answer, or were approved and not taken back.
+    pub live: bool,
+    /// Only about this task.
+    pub task: Option<TaskId>,
+    /// Only the newest so many of those.
+    pub newest: Option<usize>,
+}
+
 /// Which events.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
@@ -145,6 +187,12 @@ pub struct Changes {
     pub runs: Vec<Run>,
     /// Submissions to write.
     pub submissions: Vec<Submission>,
+    /// Members to write.
+    pub members: Vec<Member>,
+    /// Messages to write.
+    pub mail: Vec<Mail>,
+    /// Requests to write.
+    pub requests: Vec<Request>,
     /// Counters to set.
     pub counters: Vec<(String, u64)>,
     /// Events to append, in this order.
@@ -158,8 +206,24 @@ impl Changes {
             && self.worktrees.is_empty()
             && self.runs.is_empty()
             && self.submissions.is_empty()
+            && self.members.is_empty()
+            && self.mail.is_empty()
+            && self.requests.is_empty()
             && self.counters.is_empty()
             && self.events.is_empty()
+    }
+
+    /// Adds what `other` asks for, behind what is asked for already. No record may be in both.
+    pub fn and(&mut self, other: Self) {
+        self.tasks.extend(other.tasks);
+        self.worktrees.extend(other.worktrees);
+        self.runs.extend(other.runs);
+        self.submissions.extend(other.submissions);
+        self.members.extend(other.members);
+        self.mail.extend(other.mail);
+        self.requests.extend(other.requests);
+        self.counters.extend(other.counters);
+        self.events.extend(other.events);
     }
 }
 
@@ -174,6 +238,12 @@ pub struct Past {
     pub runs: Vec<Run>,
     /// The submissions.
     pub submissions: Vec<Submission>,
+    /// The members.
+    pub members: Vec<Member>,
+    /// The messages.
+    pub mail: Vec<Mail>,
+    /// The requests.
+    pub requests: Vec<Request>,
     /// The counters.
     pub counters: Vec<(String, u64)>,
     /// The events, from number 1 on without a gap.
@@ -185,6 +255,8 @@ pub struct Past {
 pub struct Committed {
     /// The tasks it wrote.
     pub tasks: Vec<TaskId>,
+    /// The members it wrote.
+    pub members: Vec<AgentName>,
     /// The newest event after it.
     pub seq: Seq,
 }

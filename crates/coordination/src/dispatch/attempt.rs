@@ -17,6 +17,7 @@ use biplane_model::{
 use super::{
     Phase, Progress, Shared,
     crew::Member,
+    planning::Planned,
     prompt,
     role::{Part, Ran},
     worktree::Resumed,
@@ -35,6 +36,8 @@ pub(super) enum Nothing {
     Returned(String),
     /// A person has to look.
     Blocked(String),
+    /// It was to plan the work: the task waits until its plan is approved.
+    Planned(Planned),
     /// Its provider asked to slow down: the task goes back as it was.
     Limited(String),
     /// It was asked to stop: the task goes back.
@@ -101,6 +104,9 @@ impl Shared<'_> {
         if resumed.is_done {
             self.commit_leftovers(task, member, &worktree)?;
         } else {
+            if self.needs_plan(task, &profile, member)? {
+                return Err(self.plan(task, member, &worktree, run)?);
+            }
             self.make_ready(task, &worktree)?;
             self.phase(&task.id, Some(&worktree.name), Phase::Running(member.name.clone()));
             self.implement(task, member, &worktree, &resumed, run)?;
@@ -124,7 +130,6 @@ impl Shared<'_> {
     ) -> std::result::Result<(), Nothing> {
         let conflicts = if resumed.was_tried { self.refresh(task, worktree)? } else { Vec::new() };
         let progress = prompt::Progress { has_work: resumed.has_work, conflicts };
-        let prompt = self.service.prompt(task, Some(worktree), Role::Implement, &progress)?;
         let timeout = member.agent.timeout;
         let (mut came_to, mut failure) = (None, None);
         let outcome = |end: &Ended<'_>| -> Result<Option<Outcome>> {
@@ -156,10 +161,10 @@ impl Shared<'_> {
         };
         let mut part = Part { task, worktree, role: Role::Implement, judge: &mut judge };
         let who = (&member.name, &member.agent);
-        let mut ran = self.run_agent(&mut part, who, prompt.clone(), resumed.session.clone())?;
+        let mut ran = self.run_agent(&mut part, who, &progress, resumed.session.clone())?;
         if ran.told.lost_session && matches!(ran.how, How::Exited(_)) && !self.is_stopping() {
             // The program does not know the conversation any more: the prompt says all that there is to know.
-            ran = self.run_agent(&mut part, who, prompt, None)?;
+            ran = self.run_agent(&mut part, who, &progress, None)?;
         }
         *run = Some(ran.run);
         self.refuse_stopped(&ran)?;
@@ -220,7 +225,7 @@ impl Shared<'_> {
     }
 
     /// Has no more of an agent started until its provider has had its rest.
-    fn slow_down(&self, name: &AgentName, limit: &RateLimit) {
+    pub(super) fn slow_down(&self, name: &AgentName, limit: &RateLimit) {
         let asked = limit.retry_after_s.map(Duration::from_secs);
         let rest = self.crew().slow_down(name, asked, std::time::Instant::now());
         self.service.say(format!("`{name}` is asked to slow down; none is started for {} s", rest.as_secs()));

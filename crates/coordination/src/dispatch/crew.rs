@@ -2,7 +2,10 @@
 //!
 //! Pure: the moment comes from outside.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use biplane_model::{AgentName, Task};
 
@@ -58,11 +61,18 @@ impl Crew {
         self.0.iter().find(|member| member.name == *name)
     }
 
-    /// The agent that takes the task at this moment.
-    pub(super) fn taker(&self, task: &Task, profile: &Profile, now: Instant) -> Result<&Member, Unwanted> {
+    /// The agent that takes the task at this moment; none of those who are away.
+    pub(super) fn taker(
+        &self,
+        task: &Task,
+        profile: &Profile,
+        away: &HashSet<AgentName>,
+        now: Instant,
+    ) -> Result<&Member, Unwanted> {
         let is_named = task.owner.is_some() || profile.implement.is_some();
         let suits = |member: &&Member| {
-            (is_named || member.takes == Takes::Any)
+            !away.contains(&member.name)
+                && (is_named || member.takes == Takes::Any)
                 && task.owner.as_ref().is_none_or(|owner| *owner == member.name)
                 && profile.implement.as_ref().is_none_or(|name| *name == member.name)
         };
@@ -152,7 +162,7 @@ mod tests {
     }
 
     fn taker(crew: &Crew, task: &Task, profile: &Profile) -> Result<String, Unwanted> {
-        crew.taker(task, profile, Instant::now()).map(|member| member.name.to_string())
+        crew.taker(task, profile, &HashSet::new(), Instant::now()).map(|member| member.name.to_string())
     }
 
     #[test]
@@ -183,6 +193,20 @@ mod tests {
     }
 
     #[test]
+    fn who_is_shut_down_takes_nothing() {
+        let crew = crew();
+        let away: HashSet<AgentName> = ["any", "front"].map(|name| name.parse().unwrap()).into();
+        let css = Task { labels: labels(&["css"]), ..task("1") };
+        let named = Task { owner: Some("any".parse().unwrap()), ..task("1") };
+        for task in [&css, &task("1"), &named] {
+            let taker = crew.taker(task, &Profile::default(), &away, Instant::now());
+            assert_eq!(taker.map(|member| member.name.clone()), Err(Unwanted::Never));
+        }
+        let rust = Task { labels: labels(&["rust"]), ..task("1") };
+        assert!(crew.taker(&rust, &Profile::default(), &away, Instant::now()).is_ok());
+    }
+
+    #[test]
     fn who_is_asked_to_slow_down_rests_longer_each_time() {
         let mut crew =
             Crew::new(vec![("any".parse().unwrap(), Agent::new(vec!["x".into()], None), Takes::Any)]);
@@ -190,9 +214,10 @@ mod tests {
         assert_eq!(crew.slow_down(&any, None, begin), bounds::BACK_OFF);
         // A second one that was at work at the same time says the same.
         assert_eq!(crew.slow_down(&any, None, begin), bounds::BACK_OFF);
-        assert_eq!(crew.taker(&task("1"), &Profile::default(), begin).map(|_| ()), Err(Unwanted::Later));
+        let (none, away) = (Profile::default(), HashSet::new());
+        assert_eq!(crew.taker(&task("1"), &none, &away, begin).map(|_| ()), Err(Unwanted::Later));
         let rested = begin + bounds::BACK_OFF;
-        assert!(crew.taker(&task("1"), &Profile::default(), rested).is_ok());
+        assert!(crew.taker(&task("1"), &none, &away, rested).is_ok());
         assert_eq!(crew.slow_down(&any, None, rested), 2 * bounds::BACK_OFF);
         let later = rested + 2 * bounds::BACK_OFF;
         assert_eq!(crew.slow_down(&any, Some(Duration::from_secs(100_000)), later), bounds::MOST_BACK_OFF);

@@ -182,7 +182,12 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
 
     /// Starts attempts while there are free places and ready tasks.
     fn fill(&mut self) -> Result<()> {
-        while self.running < self.parallel && self.shared.service.up_state()? == UpState::Running {
+        // More work that waits to land is work on a target that is out of date by then.
+        let most_waiting = bounds::WAITING.max(2 * self.parallel);
+        while self.running < self.parallel
+            && self.landing < most_waiting
+            && self.shared.service.up_state()? == UpState::Running
+        {
             // Nothing becomes ready without an event.
             let seq = self.shared.service.look(|view| Ok(view.last_seq()?))?;
             let is_unchanged = match self.hold {
@@ -246,9 +251,9 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
         let is_patient = self.idle_since.is_none_or(|since| since.elapsed() < bounds::ADMISSION_PATIENCE);
         let mut hold = Hold::Nothing(seq);
         let shared = self.shared;
-        let claimed = shared.claim_next(|task, crew| {
+        let claimed = shared.claim_next(|task, crew, away| {
             let profile = shared.service.settings().profile_of(task).unwrap_or_default();
-            match crew.taker(task, &profile, now) {
+            match crew.taker(task, &profile, away, now) {
                 Err(Unwanted::Never) => None,
                 Err(Unwanted::Later) => {
                     hold = Hold::Places(seq);
@@ -303,6 +308,7 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
             Message::Attempted { task, agent, submitted } => {
                 self.running -= 1;
                 self.shared.crew().leave(&agent);
+                self.shared.settle_shutdowns();
                 match submitted {
                     Some((submission, repo)) => self.queue(submission, &repo),
                     None => self.report.unlanded.push(task),
@@ -348,14 +354,16 @@ impl Shared<'_> {
     /// Claims the next ready task for which `wanted` names an agent, which then counts as at work.
     fn claim_next(
         &self,
-        mut wanted: impl FnMut(&Task, &super::crew::Crew) -> Option<Member>,
+        mut wanted: impl FnMut(&Task, &super::crew::Crew, &HashSet<AgentName>) -> Option<Member>,
     ) -> Result<Option<(Task, Member)>> {
         let order = ReadyOrder::Aged(self.service.settings().up.ageing);
         let reach = self.service.reach_now();
         let mut crew = self.crew();
         let claimed = self.service.change(|view, now| {
+            // Who is asked to shut down gets no further task.
+            let away = board::away(view)?;
             let Some((task, member)) = board::next_ready(view, order, |task| {
-                if reach.why_not(&task.repo).is_some() { None } else { wanted(task, &crew) }
+                if reach.why_not(&task.repo).is_some() { None } else { wanted(task, &crew, &away) }
             })?
             else {
                 return Ok((biplane_control::Changes::default(), None));
@@ -375,6 +383,18 @@ impl Shared<'_> {
         }
         drop(crew);
         Ok(claimed)
+    }
+
+    /// Shuts down who was asked to and has nothing to do any more.
+    pub(super) fn settle_shutdowns(&self) {
+        match self.service.settle_shutdowns() {
+            Ok(names) => {
+                for name in names {
+                    self.service.say(format!("`{name}` is shut down: it gets no further task"));
+                }
+            }
+            Err(error) => self.service.say(format!("who is to shut down is not known: {error}")),
+        }
     }
 
     /// Tells the watcher.

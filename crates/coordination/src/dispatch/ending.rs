@@ -11,17 +11,23 @@ impl Shared<'_> {
     pub(super) fn give_up(&self, task: &Task, nothing: Nothing, run: Option<RunId>) {
         let guard = Guard::epoch(task.epoch);
         let revisions = self.service.settings().revisions;
-        let reason = match &nothing {
+        let mut reason = match &nothing {
             Nothing::Failed(reason)
             | Nothing::Returned(reason)
             | Nothing::Blocked(reason)
             | Nothing::Limited(reason) => reason.clone(),
+            Nothing::Planned(_) => String::new(),
             Nothing::Stopped => "stopped before it was done".to_owned(),
             Nothing::Fenced => self.taken_words(&task.id),
             Nothing::Error(error) => error.to_string(),
         };
         let moved = self.service.change(|view, now| {
             let moved = match &nothing {
+                Nothing::Planned(planned) => {
+                    let (changes, task, why) = self.service.await_plan(view, task, planned, now)?;
+                    reason = why;
+                    return Ok((changes, Some(task.status)));
+                }
                 Nothing::Failed(_) => board::fail(view, &task.id, &reason, guard, now),
                 Nothing::Returned(_) => board::revise(view, &task.id, &reason, revisions, guard, now),
                 Nothing::Stopped | Nothing::Limited(_) => {

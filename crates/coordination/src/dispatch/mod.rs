@@ -6,6 +6,7 @@
 //!
 //! **Deliberately absent:** terminal output; a [`Watcher`] is told what happens.
 
+mod address;
 mod admission;
 mod attempt;
 mod crew;
@@ -13,6 +14,7 @@ mod dispatcher;
 mod ending;
 mod landing;
 mod pipeline;
+mod planning;
 mod programs;
 mod progress;
 pub(crate) mod prompt;
@@ -112,6 +114,7 @@ impl Service {
             watcher,
         };
         let sign = self.begin_up()?;
+        shared.settle_shutdowns();
         let report = shared.clear_left().and_then(|()| {
             std::thread::scope(|scope| {
                 // Dropped at the end, which ends the thread.

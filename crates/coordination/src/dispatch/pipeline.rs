@@ -132,9 +132,8 @@ impl Shared<'_> {
             .or_else(|| self.service.settings().agent(name))
             .ok_or_else(|| Error::not_found(self.service.settings().no_agent(name)))?;
         self.wait_for_place(task, name)?;
-        let prompt = self.service.prompt(task, Some(worktree), role, &Progress::default());
         let mut part = Part { task, worktree, role, judge };
-        let ran = prompt.and_then(|prompt| self.run_agent(&mut part, (name, &agent), prompt, None));
+        let ran = self.run_agent(&mut part, (name, &agent), &Progress::default(), None);
         self.crew().leave(name);
         ran
     }
@@ -184,7 +183,7 @@ impl Service {
         head: &CommitId,
     ) -> Result<bool> {
         let block_on = match role {
-            Role::Implement => return Ok(true),
+            Role::Plan | Role::Implement => return Ok(true),
             Role::Verify if profile.verify.is_none() => return Ok(true),
             Role::Verify => Severity::Critical,
             Role::Review => match &profile.review {
@@ -208,7 +207,7 @@ impl Service {
 }
 
 /// What an agent said last; the end of its output where its words are not told apart from the rest.
-fn last_words(ended: &Ended<'_>) -> String {
+pub(super) fn last_words(ended: &Ended<'_>) -> String {
     // Of a program without a protocol, all that it writes are its words.
     if ended.told.finished {
         ended.told.last_text.clone()
@@ -217,7 +216,7 @@ fn last_words(ended: &Ended<'_>) -> String {
     }
 }
 
-fn ended_badly(role: Role, how: How) -> Option<String> {
+pub(super) fn ended_badly(role: Role, how: How) -> Option<String> {
     (how != How::Exited(0) && how != How::Stopped(StopReason::Finished))
         .then(|| format!("the run that was to {role} the work did not end well: {}", how_words(how)))
 }

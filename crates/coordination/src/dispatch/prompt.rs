@@ -2,11 +2,13 @@
 //!
 //! What the repository itself tells agents (`AGENTS.md`, `CLAUDE.md`) is left to them: they read it.
 
-use biplane_control::{RunFilter, SubmissionFilter, WorktreeFilter};
+use biplane_control::{RunFilter, SubmissionFilter, WorktreeFilter, board};
 use biplane_model::{
-    Role, Run, RunKind, RunStatus, SubmissionStatus, Task, TaskId, Worktree, sanitize, sanitize_line,
+    AgentName, Mail, Role, Run, RunKind, RunStatus, SubmissionStatus, Task, TaskId, Worktree, sanitize,
+    sanitize_line,
 };
 
+use super::address::mail_words;
 use crate::{
     bounds,
     error::Result,
@@ -14,13 +16,31 @@ use crate::{
     settings::template,
 };
 
+/// What the prompt of who is to plan the work is made from.
+const PLAN: &str = "\
+# Plan task {task}: {subject}
+{description}{dependencies}{findings}{plan}{mail}
+## What is wanted
+
+{identity}
+
+Before anything is changed, a plan has to be approved. Read what you need in the current directory, a git worktree on branch `{branch}`, and say how you \
+would do the work. Change no file and commit nothing: what you change now is set aside. The answer is in the next prompt.
+
+End with your plan, as the last thing you say, in this form:
+
+```plan
+what you would change, in which files, in which order, and how it is tested
+```
+";
+
 /// What the prompt of who does the work is made from.
 const IMPLEMENT: &str = "\
 # Task {task}: {subject}
-{description}{dependencies}{findings}{progress}
+{description}{dependencies}{plan}{findings}{progress}{mail}
 ## Where and how
 
-Work only in the current directory, a git worktree on branch `{branch}`. {finish}
+{identity} Work only in the current directory, a git worktree on branch `{branch}`. {finish}
 ";
 
 /// What the prompt of who tests it is made from.
@@ -29,10 +49,10 @@ const VERIFY: &str = "\
 {description}
 ## What was done
 
-{diff}
+{diff}{mail}
 ## Where and how
 
-The work lies in the current directory, a git worktree on branch `{branch}`. Find out whether it does what the task asks for: build it, run its tests, try it. \
+{identity} The work lies in the current directory, a git worktree on branch `{branch}`. Find out whether it does what the task asks for: build it, run its tests, try it. \
 Change no file that git tracks and commit nothing.
 
 End with your verdict, as the last thing you say, in this form:
@@ -48,10 +68,10 @@ const REVIEW: &str = "\
 {description}
 ## What was done
 
-{diff}
+{diff}{mail}
 ## Where and how
 
-The work lies in the current directory, a git worktree on branch `{branch}`. Read the change and look for what is wrong with it: faults, missing cases, \
+{identity} The work lies in the current directory, a git worktree on branch `{branch}`. Read the change and look for what is wrong with it: faults, missing cases, \
 missing tests, what the task asks for and is not there. Change no file and commit nothing.
 
 End with your findings, as the last thing you say, in this form; the list is empty when there are none. `severity` is `critical` (must not land), `major` or \
@@ -71,6 +91,15 @@ pub(crate) struct Progress {
     pub(crate) conflicts: Vec<String>,
 }
 
+/// Who gets a prompt, and what waits for it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reader {
+    /// The agent, when it is known.
+    pub(crate) agent: Option<AgentName>,
+    /// The messages that stand in the prompt.
+    pub(crate) mail: Vec<Mail>,
+}
+
 impl Service {
     /// The prompt that an agent would get for a task now, in a role.
     ///
@@ -83,7 +112,11 @@ impl Service {
             Ok((task, view.worktrees(&bound)?.into_iter().next()))
         })?;
         let has_work = worktree.as_ref().is_some_and(|worktree| self.has_work(worktree).unwrap_or(false));
-        self.prompt(&task, worktree.as_ref(), role, &Progress { has_work, ..Progress::default() })
+        // Who would get it as things stand; nothing is delivered by looking.
+        let agent = task.owner.clone().or_else(|| self.settings().agent.clone());
+        let mail = agent.as_ref().map_or(Ok(Vec::new()), |agent| self.mail_for_prompt(agent, role))?;
+        let progress = Progress { has_work, ..Progress::default() };
+        self.prompt(&task, worktree.as_ref(), role, &progress, &Reader { agent, mail })
     }
 
     /// The prompt for an attempt at `task` in `worktree`, or in one that is still to be made.
@@ -93,24 +126,24 @@ impl Service {
         worktree: Option<&Worktree>,
         role: Role,
         progress: &Progress,
+        reader: &Reader,
     ) -> Result<String> {
         if let Some(there) = self.elsewhere(&task.repo)? {
-            return there.prompt(task, worktree, role, progress);
+            return there.prompt(task, worktree, role, progress, reader);
         }
-        let prompts = &self.settings().prompts;
-        let (own, built_in) = match role {
-            Role::Implement => (&prompts.implement, IMPLEMENT),
-            Role::Verify => (&prompts.verify, VERIFY),
-            Role::Review => (&prompts.review, REVIEW),
-        };
-        let template = own.as_deref().unwrap_or(built_in);
+        let template = self.prompt_template(role);
         let wants = |place: &str| template.contains(&format!("{{{place}}}"));
         let dependencies = if wants("dependencies") { self.dependencies_words(task)? } else { String::new() };
-        let findings = if wants("findings") { self.findings_words(task)? } else { String::new() };
         let diff = match worktree {
             Some(worktree) if wants("diff") => self.diff_words(worktree)?,
             _ => String::new(),
         };
+        let plan = if wants("plan") { self.plan_words(task, role)? } else { String::new() };
+        // A plan that was rejected is told with the plan.
+        let is_told = role == Role::Plan && !plan.is_empty() && board::is_rejected_plan(&task.reason);
+        let findings = if wants("findings") && !is_told { self.findings_words(task)? } else { String::new() };
+        let identity =
+            if wants("identity") { self.identity_words(task, worktree, reader)? } else { String::new() };
         let branch = worktree
             .map_or_else(|| super::worktree::name_for(task, 1).branch(), |worktree| worktree.branch.clone());
         let filled = template::fill_prompt(template, |place| match place {
@@ -123,9 +156,24 @@ impl Service {
             "branch" => branch.clone(),
             "diff" => diff.clone(),
             "finish" => self.finish_words(),
+            "identity" => identity.clone(),
+            "plan" => plan.clone(),
+            "mail" => mail_words(&reader.mail),
             _ => String::new(),
         });
         Ok(filled)
+    }
+
+    /// What a prompt of this role is made from.
+    pub(super) fn prompt_template(&self, role: Role) -> &str {
+        let prompts = &self.settings().prompts;
+        let (own, built_in) = match role {
+            Role::Plan => (&prompts.plan, PLAN),
+            Role::Implement => (&prompts.implement, IMPLEMENT),
+            Role::Verify => (&prompts.verify, VERIFY),
+            Role::Review => (&prompts.review, REVIEW),
+        };
+        own.as_deref().unwrap_or(built_in)
     }
 
     fn finish_words(&self) -> String {
@@ -270,8 +318,9 @@ mod tests {
 
     #[test]
     fn built_in_templates_have_only_places_that_mean_something() {
-        for text in [IMPLEMENT, VERIFY, REVIEW] {
+        for text in [PLAN, IMPLEMENT, VERIFY, REVIEW] {
             template::check_prompt(text).unwrap();
+            assert!(text.contains("{identity}") && text.contains("{mail}"), "{text}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What `up` has done, and why it did not do the rest.
 
+use std::{collections::HashSet, time::Instant};
+
 use biplane_control::{TaskFilter, board};
 use biplane_model::{SubmissionId, Task, TaskId, TaskStatus};
 
@@ -47,6 +49,7 @@ impl Service {
         let reach = self.reach_now();
         self.look(|view| {
             let mut list = Vec::new();
+            let (away, now) = (board::away(view)?, Instant::now());
             for task in view.tasks(&TaskFilter::default())? {
                 let closed = matches!(task.status, TaskStatus::Completed | TaskStatus::Cancelled);
                 if closed {
@@ -54,11 +57,15 @@ impl Service {
                 }
                 let waits = board::readiness(view, &task)?;
                 let profile = self.settings().profile_of(&task).unwrap_or_default();
-                let is_taken =
-                    !matches!(crew.taker(&task, &profile, std::time::Instant::now()), Err(Unwanted::Never));
+                let takes = |away| !matches!(crew.taker(&task, &profile, away, now), Err(Unwanted::Never));
+                let taken = match (takes(&away), takes(&HashSet::new())) {
+                    (true, _) => Taken::Yes,
+                    (false, true) => Taken::Later,
+                    (false, false) => Taken::Never,
+                };
                 let out_of_reach =
                     (task.status == TaskStatus::Pending).then(|| reach.why_not(&task.repo)).flatten();
-                let why = out_of_reach.unwrap_or_else(|| why(&task, &waits, is_taken));
+                let why = out_of_reach.unwrap_or_else(|| why(&task, &waits, taken));
                 list.push(Waiting { id: task.id, status: task.status, subject: task.subject, why });
             }
             Ok(list)
@@ -66,7 +73,16 @@ impl Service {
     }
 }
 
-fn why(task: &Task, waits: &board::Readiness, is_taken: bool) -> String {
+/// Whether an agent of this `up` takes a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Yes,
+    /// When it is called back.
+    Later,
+    Never,
+}
+
+fn why(task: &Task, waits: &board::Readiness, taken: Taken) -> String {
     let first_line = |text: &str| text.lines().next().unwrap_or_default().to_owned();
     match task.status {
         TaskStatus::Pending if !waits.dead.is_empty() => {
@@ -83,8 +99,13 @@ fn why(task: &Task, waits: &board::Readiness, is_taken: bool) -> String {
             format!("waits for {open}")
         }
         TaskStatus::Pending => match &task.owner {
-            Some(owner) if !is_taken => format!("belongs to `{owner}`"),
-            None if !is_taken => "no agent here takes tasks with its labels or profile".to_owned(),
+            _ if taken == Taken::Later => {
+                "the agents that take it are shut down; `biplane team recall NAME` calls one back".to_owned()
+            }
+            Some(owner) if taken == Taken::Never => format!("belongs to `{owner}`"),
+            None if taken == Taken::Never => {
+                "no agent here takes tasks with its labels or profile".to_owned()
+            }
             _ => "ready".to_owned(),
         },
         TaskStatus::InProgress | TaskStatus::InReview => match &task.owner {

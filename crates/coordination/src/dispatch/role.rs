@@ -1,19 +1,19 @@
 //! One run of an agent, or of a command, in a role.
 
-use biplane_control::RunFilter;
+use biplane_control::{BoardError, RunFilter};
 use biplane_execution::{
     agents::{Brief, Conversation, Permissions, Told},
     supervise::{How, RunObserver, StopReason, Tick},
     worktrees,
 };
 use biplane_model::{
-    AgentEvent, AgentName, Role, RunId, RunKind, Task, TaskId, Usage, Worktree, clip, sanitize_line,
+    AgentEvent, AgentName, MailId, Role, RunId, RunKind, Task, TaskId, Usage, Worktree, clip, sanitize_line,
 };
 
-use super::{Progress, Shared};
+use super::{Progress, Shared, prompt};
 use crate::{
     bounds,
-    error::Result,
+    error::{Error, Result},
     service::{Before, Job, Judge, Talk},
     settings::Agent,
     variables,
@@ -40,18 +40,42 @@ pub(super) struct Part<'a> {
 }
 
 impl Shared<'_> {
-    /// Runs an agent in a role to its end.
+    /// Runs an agent in a role to its end. The mail that waits for it stands in its prompt, and is delivered when the run is
+    /// recorded.
     pub(super) fn run_agent(
         &self,
         part: &mut Part<'_>,
         (name, agent): (&AgentName, &Agent),
-        prompt: String,
+        progress: &prompt::Progress,
+        session: Option<String>,
+    ) -> Result<Ran> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let there = self.service.in_repo(&part.task.repo)?;
+            let mail = there.mail_for_prompt(name, part.role)?;
+            let ids: Vec<MailId> = mail.iter().map(|mail| mail.id).collect();
+            let reader = prompt::Reader { agent: Some(name.clone()), mail };
+            let prompt = there.prompt(part.task, Some(part.worktree), part.role, progress, &reader)?;
+            match self.run_once(part, (name, agent), (prompt, ids), session.clone()) {
+                // Somebody has read it meanwhile, such as another run of the same agent.
+                Err(error) if is_mail_moved(&error) && tries < bounds::MAIL_TRIES => {}
+                ran => return ran,
+            }
+        }
+    }
+
+    fn run_once(
+        &self,
+        part: &mut Part<'_>,
+        (name, agent): (&AgentName, &Agent),
+        (prompt, mail): (String, Vec<MailId>),
         session: Option<String>,
     ) -> Result<Ran> {
         let task = part.task;
         let place = worktrees::prove(&self.service.place(part.worktree)?)?.place;
         let permissions = match (part.role, agent.permissions) {
-            (Role::Review, Permissions::Edits) => Permissions::Read,
+            (Role::Review | Role::Plan, Permissions::Edits) => Permissions::Read,
             (_, permissions) => permissions,
         };
         let brief = Brief {
@@ -82,6 +106,7 @@ impl Shared<'_> {
             input: launch.input,
             renew: true,
             prompt: Some(prompt),
+            mail: (!mail.is_empty()).then(|| (name.clone(), mail)),
             talk: Some(Talk { conversation: Conversation::new(&*driver, &brief), tell: &mut tell }),
             judge: Some(&mut *part.judge),
             ..Job::new(launch.command, part.worktree.clone(), place.path, &mut observer)
@@ -160,6 +185,11 @@ impl Shared<'_> {
             self.tell(&Progress::Line { task: task.clone(), line });
         }
     }
+}
+
+fn is_mail_moved(error: &Error) -> bool {
+    let source = error.source.as_ref().and_then(|source| source.downcast_ref::<BoardError>());
+    matches!(source, Some(BoardError::MailMoved { .. }))
 }
 
 /// Passes a run's lines on, and the wish to stop down.

@@ -202,6 +202,7 @@ fn task(json: &Map<String, Value>, entry: &Entry, notes: &mut Notes) -> std::res
         reason,
         gate: None,
         profile: None,
+        plan: None,
         // A run of a lost ledger may still hold it. One that no board can reach is none.
         epoch: fields.json.get("epoch").and_then(Value::as_u64).filter(|n| *n <= MOST_COUNTED).unwrap_or(0),
         lease_until: None,

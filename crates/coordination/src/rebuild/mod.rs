@@ -17,6 +17,7 @@ mod place;
 mod queue;
 mod runs;
 mod seen;
+mod team;
 mod told;
 
 use biplane_control::SqliteLedger;

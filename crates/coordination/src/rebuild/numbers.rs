@@ -37,6 +37,10 @@ impl Numbers {
         for event in &seen.events {
             numbers.event(event);
         }
+        for mail in &seen.mail {
+            numbers.saw("mail", mail.id.0);
+            numbers.saw("request", mail.request_id.map_or(0, |id| id.0));
+        }
         for run in seen.runs.keys() {
             numbers.saw("run", *run);
         }
@@ -82,6 +86,11 @@ impl Numbers {
         if let Some(submission) = &fact.submission {
             self.saw("submission", submission.id.0);
         }
+        let mail = fact.data.get("mail").and_then(serde_json::Value::as_array);
+        for id in mail.into_iter().flatten() {
+            self.prefixed("mail", id.as_str(), 'm');
+        }
+        self.prefixed("request", fact.data.get("request").and_then(serde_json::Value::as_str), 'q');
         let known = self.highest.get("worktree").copied().unwrap_or(0);
         let said = |key: &str| fact.data.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
         match (fact.event, &fact.worktree) {

@@ -11,7 +11,7 @@ use biplane_model::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{board, numbers::Numbers, queue, runs, seen::Seen};
+use super::{board, numbers::Numbers, queue, runs, seen::Seen, team};
 use crate::{error::Result, home::Home, import::notes::Notes, service::Service};
 
 /// What a lost ledger knew of when a removed worktree was looked at: since the beginning of time, so that what lies aside of
@@ -42,7 +42,9 @@ pub(super) fn of(service: &Service, seen: &Seen, now: Timestamp, notes: &mut Not
         }
     }
     let counters = numbers.counters();
-    Ok(Past { tasks, worktrees, runs, submissions, counters, events: seen.events.clone() })
+    let events = seen.events.clone();
+    let (members, mail, requests) = team::of(seen, &tasks, now, notes);
+    Ok(Past { tasks, worktrees, runs, submissions, members, mail, requests, counters, events })
 }
 
 /// The service of each repository. What is in one that can't be looked at could not be told from what is gone.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use biplane_model::{
     Event, TaskId,
-    view::{TaskView, WorktreeIndex, WorktreeView},
+    view::{MailView, MemberView, TaskView, WorktreeIndex, WorktreeView},
 };
 use serde_json::Value;
 
 use super::{
     events,
     runs::{self, RunFile},
+    team,
 };
 use crate::{
     bounds,
@@ -32,6 +33,9 @@ pub(super) struct Seen {
     pub(super) worktrees: Vec<WorktreeView>,
     pub(super) events: Vec<Event>,
     pub(super) runs: BTreeMap<u64, RunFile>,
+    pub(super) members: Vec<MemberView>,
+    /// What waits in the inboxes.
+    pub(super) mail: Vec<MailView>,
 }
 
 /// A task's view.
@@ -52,6 +56,7 @@ impl Seen {
         seen.read_tasks(home, notes)?;
         seen.read_index(home, notes)?;
         seen.runs = runs::read(home, notes)?;
+        team::read(home, &mut seen, notes)?;
         Ok(seen)
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use biplane_control::{Changes, RunFilter};
+use biplane_control::{Changes, RunFilter, board};
 use biplane_execution::{supervise, worktrees};
 use biplane_model::{EventKind, NewEvent, Run, RunId, RunKind, RunStatus, TaskId, Usage};
 
@@ -61,6 +61,8 @@ impl Service {
                 event = event.with("usage", usage);
             }
             changes.events.push(event);
+            // Whether it was read is not known, and what its reader knew is lost: the next one gets it.
+            changes.and(board::return_mail(view, run.id, now)?);
             changes.runs.push(run);
             Ok((changes, ()))
         })

@@ -170,6 +170,7 @@ impl Service {
                 if let Some(why) = view.task(&id)?.and_then(|task| reach.why_not(&task.repo)) {
                     return Err(Error::refused(format!("task {id} is not ready: {why}")));
                 }
+                refuse_shut_down(view, &claim.owner)?;
                 Ok(board::claim(view, &Claim { id: Some(id), ..claim.clone() }, now)?)
             })
         };
@@ -242,6 +243,18 @@ impl Service {
             let task = task(view, id)?;
             shown(view, &task)
         })
+    }
+}
+
+/// Refuses a further task to who was asked to shut down.
+fn refuse_shut_down(view: &dyn View, owner: &AgentName) -> Result<()> {
+    match board::shutdown_of(view, owner)? {
+        None => Ok(()),
+        Some(request) => Err(Error::refused(format!(
+            "`{owner}` is to shut down, and gets no further task ({})",
+            request.id
+        ))
+        .hint("`biplane team recall NAME` has an agent take tasks again")),
     }
 }
 

@@ -7,11 +7,14 @@ mod base;
 mod board;
 mod evidence;
 mod init;
+mod intend;
 mod land;
 mod leases;
 mod log;
+mod mail;
 mod outside;
 mod place;
+mod plan;
 mod pool;
 mod ports;
 mod reasons;
@@ -28,6 +31,7 @@ mod stop;
 mod submit;
 pub(crate) mod tail;
 mod talk;
+mod team;
 mod tend;
 mod tend_logs;
 mod usage;
@@ -51,7 +55,9 @@ pub use init::InitReport;
 pub use land::{BounceKind, GateReport, Landing};
 pub use leases::Leases;
 pub use log::EventQuery;
+pub use mail::{Broadcast, MailBox, MailQuery, MailRequest};
 pub use place::{CreateWorktree, Start};
+pub use plan::{ListedPlan, PlanQuery, PlanText};
 pub use remove::{Closing, Processes, Removal, RemoveRequest};
 pub use restore::{Restoration, RestoreRequest};
 pub use run::{RunReport, RunRequest};
@@ -61,6 +67,7 @@ pub use snapshot::{ListedSnapshot, Pruned};
 pub use steer::{Steered, UpState};
 pub use stop::{StopRequest, StopTarget, Stopped};
 pub use submit::{Examined, MergeRequest, Submitted};
+pub use team::LEAD;
 pub use usage::{UsageBy, UsageReport, UsageRequest, UsageRow};
 pub use worktree::{Diff, WorktreeStatusReport};
 pub use would::RemovalPlan;
@@ -75,6 +82,7 @@ pub(crate) use {
     run::{Ended, Job, Judge, Judged, marker},
     submit::{PINS, pin_name, refuse_empty_gate, refuse_other_branch},
     talk::Talk,
+    team::lead,
     tend::{Fate, LATE},
 };
 
@@ -330,9 +338,7 @@ impl Service {
 
     /// Writes what a commit changed into the views. A view that can't be written is told of, and never undoes the commit.
     fn show(&self, committed: &Committed) {
-        if let Err(error) =
-            views::sync(self.home.board(), self.ledger.as_ref(), Scope::Tasks(&committed.tasks))
-        {
+        if let Err(error) = views::sync(self.home.board(), self.ledger.as_ref(), Scope::Changed(committed)) {
             self.say(format!("the change is made, but its view is not: {error}"));
         }
     }
@@ -456,7 +462,7 @@ fn is_empty_file(path: &camino::Utf8Path) -> bool {
 
 /// Refuses a repository that ships the place of our views or worktrees as a link to somewhere else.
 pub(crate) fn refuse_links(home: &Home) -> Result<()> {
-    for dir in [home.tasks_dir(), home.views_dir(), home.root.join(".team")] {
+    for dir in [home.tasks_dir(), home.views_dir(), home.team_dir(), home.team_dir().join("inbox")] {
         let meta = dir.as_std_path().symlink_metadata();
         if meta.is_ok_and(|m| !m.is_dir()) {
             let name = dir.file_name().unwrap_or_default().to_owned();

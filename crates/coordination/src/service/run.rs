@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, time::Duration};
 
-use biplane_control::{
-    Changes, RunFilter, View,
-    board::{self, Guard},
-};
+use biplane_control::{Changes, View, board};
 use biplane_execution::{
     agents::Told,
     mask::Masks,
@@ -16,8 +13,8 @@ use biplane_execution::{
     worktrees,
 };
 use biplane_model::{
-    AgentName, EventKind, Findings, NewEvent, ProcessIdentity, Role, Run, RunEvidence, RunId, RunKind,
-    RunStatus, TaskId, Usage, Worktree, WorktreeName, view::RunView,
+    AgentName, EventKind, Findings, MailId, NewEvent, ProcessIdentity, Role, Run, RunEvidence, RunId,
+    RunKind, RunStatus, TaskId, Worktree, WorktreeName, view::RunView,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -109,6 +106,8 @@ pub(crate) struct Job<'a> {
     pub(crate) renew: bool,
     /// Written into the run's directory before it starts, and named by `BIPLANE_PROMPT_FILE`.
     pub(crate) prompt: Option<String>,
+    /// Messages that stand in the prompt, and whose they are; delivered by the transaction that records the run.
+    pub(crate) mail: Option<(AgentName, Vec<MailId>)>,
     /// How an agent is talked with.
     pub(crate) talk: Option<Talk<'a>>,
     /// Asked when it has ended by itself.
@@ -141,6 +140,7 @@ impl<'a> Job<'a> {
             interactive: false,
             renew: false,
             prompt: None,
+            mail: None,
             talk: None,
             judge: None,
             observer,
@@ -234,77 +234,6 @@ impl Service {
             (Err(error), _) => Err(error),
             (Ok(_), None) => unreachable!("a run that was supervised has an end"),
         }
-    }
-
-    fn intend_run(&self, job: &Job<'_>) -> Result<Run> {
-        let command = self.masks(&job.env).text(&job.command.join(" ")).into_owned();
-        let preview = biplane_model::clip(&biplane_model::sanitize_line(&command), 200);
-        let base = self.began_at(job)?;
-        self.change(|view, now| {
-            let number = view.counter("run")? + 1;
-            let run = Run {
-                id: RunId(number),
-                repo: job.worktree.repo.clone(),
-                worktree: job.worktree.name.clone(),
-                worktree_id: job.worktree.id,
-                task: job.task.clone(),
-                epoch: job.epoch,
-                kind: job.kind,
-                agent: job.agent.clone(),
-                role: job.role,
-                base: base.clone(),
-                session: None,
-                usage: Usage::default(),
-                stop_by: None,
-                command: preview.clone(),
-                status: RunStatus::Starting,
-                supervisor: self.me(),
-                child: None,
-                started_at: now,
-                ended_at: None,
-                exit_code: None,
-                signal: None,
-                error: String::new(),
-                evidence: None,
-                rev: 0,
-            };
-            let mut changes = Changes { counters: vec![("run".to_owned(), number)], ..Changes::default() };
-            let mut event =
-                NewEvent::new(EventKind::WorktreeRunBefore).run(&run).with("kind", job.kind.as_str());
-            if job.kind != RunKind::Gate {
-                let mut worktree = record(view, job.worktree.id)?;
-                if !worktree.status.is_live() || worktree.operation.is_some() {
-                    return Err(Error::new(
-                        crate::ErrorKind::Busy,
-                        format!("worktree `{}` is being created or removed", worktree.name),
-                    ));
-                }
-                worktree.last_command_at = Some(now);
-                worktree.last_command_preview.clone_from(&preview);
-                event = event.worktree(&worktree);
-                changes.worktrees.push(worktree);
-            } else {
-                event = event.worktree(&job.worktree);
-            }
-            if let Some(role) = job.role {
-                event = event.with("role", role.as_str());
-            }
-            if job.kind == RunKind::Agent {
-                event = event.with("epoch", job.epoch);
-                alone(view, job)?;
-            }
-            if let Some(mut task) = job.task.as_ref().map(|id| view.task(id)).transpose()?.flatten() {
-                if job.renew {
-                    task.run = Some(run.id);
-                    changes.tasks.push(task.clone());
-                }
-                event = event.task(&task);
-            }
-            changes.events.push(event);
-            changes.runs.push(run.clone());
-            Ok((changes, run))
-        })
-        .map(|run| Run { rev: run.rev + 1, ..run })
     }
 
     /// Supervises a run to its end, and gives what was heard on the way.
@@ -475,20 +404,7 @@ impl Service {
                 return Ok((Changes::default(), judged));
             }
             let is_stopped = run.stop_by.is_some() || (how.is_none() && is_fenced);
-            let (status, kind) = match how {
-                _ if is_stopped => (RunStatus::Cancelled, EventKind::WorktreeRunAfter),
-                Some(How::Exited(0) | How::Stopped(StopReason::Finished)) if end.fault().is_some() => {
-                    (RunStatus::Failed, EventKind::WorktreeRunAfter)
-                }
-                Some(How::Exited(0) | How::Stopped(StopReason::Finished)) => {
-                    (RunStatus::Succeeded, EventKind::WorktreeRunAfter)
-                }
-                Some(How::TimedOut) => (RunStatus::TimedOut, EventKind::WorktreeRunTimeout),
-                Some(How::Stopped(_)) => (RunStatus::Cancelled, EventKind::WorktreeRunAfter),
-                Some(How::Exited(_) | How::Signalled(_)) | None => {
-                    (RunStatus::Failed, EventKind::WorktreeRunAfter)
-                }
-            };
+            let (status, kind) = end.comes_to(is_stopped);
             run.status = end_status(run.status, status, id)?;
             run.ended_at = Some(now);
             match how {
@@ -517,7 +433,12 @@ impl Service {
                     .with("dirty_files", seen.dirty_files);
                 event = event.with_all(end.heard.facts(seen));
             }
-            Ok((Changes { runs: vec![run], events: vec![event], ..Changes::default() }, judged))
+            let mut changes = Changes { events: vec![event], ..Changes::default() };
+            if end.is_unread(&run) {
+                changes.and(board::return_mail(view, id, now)?);
+            }
+            changes.runs.push(run);
+            Ok((changes, judged))
         })
     }
 
@@ -543,22 +464,35 @@ struct RunEnd<'a> {
 }
 
 impl RunEnd<'_> {
+    /// Whether nobody can have read the prompt: the program was never started, did not know the conversation to go on with, or was
+    /// turned away by its provider.
+    fn is_unread(&self, run: &Run) -> bool {
+        let told = &self.heard.told;
+        let is_turned_away = told.rate_limited.is_some() && run.status == RunStatus::Failed;
+        run.child.is_none() || told.lost_session || is_turned_away
+    }
+
+    /// The state that the run ends in, and the event that says so.
+    fn comes_to(&self, is_stopped: bool) -> (RunStatus, EventKind) {
+        match self.how {
+            _ if is_stopped => (RunStatus::Cancelled, EventKind::WorktreeRunAfter),
+            Some(How::Exited(0) | How::Stopped(StopReason::Finished)) if self.fault().is_some() => {
+                (RunStatus::Failed, EventKind::WorktreeRunAfter)
+            }
+            Some(How::Exited(0) | How::Stopped(StopReason::Finished)) => {
+                (RunStatus::Succeeded, EventKind::WorktreeRunAfter)
+            }
+            Some(How::TimedOut) => (RunStatus::TimedOut, EventKind::WorktreeRunTimeout),
+            Some(How::Stopped(_)) => (RunStatus::Cancelled, EventKind::WorktreeRunAfter),
+            Some(How::Exited(_) | How::Signalled(_)) | None => {
+                (RunStatus::Failed, EventKind::WorktreeRunAfter)
+            }
+        }
+    }
+
     /// What is wrong with a run that ended well.
     fn fault(&self) -> Option<&str> {
         self.unknown.as_deref().or_else(|| self.judged?.fault.as_deref())
-    }
-}
-
-/// Refuses a run of an agent under a claim that was replaced, or beside another one on the same task.
-fn alone(view: &dyn View, job: &Job<'_>) -> Result<()> {
-    let Some(id) = &job.task else { return Ok(()) };
-    board::check(view, id, Guard::epoch(job.epoch))?;
-    let open = view.runs(&RunFilter { open: true, task: Some(id.clone()), ..RunFilter::default() })?;
-    match open.iter().find(|run| run.kind == RunKind::Agent) {
-        None => Ok(()),
-        Some(run) => {
-            Err(Error::new(crate::ErrorKind::Busy, format!("an agent is at work on task {id} ({})", run.id)))
-        }
     }
 }
 

@@ -138,7 +138,11 @@ impl Service {
             if let Some(task) = run.task.as_ref().map(|id| view.task(id)).transpose()?.flatten() {
                 event = event.task(&task);
             }
-            Ok((Changes { runs: vec![run], events: vec![event], ..Changes::default() }, ()))
+            let mut changes = Changes { events: vec![event], ..Changes::default() };
+            // Nobody is there any more who could say whether it was read.
+            changes.and(board::return_mail(view, run.id, now)?);
+            changes.runs.push(run);
+            Ok((changes, ()))
         })
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use biplane_execution::agents::{Driver, DriverName, Permissions, PromptBy, presets};
-use biplane_model::{AgentName, Label};
+use biplane_model::{AgentName, Label, Member, PlanPolicy, sanitize_line};
 use serde::Deserialize;
 
 use super::{builtin, parse_bytes, parse_duration, tasks};
@@ -40,6 +40,10 @@ pub struct Agent {
     pub labels: Vec<Label>,
     /// The variable of the environment with the key of its model's server, where we know of one.
     pub key: Option<String>,
+    /// What it is there for, in a line: it stands in its prompts, and where the team is shown.
+    pub role: String,
+    /// Whether a plan has to be approved before it begins the work on a task.
+    pub plan: Option<PlanPolicy>,
 }
 
 impl Agent {
@@ -60,6 +64,8 @@ impl Agent {
             memory: 0,
             labels: Vec::new(),
             key: None,
+            role: String::new(),
+            plan: None,
         }
     }
 
@@ -163,6 +169,8 @@ pub(super) struct FileAgent {
     protocol: Option<builtin::Protocol>,
     key: Word,
     context: Option<toml::Spanned<u64>>,
+    role: Option<toml::Spanned<String>>,
+    plan: Option<PlanPolicy>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -216,6 +224,8 @@ impl FileAgent {
         agent.env.extend(self.env.clone());
         agent.resume = self.resume.unwrap_or(!is_plain);
         agent.labels.clone_from(&self.labels);
+        agent.plan = self.plan;
+        read_word(&self.role, &mut agent.role, parse_role, at)?;
         if let Some(permissions) = self.permissions {
             agent.permissions = match permissions {
                 FilePermissions::Edits => Permissions::Edits,
@@ -272,6 +282,16 @@ impl FileUp {
         read_word(&self.lease, &mut up.lease, tasks::parse_lease, at)?;
         tasks::read_number(&self.recoveries, &mut up.recoveries, at)?;
         Ok(up)
+    }
+}
+
+/// What an agent is there for: a line.
+fn parse_role(text: &str) -> std::result::Result<String, String> {
+    let is_line = sanitize_line(text) == text && text.chars().count() <= Member::MAX_ROLE;
+    if is_line {
+        Ok(text.trim().to_owned())
+    } else {
+        Err(format!("use one line of at most {} characters", Member::MAX_ROLE))
     }
 }
 

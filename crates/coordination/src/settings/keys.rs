@@ -139,10 +139,28 @@ pub const KEYS: &[Key] = &[
         "How many tokens that model can hold: near to that, what was said is put together.",
     ),
     key(
+        "agents.NAME.role",
+        "string",
+        Means("\"\""),
+        "What it is there for, in a line of at most 200 characters: it stands in its prompts, and where the team is shown.",
+    ),
+    key(
+        "agents.NAME.plan",
+        "`required` or `none`",
+        Otherwise("as the task's profile says", "\"required\""),
+        "Whether it has to have a plan approved before it begins the work on a task. `required` here or in the profile is enough; a task's own `--plan` overrules both.",
+    ),
+    key(
         "profile",
         "string",
         Otherwise("an agent does the work, and the gate tests it", "\"careful\""),
         "The roles that tasks go through: the NAME of one of `[profiles.NAME]`.",
+    ),
+    key(
+        "profiles.NAME.plan",
+        "`required` or `none`",
+        Otherwise("as the agent's settings say", "\"required\""),
+        "Whether a plan has to be approved before the work begins.",
     ),
     key(
         "profiles.NAME.implement.agent",
@@ -184,7 +202,13 @@ pub const KEYS: &[Key] = &[
         "prompts.implement",
         "string",
         Otherwise("the built-in one", "\"{task} {subject}\""),
-        "The template of the prompt of who does the work. `{task}`, `{subject}`, `{description}`, `{dependencies}`, `{findings}`, `{progress}`, `{branch}`, `{diff}` and `{finish}` are filled in.",
+        "The template of the prompt of who does the work. `{task}`, `{subject}`, `{description}`, `{dependencies}`, `{findings}`, `{progress}`, `{branch}`, `{diff}`, `{finish}`, `{identity}`, `{plan}` and `{mail}` are filled in; mail is delivered by a prompt that has `{mail}`, and by no other.",
+    ),
+    key(
+        "prompts.plan",
+        "string",
+        Otherwise("the built-in one", "\"{task} {subject}\""),
+        "The same for who is to plan it and change nothing.",
     ),
     key(
         "prompts.verify",

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use biplane_model::{AgentName, Findings};
+use biplane_model::{AgentName, Findings, PlanPolicy};
 use serde::Deserialize;
 
 use super::{agents::read_word, parse_duration, template};
@@ -14,6 +14,8 @@ use crate::{
 /// The roles that a task's work goes through. The default one has none but `implement`, by any agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {
+    /// Whether a plan has to be approved before the work begins.
+    pub plan: Option<PlanPolicy>,
     /// Who does the work; any agent of `up` when absent.
     pub implement: Option<AgentName>,
     /// What tests it in its worktree.
@@ -83,6 +85,8 @@ impl Severity {
 /// The templates of prompts; `None`: the built-in one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prompts {
+    /// Of who says how it would do the work.
+    pub plan: Option<String>,
     /// Of who does the work.
     pub implement: Option<String>,
     /// Of who tests it.
@@ -97,6 +101,7 @@ type At<'a> = &'a dyn Fn(Range<usize>, String) -> Error;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct FileProfile {
+    plan: Option<PlanPolicy>,
     implement: Option<FileImplement>,
     verify: Option<toml::Spanned<FileVerify>>,
     review: Option<FileReview>,
@@ -128,6 +133,7 @@ impl FileProfile {
     /// The profile, as the table says.
     pub(super) fn read(&self, at: At<'_>) -> Result<Profile> {
         let mut profile = Profile {
+            plan: self.plan,
             implement: self.implement.as_ref().map(|role| role.agent.clone()),
             ..Profile::default()
         };
@@ -167,6 +173,7 @@ impl Profile {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct FilePrompts {
+    plan: Option<toml::Spanned<String>>,
     implement: Option<toml::Spanned<String>>,
     verify: Option<toml::Spanned<String>>,
     review: Option<toml::Spanned<String>>,
@@ -181,6 +188,7 @@ impl FilePrompts {
             Ok(Some(text.get_ref().clone()))
         };
         Ok(Prompts {
+            plan: read(&self.plan)?,
             implement: read(&self.implement)?,
             verify: read(&self.verify)?,
             review: read(&self.review)?,

@@ -79,8 +79,20 @@ pub(super) fn check(text: &str, ports: usize) -> Result<(), String> {
 }
 
 /// The places of a prompt's template.
-pub(crate) const PROMPT_PLACES: [&str; 9] =
-    ["task", "subject", "description", "dependencies", "findings", "progress", "branch", "diff", "finish"];
+pub(crate) const PROMPT_PLACES: [&str; 12] = [
+    "task",
+    "subject",
+    "description",
+    "dependencies",
+    "findings",
+    "progress",
+    "branch",
+    "diff",
+    "finish",
+    "identity",
+    "plan",
+    "mail",
+];
 
 /// Refuses a template of a prompt with a place that means nothing.
 pub(crate) fn check_prompt(text: &str) -> Result<(), String> {

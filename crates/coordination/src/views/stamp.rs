@@ -21,6 +21,13 @@ pub(super) fn carries(path: &Utf8Path, key: &str, rev: u64) -> Option<bool> {
     Some(u64::from(modified.subsec_micros()) == checksum(key, rev))
 }
 
+/// Whether the file at `path` carries the stamp of `key` at one of these revisions.
+pub(super) fn carries_one_of(path: &Utf8Path, key: &str, mut revs: std::ops::RangeInclusive<u64>) -> bool {
+    let meta = path.as_std_path().symlink_metadata().ok().filter(std::fs::Metadata::is_file);
+    let modified = meta.and_then(|meta| meta.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok());
+    modified.is_some_and(|at| revs.any(|rev| u64::from(at.subsec_micros()) == checksum(key, rev)))
+}
+
 /// FNV-1a of key and revision, folded to microseconds.
 fn checksum(key: &str, rev: u64) -> u64 {
     let bytes = key.bytes().chain(rev.to_le_bytes());

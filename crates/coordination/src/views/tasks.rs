@@ -29,9 +29,9 @@ pub(super) fn file_name(id: &TaskId) -> Utf8PathBuf {
 pub(super) fn stale(home: &Home, view: &dyn View, scope: Scope<'_>) -> Result<Vec<(TaskId, Fault)>> {
     let revisions = match scope {
         Scope::All => view.task_revisions()?,
-        Scope::Tasks(ids) => {
+        Scope::Changed(committed) => {
             let mut list = Vec::new();
-            for id in ids.iter().collect::<HashSet<_>>() {
+            for id in committed.tasks.iter().collect::<HashSet<_>>() {
                 list.extend(view.task(id)?.map(|t| (t.id, t.rev)));
             }
             list

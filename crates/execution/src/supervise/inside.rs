@@ -99,7 +99,8 @@ fn look(directory: &Utf8Path) -> Inside {
             continue;
         }
         let Ok(Some(process)) = proctable::process(pid) else { continue };
-        if process.ended {
+        // One that is about to end has done its last; where it stands is let go of a moment later.
+        if process.ended || process.leaves {
             continue;
         }
         let resident = Resident { pid, command: identity::describe(pid), presence, process };

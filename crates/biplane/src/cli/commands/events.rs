@@ -5,6 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Context;
 use biplane_coordination::{Access, EventQuery, StopFlag};
 use biplane_model::{Event, Timestamp, sanitize_line, view::EventView};
+use serde_json::Value;
 
 use crate::cli::{App, args::EventsArgs, table::table, words};
 
@@ -46,6 +47,28 @@ fn show(app: &App, events: &[Event], now: Timestamp) -> anyhow::Result<()> {
     app.printer.bytes(table(&rows).as_bytes())
 }
 
+/// What an event says of mail and requests: `m3, m4 lead → bob`, `q2 bob`.
+fn team_words(data: &serde_json::Map<String, Value>) -> Option<String> {
+    let names = |key: &str| match data.get(key) {
+        Some(Value::String(one)) => one.clone(),
+        Some(Value::Array(all)) => {
+            let shown: Vec<&str> = all.iter().take(3).filter_map(Value::as_str).collect();
+            let more = if all.len() > shown.len() { ", …" } else { "" };
+            format!("{}{more}", shown.join(", "))
+        }
+        _ => String::new(),
+    };
+    let is_of_team = data.contains_key("mail") || data.contains_key("request");
+    let (mail, request, agent) = (names("mail"), names("request"), names("agent"));
+    let way = match (names("from"), names("to")) {
+        (from, to) if to.is_empty() => from,
+        (from, to) => format!("{from} → {to}").trim_start().to_owned(),
+    };
+    let words = [mail, way, request, agent].map(|word| biplane_model::clip(&sanitize_line(&word), 80));
+    let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    is_of_team.then(|| words.join(" "))
+}
+
 /// An event in a line: number, time, actor, short label, word, what it is about.
 pub(in crate::cli) fn row(event: &Event, now: Timestamp) -> Vec<String> {
     let fact = &event.fact;
@@ -63,6 +86,7 @@ pub(in crate::cli) fn row(event: &Event, now: Timestamp) -> Vec<String> {
     if let Some(submission) = &fact.submission {
         about.push(format!("{} {}", submission.id, submission.status));
     }
+    about.extend(team_words(&fact.data));
     if let Some(error) = &fact.error {
         let first = error.lines().next().unwrap_or_default();
         about.push(biplane_model::clip(&sanitize_line(first), 120));

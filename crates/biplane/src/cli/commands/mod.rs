@@ -4,13 +4,16 @@ mod builtin;
 mod demo;
 mod events;
 mod log;
+mod mail;
 mod merge;
+mod plan;
 mod ready;
 mod run;
 mod setup;
 mod snapshot;
 mod steer;
 mod task;
+mod team;
 mod up;
 mod usage;
 mod worktree;
@@ -35,6 +38,9 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Drain => steer::steer(app, UpState::Draining),
         Command::Submit(args) => merge::submit(app, args),
         Command::Merge(args) => merge::merge(app, args),
+        Command::Mail(command) => mail::run(app, command),
+        Command::Plan(command) => plan::run(app, command),
+        Command::Team { command } => team::run(app, command),
         Command::Events(args) => events::run(app, &args),
         Command::Log(args) => log::run(app, &args),
         Command::Usage(args) => usage::run(app, &args),

@@ -52,6 +52,7 @@ fn create(app: &App, args: TaskCreateArgs) -> anyhow::Result<()> {
         owner: args.owner,
         gate: args.gate,
         profile: args.profile,
+        plan: args.plan,
         repo: service.repo_meant(None, args.repo.as_ref())?,
     };
     let task = service.task_create(&new)?;
@@ -96,6 +97,7 @@ fn show(app: &App, id: &TaskId) -> anyhow::Result<()> {
 
 fn prompt(app: &App, id: &TaskId, role: RoleArg) -> anyhow::Result<()> {
     let role = match role {
+        RoleArg::Plan => Role::Plan,
         RoleArg::Implement => Role::Implement,
         RoleArg::Verify => Role::Verify,
         RoleArg::Review => Role::Review,
@@ -130,6 +132,7 @@ fn shown(listed: &ListedTask, dependents: &[TaskId], used: &Used, now: biplane_m
     fact("last tree", if task.worktree.is_empty() { task.last_worktree.clone() } else { String::new() });
     fact("gate", task.gate.clone().map(|g| sanitize(&g)).unwrap_or_default());
     fact("profile", task.profile.as_ref().map(ToString::to_string).unwrap_or_default());
+    fact("plan", task.plan.map(|plan| plan.to_string()).unwrap_or_default());
     fact("claim", claim_words(task, now));
     fact(
         "sent back",
@@ -177,6 +180,7 @@ fn update(app: &App, args: TaskUpdateArgs) -> anyhow::Result<()> {
         after: (!args.after.is_empty() || args.no_after).then_some(args.after),
         gate: args.gate.map(Some).or(args.no_gate.then_some(None)),
         profile: args.profile.map(Some).or(args.no_profile.then_some(None)),
+        plan: args.plan.map(Some).or(args.no_plan.then_some(None)),
         reason: args.reason,
     };
     let done = app.service(Access::Write)?.task_update(&args.id, &update, args.rev)?;

@@ -5,7 +5,9 @@ use biplane_coordination::{
     settings::{Absent, KEYS, starter_file},
     variables::{ALL, KEPT_GIT_VARIABLES},
 };
-use biplane_model::{EventKind, RunStatus, SubmissionStatus, TaskStatus, WorktreeStatus};
+use biplane_model::{
+    EventKind, PlanStatus, RunStatus, ShutdownStatus, SubmissionStatus, TaskStatus, WorktreeStatus,
+};
 
 use super::{code, shapes, table};
 use crate::cli::exit;
@@ -137,6 +139,16 @@ pub(super) fn states() -> String {
         "Submission",
         SubmissionStatus::ALL.iter().map(|s| (s.as_str(), None, words(s.next(), |n| n.as_str()))),
         &shapes::words_of::<SubmissionStatus>(),
+    ));
+    text.push_str(&machine(
+        "Request to shut down",
+        ShutdownStatus::ALL.iter().map(|s| (s.as_str(), None, words(s.next(), |n| n.as_str()))),
+        &shapes::words_of::<ShutdownStatus>(),
+    ));
+    text.push_str(&machine(
+        "Plan",
+        PlanStatus::ALL.iter().map(|s| (s.as_str(), None, words(s.next(), |n| n.as_str()))),
+        &shapes::words_of::<PlanStatus>(),
     ));
     text
 }

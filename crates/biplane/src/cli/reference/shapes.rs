@@ -1,6 +1,9 @@
 //! What `--json` answers look like, from the types that are written.
 
-use biplane_model::view::{EventView, RunView, SubmissionView, TaskView, WorktreeIndex, WorktreeView};
+use biplane_model::view::{
+    EventView, MailView, MemberView, RequestView, RunView, SubmissionView, TaskView, TeamConfig,
+    WorktreeIndex, WorktreeView,
+};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
@@ -77,6 +80,22 @@ const ANSWERS: &[(&str, &str)] = &[
         "pause, resume, drain",
         "`state` (`running`, `paused`, `draining`), `changed` (whether it was another one before), `at_work` (whether there is an `up`)",
     ),
+    ("mail send", "a [MailView](#mailview)"),
+    ("mail broadcast", "`mail` (an array of [MailView](#mailview)), `skipped` (names: too much waits there)"),
+    (
+        "mail read",
+        "`of` (whose it is), `mail` (an array of [MailView](#mailview)), `left` (how many still wait)",
+    ),
+    ("mail list", "an array of [MailView](#mailview)"),
+    (
+        "plan list",
+        "an array of [RequestView](#requestview), each with `awaited` (whether its task waits for it)",
+    ),
+    ("plan show", "a [RequestView](#requestview) with `awaited`"),
+    ("plan approve, reject, submit", "a [RequestView](#requestview)"),
+    ("team list", "an array of [MemberView](#memberview)"),
+    ("team shutdown, respond", "a [RequestView](#requestview)"),
+    ("team recall", "a [RequestView](#requestview); null when the agent takes tasks already"),
     ("events", "an [EventView](#eventview) a line"),
     (
         "log",
@@ -118,6 +137,10 @@ pub(super) fn text() -> String {
     shapes.add::<RunView>();
     shapes.add::<SubmissionView>();
     shapes.add::<EventView<'_>>();
+    shapes.add::<MailView>();
+    shapes.add::<RequestView>();
+    shapes.add::<MemberView>();
+    shapes.add::<TeamConfig>();
     let answers = ANSWERS.iter().map(|(command, answer)| {
         let (first, rest) = command.split_once(' ').unwrap_or((command, ""));
         [code(&format!("biplane {first} {rest}").trim_end().replace(", ", "|")), (*answer).to_owned()]

@@ -9,6 +9,7 @@ mod races;
 mod reading;
 mod records;
 mod samples;
+mod team;
 mod writing;
 
 use std::sync::Arc;
@@ -21,8 +22,9 @@ pub use self::{
         counters, dependents, events_by_filter, ready_order, ready_order_with_age, runs_by_filter,
         submissions_by_filter, task_revisions, tasks_by_filter, view_is_one_moment, worktrees_by_filter,
     },
-    records::{every_field_comes_back, extreme_numbers_come_back},
-    samples::{event, run, submission, task, worktree},
+    records::{every_field_comes_back, extreme_numbers_come_back, the_team_comes_back},
+    samples::{event, mail, member, request, run, submission, task, worktree},
+    team::{mail_by_filter, mail_is_handed_out_once, requests_by_filter, the_team_is_written_as_a_whole},
     writing::{
         a_live_name_is_unique, a_panic_stores_nothing, a_task_has_one_live_worktree, an_error_stores_nothing,
         empty_changes_write_nothing, names_are_handed_on, new_twice_is_stale, old_revisions_are_stale,
@@ -75,7 +77,8 @@ macro_rules! conformance_tests {
             task_revisions tasks_by_filter view_is_one_moment worktrees_by_filter
             a_live_name_is_unique a_panic_stores_nothing a_task_has_one_live_worktree an_error_stores_nothing
             empty_changes_write_nothing every_field_comes_back extreme_numbers_come_back names_are_handed_on
-            new_twice_is_stale old_revisions_are_stale reopening
+            mail_by_filter mail_is_handed_out_once new_twice_is_stale old_revisions_are_stale reopening
+            requests_by_filter the_team_comes_back the_team_is_written_as_a_whole
         }
     };
     (@each $fresh:expr; $($check:ident)+) => {

@@ -1,16 +1,17 @@
 //! Every field of every record comes back.
 
 use biplane_model::{
-    Actor, Closeout, CloseoutAction, EventKind, Findings, NewEvent, Operation, OperationKind, Role, Run,
+    Actor, Answer, Closeout, CloseoutAction, EventKind, Findings, Mail, MailKind, Member, NewEvent,
+    Operation, OperationKind, PlanPolicy, PlanStatus, Request, RequestId, RequestStatus, Role, Run,
     RunEvidence, RunId, RunKind, RunStatus, Seq, Strategy, Submission, SubmissionStatus, Task, TaskStatus,
     Timestamp, Usage, Worktree, WorktreeState, WorktreeStatus,
 };
 
 use super::{
     AT, Store, commit,
-    samples::{commit_id, event, process, run, submission, task, worktree},
+    samples::{commit_id, event, mail, member, process, request, run, submission, task, worktree},
 };
-use crate::{Changes, EventFilter, Ledger, LedgerError, LedgerExt};
+use crate::{Changes, EventFilter, Ledger, LedgerError, LedgerExt, MailFilter, RequestFilter};
 
 fn full_task() -> Task {
     Task {
@@ -29,6 +30,7 @@ fn full_task() -> Task {
         reason: "because".to_owned(),
         gate: Some("cargo test".to_owned()),
         profile: Some("careful".parse().unwrap()),
+        plan: Some(PlanPolicy::Required),
         epoch: 12,
         lease_until: Some(Timestamp(1_763_640_000_999_999)),
         holder: Some(process(4711)),
@@ -102,6 +104,71 @@ fn full_submission() -> Submission {
         worker: Some(process(5)),
         reason: "later".to_owned(),
         ..submission(4, 3)
+    }
+}
+
+fn full_team() -> Changes {
+    let member = Member { role: "ä \"q\"\\".to_owned(), waiting: u64::MAX, ..member("../x y") };
+    let mail = Mail {
+        kind: MailKind::PlanApprovalResponse,
+        from: "a".parse().unwrap(),
+        content: "\0\u{202e}\n🦀".to_owned(),
+        request: Some(RequestId(u64::MAX)),
+        answer: Some(Answer::Reject),
+        task: Some("7".parse().unwrap()),
+        delivered_at: Some(Timestamp(1)),
+        run: Some(RunId(17)),
+        ..mail(u64::MAX, "../x y")
+    };
+    let request = Request {
+        status: RequestStatus::Plan(PlanStatus::Rejected),
+        task: Some("7".parse().unwrap()),
+        epoch: u64::MAX,
+        run: Some(RunId(17)),
+        content: "first\nthen".to_owned(),
+        feedback: "no".to_owned(),
+        decided_at: Some(Timestamp(2)),
+        ..request(1, "lead")
+    };
+    Changes { members: vec![member], mail: vec![mail], requests: vec![request], ..Changes::default() }
+}
+
+/// Every field of a member, of a message and of a request, set and unset, and every word of theirs.
+pub fn the_team_comes_back(store: &impl Store) {
+    let ledger = store.open();
+    let mut all = full_team();
+    all.members.push(member("b"));
+    all.mail.push(mail(1, "b"));
+    all.requests.push(request(2, "b"));
+    for (n, kind) in (10..).zip(MailKind::ALL) {
+        all.mail.push(Mail { kind, answer: Some(Answer::Approve), ..mail(n, "b") });
+    }
+    for (n, status) in (10..).zip(RequestStatus::all()) {
+        all.requests.push(Request { status, ..request(n, "b") });
+    }
+    for rev in 1..=2 {
+        let committed = commit(&*ledger, &all).unwrap();
+        assert_eq!(committed.members, all.members.iter().map(|m| m.name.clone()).collect::<Vec<_>>());
+        all.members.iter_mut().for_each(|m| m.rev = rev);
+        all.mail.iter_mut().for_each(|m| m.rev = rev);
+        all.requests.iter_mut().for_each(|r| r.rev = rev);
+        ledger
+            .read(&mut |view| {
+                assert_eq!(view.members()?, all.members);
+                assert_eq!(view.mail(&MailFilter::default())?, all.mail);
+                assert_eq!(view.requests(&RequestFilter::default())?, all.requests);
+                assert_eq!(view.member(&all.members[0].name)?.as_ref(), Some(&all.members[0]));
+                assert_eq!(view.request(RequestId(1))?.as_ref(), Some(&all.requests[0]));
+                assert_eq!(view.member(&"nobody".parse().unwrap())?, None);
+                assert_eq!(view.request(RequestId(99))?, None);
+                Ok(())
+            })
+            .unwrap();
+        // The other way round: what was set is unset.
+        let id = all.mail[0].id;
+        all.mail[0] = Mail { id, rev, ..mail(0, "../x y") };
+        all.requests[0] = Request { rev, ..request(1, "lead") };
+        all.members[0] = Member { rev, ..member("../x y") };
     }
 }
 

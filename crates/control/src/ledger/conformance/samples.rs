@@ -1,9 +1,9 @@
 //! Records to store.
 
 use biplane_model::{
-    EventKind, NewEvent, ProcessIdentity, RepoName, Run, RunId, RunKind, RunStatus, Strategy, Submission,
-    SubmissionId, SubmissionStatus, Task, TaskStatus, Usage, Worktree, WorktreeId, WorktreeState,
-    WorktreeStatus,
+    EventKind, Mail, MailId, MailKind, Member, NewEvent, ProcessIdentity, RepoName, Request, RequestId,
+    RequestStatus, Run, RunId, RunKind, RunStatus, ShutdownStatus, Strategy, Submission, SubmissionId,
+    SubmissionStatus, Task, TaskStatus, Usage, Worktree, WorktreeId, WorktreeState, WorktreeStatus,
 };
 
 use super::AT;
@@ -37,6 +37,7 @@ pub fn task(id: &str) -> Task {
         reason: String::new(),
         gate: None,
         profile: None,
+        plan: None,
         epoch: 0,
         lease_until: None,
         holder: None,
@@ -128,6 +129,54 @@ pub fn submission(id: u64, worktree: u64) -> Submission {
         reason: String::new(),
         created_at: AT,
         updated_at: AT,
+        rev: 0,
+    }
+}
+
+/// A new member to whom nothing was sent.
+pub fn member(name: &str) -> Member {
+    Member {
+        name: name.parse().unwrap(),
+        role: String::new(),
+        waiting: 0,
+        joined_at: AT,
+        updated_at: AT,
+        rev: 0,
+    }
+}
+
+/// A new message that waits for `to`.
+pub fn mail(id: u64, to: &str) -> Mail {
+    Mail {
+        id: MailId(id),
+        kind: MailKind::Message,
+        from: "lead".parse().unwrap(),
+        to: to.parse().unwrap(),
+        content: "hello".to_owned(),
+        request: None,
+        answer: None,
+        task: None,
+        sent_at: AT,
+        delivered_at: None,
+        run: None,
+        rev: 0,
+    }
+}
+
+/// A new request to shut `to` down.
+pub fn request(id: u64, to: &str) -> Request {
+    Request {
+        id: RequestId(id),
+        status: RequestStatus::Shutdown(ShutdownStatus::Requested),
+        from: "lead".parse().unwrap(),
+        to: to.parse().unwrap(),
+        task: None,
+        epoch: 0,
+        run: None,
+        content: "done".to_owned(),
+        feedback: String::new(),
+        created_at: AT,
+        decided_at: None,
         rev: 0,
     }
 }

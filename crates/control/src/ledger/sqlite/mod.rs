@@ -150,7 +150,7 @@ impl Ledger for SqliteLedger {
         let session = self.session(&tx);
         let changes = decide(&session)?;
         if changes.is_empty() {
-            return Ok(Committed { tasks: Vec::new(), seq: session.last_seq()? });
+            return Ok(Committed { seq: session.last_seq()?, ..Committed::default() });
         }
         let committed = write::store(&session, at, actor, &changes)?;
         failpoint::reach("ledger commit before");

@@ -1,7 +1,8 @@
 //! Reading: the queries of a [`View`].
 
 use biplane_model::{
-    Event, Run, RunId, Seq, Submission, SubmissionId, Task, TaskId, TaskStatus, Worktree, WorktreeId,
+    AgentName, Event, Mail, Member, Request, RequestId, RequestKind, Run, RunId, Seq, Submission,
+    SubmissionId, Task, TaskId, TaskStatus, Worktree, WorktreeId,
 };
 use rusqlite::{OptionalExtension, Row, ToSql, params, params_from_iter, types::Value};
 
@@ -11,7 +12,10 @@ use super::{
 };
 use crate::{
     LedgerError,
-    ledger::{EventFilter, ReadyOrder, RunFilter, SubmissionFilter, TaskFilter, View, WorktreeFilter},
+    ledger::{
+        EventFilter, MailFilter, ReadyOrder, RequestFilter, RunFilter, SubmissionFilter, TaskFilter, View,
+        WorktreeFilter,
+    },
 };
 
 /// Conditions that the partial indexes of the schema have word for word; a test compares them with the state machines.
@@ -23,6 +27,8 @@ pub(super) const OPEN_RUN: &str = "status IN ('starting', 'running')";
 pub(super) const AGENT_RUN_SINCE: &str =
     "ord IN (SELECT ord FROM run WHERE kind = 'agent' AND started_at >= ?)";
 pub(super) const OPEN_SUBMISSION: &str = "status IN ('queued', 'testing')";
+pub(super) const WAITING_MAIL: &str = "delivered_at IS NULL";
+pub(super) const LIVE_REQUEST: &str = "status IN ('requested', 'submitted', 'approved')";
 
 /// What is ready; the order and a limit come behind it.
 const IS_READY: &str = "status = 'pending' AND NOT EXISTS (
@@ -226,6 +232,40 @@ impl View for Session<'_> {
             .with("task = ?", id_text(filter.task.as_ref()))
             .with("candidate = ?", filter.candidate.as_ref().map(ToString::to_string));
         self.listed(&filter)
+    }
+
+    fn member(&self, name: &AgentName) -> Result<Option<Member>, LedgerError> {
+        self.record(name.to_string())
+    }
+
+    fn members(&self) -> Result<Vec<Member>, LedgerError> {
+        self.listed(&Where::default())
+    }
+
+    fn mail(&self, filter: &MailFilter) -> Result<Vec<Mail>, LedgerError> {
+        let mut wanted = Where::default()
+            .with("recipient = ?", filter.to.as_ref().map(ToString::to_string))
+            .when(filter.waiting, WAITING_MAIL)
+            .with("sender = ?", filter.from.as_ref().map(ToString::to_string))
+            .with("run = ?", filter.run.map(|id| id.0.cast_signed()))
+            .with("request = ?", filter.request.map(|id| id.0.cast_signed()));
+        if let Some(oldest) = filter.oldest {
+            wanted.values.push(bound(oldest).into());
+            return self.records(&format!("{} ORDER BY ord LIMIT ?", wanted.sql()), &wanted.values);
+        }
+        self.newest(wanted, filter.newest)
+    }
+
+    fn request(&self, id: RequestId) -> Result<Option<Request>, LedgerError> {
+        self.record(id.0.cast_signed())
+    }
+
+    fn requests(&self, filter: &RequestFilter) -> Result<Vec<Request>, LedgerError> {
+        let wanted = Where::default()
+            .with("kind = ?", filter.kind.map(|kind: RequestKind| kind.as_str().to_owned()))
+            .when(filter.live, LIVE_REQUEST)
+            .with("task = ?", id_text(filter.task.as_ref()));
+        self.newest(wanted, filter.newest)
     }
 
     fn counter(&self, name: &str) -> Result<u64, LedgerError> {

@@ -32,6 +32,9 @@ impl SqliteLedger {
         session.insert_all(&past.worktrees)?;
         session.insert_all(&past.runs)?;
         session.insert_all(&past.submissions)?;
+        session.insert_all(&past.members)?;
+        session.insert_all(&past.mail)?;
+        session.insert_all(&past.requests)?;
         for (name, value) in &past.counters {
             session.set_counter(name, *value)?;
         }

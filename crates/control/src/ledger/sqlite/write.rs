@@ -30,11 +30,24 @@ pub(super) fn store(
     for submission in &changes.submissions {
         session.put(submission)?;
     }
+    for member in &changes.members {
+        session.put(member)?;
+    }
+    for mail in &changes.mail {
+        session.put(mail)?;
+    }
+    for request in &changes.requests {
+        session.put(request)?;
+    }
     for (name, value) in &changes.counters {
         session.set_counter(name, *value)?;
     }
     let seq = session.append(at, actor, &changes.events)?;
-    Ok(Committed { tasks: changes.tasks.iter().map(|t| t.id.clone()).collect(), seq })
+    Ok(Committed {
+        tasks: changes.tasks.iter().map(|t| t.id.clone()).collect(),
+        members: changes.members.iter().map(|m| m.name.clone()).collect(),
+        seq,
+    })
 }
 
 fn stale(what: String) -> LedgerError {

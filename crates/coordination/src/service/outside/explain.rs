@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use biplane_control::{EventFilter, RunFilter, SubmissionFilter, View, WorktreeFilter};
 use biplane_model::{
-    Seq, Submission, SubmissionId, SubmissionStatus, TaskStatus, Worktree, WorktreeName, WorktreeStatus,
+    EventKind, Seq, Submission, SubmissionId, SubmissionStatus, TaskStatus, Worktree, WorktreeName,
+    WorktreeStatus,
 };
 
 use super::judge::{Known, Landed};
@@ -50,7 +51,7 @@ pub(super) fn known(view: &dyn View, before: &Moment, own: &Worktree) -> Result<
     let mut busy = before.at_work.clone();
     busy.extend(at_work(view, own)?);
     let mut branches = BTreeSet::new();
-    let mut submissions = BTreeSet::new();
+    let (mut submissions, mut claimed) = (BTreeSet::new(), BTreeSet::new());
     let mut since = before.seq;
     loop {
         let events = view.events(since, &EventFilter::default(), bounds::OUTSIDE_EVENTS)?;
@@ -64,13 +65,22 @@ pub(super) fn known(view: &dyn View, before: &Moment, own: &Worktree) -> Result<
                 branches.insert(worktree.branch);
                 busy.insert(worktree.name);
             }
+            // From its claim on somebody is at work in its worktree; what he does first has no event of its own yet.
+            if event.fact.event == EventKind::TaskClaimed {
+                claimed.extend(event.fact.task.map(|task| task.id));
+            }
             submissions.extend(event.fact.submission.map(|submission| submission.id));
         }
     }
+    let live = view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?;
+    let is_claimed = |worktree: &&Worktree| {
+        worktree.repo == own.repo && worktree.task.as_ref().is_some_and(|id| claimed.contains(id))
+    };
+    busy.extend(live.iter().filter(is_claimed).map(|worktree| worktree.name.clone()));
     busy.remove(&own.name);
     branches.remove(&own.branch);
     let mut entries = BTreeMap::new();
-    for worktree in view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })? {
+    for worktree in live {
         if busy.contains(&worktree.name) && worktree.repo == own.repo {
             branches.insert(worktree.branch);
             entries.insert(worktree.name.to_string(), worktree.git_entry);

@@ -257,11 +257,11 @@ pub(in super::super) fn command_line(pid: u32) -> String {
     String::from_utf8_lossy(&line).replace('\0', " ")
 }
 
-/// Reads a line of `/proc/PID/stat`. The second field, the name, is in parentheses and may hold anything, spaces and
-/// parentheses too; so fields are counted from the last `)`.
 /// `PF_EXITING` of the kernel's `include/linux/sched.h`.
 const EXITING: u32 = 4;
 
+/// Reads a line of `/proc/PID/stat`. The second field, the name, is in parentheses and may hold anything, spaces and
+/// parentheses too; so fields are counted from the last `)`.
 fn parse_stat(stat: &[u8]) -> Option<Process> {
     let pid = std::str::from_utf8(&stat[..stat.iter().position(|&byte| byte == b' ')?]).ok()?.parse().ok()?;
     let rest = std::str::from_utf8(&stat[stat.iter().rposition(|&byte| byte == b')')? + 1..]).ok()?;
@@ -270,10 +270,13 @@ fn parse_stat(stat: &[u8]) -> Option<Process> {
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
     let session = fields.next()?.parse().ok()?;
-    // Fields 9 and 22 of the line; the session is field 6.
+    // Fields 9, 20 and 22 of the line; the session is field 6.
     let flags: u32 = fields.nth(2)?.parse().ok()?;
-    let start_time = fields.nth(12)?.parse().ok()?;
-    Some(Process { pid, parent, group, session, start_time, ended, leaves: flags & EXITING != 0 })
+    let threads: u64 = fields.nth(10)?.parse().ok()?;
+    let start_time = fields.nth(1)?.parse().ok()?;
+    // The flags are those of its first thread; the others may go on without that.
+    let leaves = flags & EXITING != 0 && threads <= 1;
+    Some(Process { pid, parent, group, session, start_time, ended, leaves })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod event;
 mod run;
 mod submission;
 mod task;
+mod team;
 mod worktree;
 
 use std::{fmt::Display, str::FromStr};

@@ -14,8 +14,12 @@ const KINDS: [(RunKind, &str); 4] = [
     (RunKind::Setup, "setup"),
 ];
 
-const ROLES: [(Role, &str); 3] =
-    [(Role::Implement, "implement"), (Role::Verify, "verify"), (Role::Review, "review")];
+const ROLES: [(Role, &str); 4] = [
+    (Role::Plan, "plan"),
+    (Role::Implement, "implement"),
+    (Role::Verify, "verify"),
+    (Role::Review, "review"),
+];
 
 impl Record for Run {
     const TABLE: &'static str = "run";

@@ -1,7 +1,8 @@
 //! A task's row.
 
 use biplane_model::{
-    AgentName, Closeout, CloseoutAction, Label, ProfileName, RunId, Task, TaskId, WorktreeName, WorktreeState,
+    AgentName, Closeout, CloseoutAction, Label, PlanPolicy, ProfileName, RunId, Task, TaskId, WorktreeName,
+    WorktreeState,
 };
 use rusqlite::types::ToSqlOutput;
 
@@ -16,6 +17,8 @@ const WORKTREE_STATES: [(WorktreeState, &str); 4] = [
 
 const CLOSEOUTS: [(CloseoutAction, &str); 2] =
     [(CloseoutAction::Keep, "keep"), (CloseoutAction::Remove, "remove")];
+
+const PLANS: [(PlanPolicy, &str); 2] = [(PlanPolicy::Required, "required"), (PlanPolicy::None, "none")];
 
 impl Record for Task {
     const TABLE: &'static str = "task";
@@ -38,6 +41,7 @@ impl Record for Task {
         "reason",
         "gate",
         "profile",
+        "plan",
         "epoch",
         "lease_until",
         "holder",
@@ -67,6 +71,7 @@ impl Record for Task {
             reason: f.text()?,
             gate: f.maybe_text()?,
             profile: f.maybe_parsed()?,
+            plan: f.maybe_word(&PLANS)?,
             epoch: f.count()?,
             lease_until: f.maybe_time()?,
             holder: f.maybe_process()?,
@@ -103,6 +108,7 @@ impl Record for Task {
             text(&self.reason),
             maybe(self.gate.as_deref(), text),
             maybe(self.profile.as_ref().map(ProfileName::as_str), text),
+            maybe(self.plan, |plan| word(&PLANS, plan)),
             count(self.epoch),
             maybe(self.lease_until, time),
             maybe(self.holder.as_ref(), process),

@@ -5,7 +5,9 @@ mod round_trip;
 
 use std::time::Duration;
 
-use biplane_model::{RunStatus, SubmissionStatus, Task, WorktreeStatus};
+use biplane_model::{
+    PlanStatus, RequestStatus, RunStatus, ShutdownStatus, SubmissionStatus, Task, WorktreeStatus,
+};
 use camino::Utf8PathBuf;
 
 use super::*;
@@ -191,6 +193,11 @@ fn the_conditions_of_the_indexes_agree_with_the_state_machines() {
     assert_eq!(among(open), read::OPEN_RUN);
     let open = SubmissionStatus::ALL.iter().filter(|s| s.is_open()).map(|s| s.as_str());
     assert_eq!(among(open), read::OPEN_SUBMISSION);
+    // A request that waits for its answer counts, and one that was approved.
+    let mut live: Vec<_> = RequestStatus::all().filter(|s| s.is_open()).map(RequestStatus::as_str).collect();
+    live.push(ShutdownStatus::Approved.as_str());
+    assert_eq!(among(live.into_iter()), read::LIVE_REQUEST);
+    assert_eq!(ShutdownStatus::Approved.as_str(), PlanStatus::Approved.as_str());
 }
 
 #[test]
@@ -215,6 +222,16 @@ fn filters_use_the_indexes() {
         (format!("SELECT * FROM run WHERE {} ORDER BY ord", read::OPEN_RUN), "run_open"),
         (format!("SELECT * FROM run WHERE {} ORDER BY ord", read::AGENT_RUN_SINCE), "run_started"),
         (format!("SELECT * FROM submission WHERE {} ORDER BY ord", read::OPEN_SUBMISSION), "submission_open"),
+        (
+            format!("SELECT * FROM mail WHERE recipient = ? AND {} ORDER BY ord LIMIT ?", read::WAITING_MAIL),
+            "mail_waiting",
+        ),
+        ("SELECT * FROM mail WHERE recipient = ? ORDER BY ord DESC LIMIT ?".to_owned(), "mail_recipient"),
+        ("SELECT * FROM mail WHERE run = ? ORDER BY ord".to_owned(), "mail_run"),
+        (
+            format!("SELECT * FROM request WHERE kind = ? AND {} ORDER BY ord", read::LIVE_REQUEST),
+            "request_counts",
+        ),
         ("SELECT * FROM event WHERE seq > ? AND task_id = ? ORDER BY seq LIMIT ?".to_owned(), "event_task"),
         (
             "SELECT * FROM event WHERE seq > ? AND worktree = ? ORDER BY seq DESC LIMIT ?".to_owned(),

@@ -45,6 +45,7 @@ prop_compose! {
             reason: texts.3,
             gate,
             profile: None,
+            plan: None,
             epoch: numbers.1,
             lease_until: maybe.0.map(Timestamp),
             holder: None,
