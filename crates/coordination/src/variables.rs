@@ -102,6 +102,11 @@ pub const ALL: &[Variable] = &[
         set: "the git commands that biplane runs for itself, and biplane in the background",
     },
     Variable {
+        name: "BIPLANE_TOOL",
+        read: "processes that carry it are ended with the command of the built-in agent that it names",
+        set: "the commands of the built-in agent: a mark that no other has",
+    },
+    Variable {
         name: BACKGROUND,
         read: "`0`: nothing is started in the background; what is removed is deleted before the command ends, no spare \
                worktrees are made, and logs are neither compressed nor deleted",
@@ -109,7 +114,8 @@ pub const ALL: &[Variable] = &[
     },
     Variable {
         name: "XDG_STATE_HOME",
-        read: "where the leases of ports of all repositories are kept, in `biplane/ports`; without it `.local/state` in `HOME`",
+        read: "where the leases of ports of all repositories are kept, in `biplane/ports`, and the conversations of the built-in agent, in \
+               `biplane/conversations`; without it `.local/state` in `HOME`",
         set: "",
     },
     Variable {

@@ -6,6 +6,7 @@ mod team;
 
 use std::time::Duration;
 
+use biplane_agent::model::Protocol;
 use biplane_coordination::{StopTarget, settings::parse_duration};
 use biplane_model::{
     AgentName, Label, PlanPolicy, ProfileName, RepoName, Seq, Strategy, TaskId, TaskPrefix, TaskStatus,
@@ -103,6 +104,9 @@ pub(crate) enum Command {
     /// Look after spare worktrees and what removals have left; started by other commands, in the background.
     #[command(hide = true)]
     Tend,
+    /// The built-in agent, with lines of JSON in both directions; started by a run.
+    #[command(hide = true)]
+    BuiltinAgent(BuiltinArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -712,4 +716,28 @@ fn since(text: &str) -> Result<Since, String> {
     }
     let fault = "use a day such as `2026-01-31`, or a time ago such as `24h` or `7d`";
     parse_duration(text).map(Since::Ago).map_err(|_| fault.to_owned())
+}
+
+/// The model of the built-in agent.
+#[derive(Debug, Args)]
+pub(crate) struct BuiltinArgs {
+    /// The model, by its server's name for it.
+    #[arg(long)]
+    pub(crate) model: String,
+    /// How its server is spoken to.
+    #[arg(long, value_parser = parse_protocol)]
+    pub(crate) protocol: Protocol,
+    /// The server's address.
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// The variable that holds the key.
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) key: Option<String>,
+    /// How many tokens the model can hold.
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) context: Option<u64>,
+}
+
+fn parse_protocol(word: &str) -> Result<Protocol, String> {
+    Protocol::from_word(word).ok_or_else(|| "use anthropic, openai or responses".to_owned())
 }

@@ -306,7 +306,10 @@ impl Service {
     pub(crate) fn masks(&self, set: &BTreeMap<String, String>) -> Masks {
         let all =
             self.surroundings.env.iter().chain(set).map(|(name, value)| (name.as_str(), value.as_str()));
-        Masks::new(logs::secrets(all, &self.settings().logs.secrets))
+        let settings = self.settings();
+        let keys = settings.agents.values().filter_map(|agent| agent.key.clone());
+        let named: Vec<_> = settings.logs.secrets.iter().cloned().chain(keys).collect();
+        Masks::new(logs::secrets(all, &named))
     }
 
     /// Makes a run's directory, none of it through a link.

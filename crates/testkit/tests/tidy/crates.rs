@@ -12,7 +12,8 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("biplane-execution", &["biplane-failpoint", "biplane-model"]),
     ("biplane-coordination", &["biplane-control", "biplane-execution", "biplane-failpoint", "biplane-model"]),
     ("biplane-mcp", &["biplane-coordination", "biplane-model"]),
-    ("biplane", &["biplane-coordination", "biplane-mcp", "biplane-model"]),
+    ("biplane-agent", &["biplane-execution", "biplane-failpoint", "biplane-model"]),
+    ("biplane", &["biplane-agent", "biplane-coordination", "biplane-mcp", "biplane-model"]),
     (TESTKIT, &[]),
 ];
 

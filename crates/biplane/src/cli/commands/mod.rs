@@ -1,5 +1,6 @@
 //! One file for each family of commands.
 
+mod builtin;
 mod demo;
 mod events;
 mod log;
@@ -51,6 +52,7 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(app, &args),
         Command::Reference { dir } => reference::write(app, &dir),
         Command::Tend => setup::tend(app),
+        Command::BuiltinAgent(args) => builtin::run(app, args),
         Command::Completions { shell } => setup::completions(app, shell),
     }
 }
