@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use crate::tree::Tree;
 
 /// The crates of the workspace, and which of them each may use.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     ("biplane-failpoint", &[]),
     ("biplane-model", &[]),
     ("biplane-control", &["biplane-failpoint", "biplane-model"]),
