@@ -21,7 +21,7 @@ fn pages(dir: &Utf8Path) -> BTreeMap<String, String> {
 /// The texts of the sources of every crate, without those of tests.
 fn sources() -> String {
     let mut text = String::new();
-    let mut open: Vec<Utf8PathBuf> = ["model", "control", "execution", "coordination", "biplane"]
+    let mut open: Vec<Utf8PathBuf> = ["model", "control", "execution", "coordination", "mcp", "biplane"]
         .map(|name| workspace().join("crates").join(name).join("src"))
         .to_vec();
     while let Some(dir) = open.pop() {

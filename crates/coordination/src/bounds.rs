@@ -233,6 +233,12 @@ pub const OUTSIDE_EVENTS: usize = 5_000;
 pub const OUTSIDE_ALL_EVENTS: u64 = 200_000;
 /// How many changes outside a worktree an event names.
 pub const OUTSIDE_NAMED: usize = 50;
+/// The fewest characters of a token.
+pub const LEAST_TOKEN: usize = 16;
+/// From how many bytes on a file has no token.
+pub const TOKEN_BYTES: u64 = 4 << 10;
+/// How long is waited until the first process of a run is known that is just being started.
+pub const FIRST_PROCESS_WAIT: Duration = Duration::from_secs(3);
 /// The largest file of an agent program that is edited, in bytes.
 pub const HOOKUP_FILE: u64 = 1 << 20;
 /// How many names are tried for a worktree that a program asks for in words of its own.

@@ -6,6 +6,7 @@
 //!
 //! **Deliberately absent:** terminal, arguments, colours, reading the process's environment or current directory.
 
+pub mod answers;
 mod approvals;
 mod belongs;
 pub mod bounds;
@@ -44,12 +45,12 @@ pub use import::{Generation, ImportMode, ImportReport, ImportRequest};
 pub use rebuild::RebuildReport;
 pub use recovery::{Mode, Recovery};
 pub use service::{
-    Access, AdoptRequest, BounceKind, Broadcast, ClaimRequest, Closing, CreateWorktree, Diff, EventQuery,
-    Examined, Finished, GateReport, Hookup, HookupChange, HookupEffect, HookupPart, HookupPlan,
-    HookupRequest, InitReport, LEAD, Landing, Leases, ListedPlan, ListedSnapshot, ListedTask, MailBox,
-    MailQuery, MailRequest, MergeRequest, Notice, Outside, PlanQuery, PlanText, Processes, Pruned, Removal,
-    RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunLife, RunQuery, RunReport, RunRequest,
-    Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Start, Steered, StopRequest,
-    StopTarget, Stopped, Submitted, TaskChange, UpState, UsageBy, UsageReport, UsageRequest, UsageRow,
-    WorktreeStatusReport,
+    Access, AccessToken, AdoptRequest, BounceKind, Broadcast, ClaimRequest, Closing, CreateWorktree, Diff,
+    EventQuery, Examined, Finished, GateReport, Hand, Hookup, HookupChange, HookupEffect, HookupPart,
+    HookupPlan, HookupRequest, InitReport, LEAD, Landing, Leases, ListedPlan, ListedSnapshot, ListedTask,
+    MailBox, MailQuery, MailRequest, MergeRequest, Notice, Outside, Own, PlanQuery, PlanText, Processes,
+    Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunLife, RunQuery, RunReport,
+    RunRequest, Scope, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Stand, Start,
+    Steered, StopRequest, StopTarget, Stopped, Submitted, TaskChange, UpState, UsageBy, UsageReport,
+    UsageRequest, UsageRow, WorktreeStatusReport, checked_token, read_token,
 };

@@ -27,6 +27,8 @@ pub const ATTEMPT: &str = "BIPLANE_ATTEMPT";
 pub const PREFIX: &str = "BIPLANE_";
 /// The first port of a worktree; `_1`, `_2`, … behind it are the others.
 pub const PORT: &str = "BIPLANE_PORT";
+/// The token that those who speak with `biplane mcp --http` must show.
+pub const MCP_TOKEN: &str = "BIPLANE_MCP_TOKEN";
 /// Whether anything may be started in the background.
 pub const BACKGROUND: &str = "BIPLANE_BACKGROUND";
 
@@ -100,6 +102,11 @@ pub const ALL: &[Variable] = &[
         set: "the git commands that biplane runs for itself, and biplane in the background",
     },
     Variable {
+        name: "BIPLANE_TOOL",
+        read: "processes that carry it are ended with the command of the built-in agent that it names",
+        set: "the commands of the built-in agent: a mark that no other has",
+    },
+    Variable {
         name: BACKGROUND,
         read: "`0`: nothing is started in the background; what is removed is deleted before the command ends, no spare \
                worktrees are made, and logs are neither compressed nor deleted",
@@ -107,7 +114,13 @@ pub const ALL: &[Variable] = &[
     },
     Variable {
         name: "XDG_STATE_HOME",
-        read: "where the leases of ports of all repositories are kept, in `biplane/ports`; without it `.local/state` in `HOME`",
+        read: "where the leases of ports of all repositories are kept, in `biplane/ports`, and the conversations of the built-in agent, in \
+               `biplane/conversations`; without it `.local/state` in `HOME`",
+        set: "",
+    },
+    Variable {
+        name: MCP_TOKEN,
+        read: "the token that those who speak with `biplane mcp --http` must show, instead of the one that is made for the home",
         set: "",
     },
     Variable { name: "HOME", read: "see `XDG_STATE_HOME`", set: "" },

@@ -10,7 +10,7 @@ use std::{
 
 use camino::Utf8PathBuf;
 
-use crate::{Output, Running, TestEnv};
+use crate::{Conversation, Output, Running, TestEnv};
 
 /// How long [`Call::run`] waits unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -98,19 +98,33 @@ impl Call {
     #[must_use = "dropping it kills the program"]
     #[track_caller]
     pub fn spawn(self) -> Running {
-        let shown = self.to_string();
         let stem = self.env.next_output();
-        let files = ["stdin", "stdout", "stderr"].map(|kind| stem.with_extension(kind));
-        let [stdin, stdout, stderr] = &files;
-        let create =
-            |path: &Utf8PathBuf| fs_err::File::create(path).expect("the environment is ours").into_file();
+        let [stdin, stdout] = ["stdin", "stdout"].map(|kind| stem.with_extension(kind));
         let input = match &self.stdin {
             None => Stdio::null(),
             Some(text) => {
-                fs_err::write(stdin, text).expect("the environment is ours");
-                fs_err::File::open(stdin).expect("it was just written").into_file().into()
+                fs_err::write(&stdin, text).expect("the environment is ours");
+                fs_err::File::open(&stdin).expect("it was just written").into_file().into()
             }
         };
+        self.start(input, create(&stdout).into(), &stem)
+    }
+
+    /// Starts it to be talked with through pipes; what [`Call::stdin`] gave is not used.
+    #[must_use = "dropping it kills the program"]
+    #[track_caller]
+    pub fn converse(self) -> Conversation {
+        let stem = self.env.next_output();
+        drop(create(&stem.with_extension("stdout")));
+        let mut running = self.start(Stdio::piped(), Stdio::piped(), &stem);
+        let (input, output) = running.pipes();
+        Conversation::new(running, input, output)
+    }
+
+    #[track_caller]
+    fn start(self, input: Stdio, output: Stdio, stem: &Utf8PathBuf) -> Running {
+        let shown = self.to_string();
+        let [stdout, stderr] = ["stdout", "stderr"].map(|kind| stem.with_extension(kind));
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
@@ -118,14 +132,17 @@ impl Call {
             .envs(self.variables.iter().map(|(n, v)| (n, v)))
             .current_dir(&self.dir)
             .stdin(input)
-            .stdout(create(stdout))
-            .stderr(create(stderr))
+            .stdout(output)
+            .stderr(create(&stderr))
             // A group of its own, so that all of it can be ended together.
             .process_group(0);
         let child = command.spawn().unwrap_or_else(|e| panic!("can't start {shown}: {e}"));
-        let [_, stdout, stderr] = files;
         Running::new(self.env, child, shown, stdout, stderr)
     }
+}
+
+fn create(path: &Utf8PathBuf) -> std::fs::File {
+    fs_err::File::create(path).expect("the environment is ours").into_file()
 }
 
 impl std::fmt::Display for Call {

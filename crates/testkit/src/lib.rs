@@ -21,6 +21,7 @@ mod env;
 mod repo;
 
 mod call;
+mod conversation;
 mod output;
 mod running;
 mod wait;
@@ -36,6 +37,7 @@ pub mod standin;
 pub use agents::{fake_agent, real_agent, real_agents_path};
 pub use call::Call;
 pub use checker::Records;
+pub use conversation::Conversation;
 pub use env::TestEnv;
 pub use large_repo::{FileSource, LargeRepo, large_repo, registry_sources};
 pub use look::{photograph, steers};

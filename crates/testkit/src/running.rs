@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::process::ExitStatusExt,
-    process::{Child, ExitStatus},
+    process::{Child, ChildStdin, ChildStdout, ExitStatus},
     time::Duration,
 };
 
@@ -32,6 +32,12 @@ impl Running {
         stderr: Utf8PathBuf,
     ) -> Self {
         Self { _env: env, child, command, stdout, stderr, status: None }
+    }
+
+    /// Its standard input and output, where those are pipes.
+    pub(crate) fn pipes(&mut self) -> (ChildStdin, ChildStdout) {
+        let taken = self.child.stdin.take().zip(self.child.stdout.take());
+        taken.expect("they were made as pipes, and are taken once")
     }
 
     /// Its process id.

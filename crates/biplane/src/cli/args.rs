@@ -6,6 +6,7 @@ mod team;
 
 use std::time::Duration;
 
+use biplane_agent::model::Protocol;
 use biplane_coordination::{StopTarget, settings::parse_duration};
 use biplane_model::{
     AgentName, Label, PlanPolicy, ProfileName, RepoName, Seq, Strategy, TaskId, TaskPrefix, TaskStatus,
@@ -85,6 +86,8 @@ pub(crate) enum Command {
     Log(LogArgs),
     /// What agents have used: tokens, cost and time, as far as they told.
     Usage(UsageArgs),
+    /// Serve programs that speak the Model Context Protocol, on standard input and output or on a port.
+    Mcp(McpArgs),
     /// Compare ledger, views, git and disk.
     Doctor(DoctorArgs),
     /// Take over a board that other tools wrote into `.tasks/` and `.worktrees/`.
@@ -104,6 +107,9 @@ pub(crate) enum Command {
     /// What the hooks of agent programs call.
     #[command(hide = true, subcommand)]
     Hook(HookCommand),
+    /// The built-in agent, with lines of JSON in both directions; started by a run.
+    #[command(hide = true)]
+    BuiltinAgent(BuiltinArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -731,6 +737,28 @@ pub(crate) struct DoctorArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct McpArgs {
+    /// Serve on this address instead, such as `127.0.0.1:8137`; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) http: Option<std::net::SocketAddr>,
+    /// Keep to this task: nothing else may be changed.
+    #[arg(long, value_name = "ID")]
+    pub(crate) task: Option<TaskId>,
+    /// Serve on an address that other machines reach.
+    #[arg(long, requires = "http")]
+    pub(crate) expose: bool,
+    /// A name or address with its port by which the server is reached, as it stands in the `Host` header; may be given several times.
+    #[arg(long = "host", value_name = "NAME[:PORT]", requires = "http")]
+    pub(crate) hosts: Vec<String>,
+    /// A page in a browser that may speak with the server, such as `https://board.example:8443`; may be given several times.
+    #[arg(long = "origin", value_name = "ORIGIN", requires = "http")]
+    pub(crate) origins: Vec<String>,
+    /// A file with the token to be shown; without it `BIPLANE_MCP_TOKEN`, else one that is made for the home.
+    #[arg(long, value_name = "FILE", requires = "http", value_hint = ValueHint::FilePath)]
+    pub(crate) token_file: Option<Utf8PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// Say what would be taken over, and change nothing.
     #[arg(long)]
@@ -757,4 +785,28 @@ fn since(text: &str) -> Result<Since, String> {
     }
     let fault = "use a day such as `2026-01-31`, or a time ago such as `24h` or `7d`";
     parse_duration(text).map(Since::Ago).map_err(|_| fault.to_owned())
+}
+
+/// The model of the built-in agent.
+#[derive(Debug, Args)]
+pub(crate) struct BuiltinArgs {
+    /// The model, by its server's name for it.
+    #[arg(long)]
+    pub(crate) model: String,
+    /// How its server is spoken to.
+    #[arg(long, value_parser = parse_protocol)]
+    pub(crate) protocol: Protocol,
+    /// The server's address.
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// The variable that holds the key.
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) key: Option<String>,
+    /// How many tokens the model can hold.
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) context: Option<u64>,
+}
+
+fn parse_protocol(word: &str) -> Result<Protocol, String> {
+    Protocol::from_word(word).ok_or_else(|| "use anthropic, openai or responses".to_owned())
 }

@@ -38,7 +38,7 @@ pub(crate) const CODES: [(u8, &str, &str); 7] = [
 ];
 
 /// What the exit codes of single commands say beyond that.
-pub(crate) const SPECIAL: [(&str, &str); 7] = [
+pub(crate) const SPECIAL: [(&str, &str); 8] = [
     (
         "biplane init --agent",
         "2 when there is nobody to ask and neither `--yes` nor `--dry-run` is given, 3 when the answer is no or a file can't be \
@@ -63,6 +63,7 @@ pub(crate) const SPECIAL: [(&str, &str); 7] = [
         "1 when a task has failed or is blocked, 130 when it was asked to stop, 0 otherwise, whatever still waits",
     ),
     ("biplane stop", "5 when nothing of it is at work; 1 when a process does not end"),
+    ("biplane mcp", "130 when a signal ended it; 0 when its client has gone"),
     ("biplane doctor", "1 when a problem is left, 0 otherwise; with `--rebuild` 3 when the ledger is whole"),
 ];
 

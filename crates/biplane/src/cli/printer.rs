@@ -61,6 +61,11 @@ impl Printer {
         }
     }
 
+    /// For a program that answers line by line, and has to know when nobody reads.
+    pub(crate) fn writer(&self) -> impl Write {
+        std::io::stdout().lock()
+    }
+
     /// Whether the reader of the answer has gone away: what would go on for long may end.
     pub(crate) fn is_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)

@@ -44,7 +44,12 @@ pub(super) fn program() -> anyhow::Result<Utf8PathBuf> {
 }
 
 /// The clock's time.
+pub(super) fn clock() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The clock's time, as records have it.
 pub(super) fn now() -> Timestamp {
-    let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros());
+    let micros = clock().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros());
     Timestamp(i64::try_from(micros).unwrap_or(i64::MAX))
 }

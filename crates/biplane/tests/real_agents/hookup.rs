@@ -65,8 +65,15 @@ fn every_program_finds_the_server() {
     told.write_home(".copilot/config.json", &json!({ "trusted_folders": [root] }).to_string());
     for program in ["claude", "codex", "gemini", "qwen", "opencode", "copilot"] {
         let servers = told.servers(program);
-        let command = if program == "copilot" { "biplane (local)" } else { "biplane" };
-        assert!(servers.contains(command) && !servers.contains("No MCP servers"), "{program}: {servers}");
+        // Two of them try it without being told to trust anything.
+        let wanted = match program {
+            "copilot" => "biplane (local)",
+            "qwen" => "biplane mcp (stdio) - Connected",
+            "opencode" => "\u{2713} biplane",
+            _ => "biplane",
+        };
+        let end = servers.chars().take(2000).collect::<String>();
+        assert!(servers.contains(wanted) && !servers.contains("No MCP servers"), "{program}: {end}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use biplane_execution::{
-    agents::{find, find::Fitness, presets},
+    agents::{DriverName, find, find::Fitness, presets},
     supervise::EnvChanges,
 };
 use biplane_model::{AgentName, sanitize_line};
@@ -19,6 +19,7 @@ impl Service {
     /// Refuses an agent whose program is not there, with the command that installs it. A known program that is older than
     /// what was seen to work, or does not say its version, is told of.
     pub(super) fn refuse_missing(&self, name: &AgentName, agent: &Agent) -> Result<()> {
+        self.refuse_modelless(name, agent)?;
         let program = agent.command.first().map(String::as_str).unwrap_or_default();
         // A path that is relative is one in the worktree, which is not there yet.
         if program.contains('/') && !Utf8Path::new(program).is_absolute() {
@@ -60,6 +61,24 @@ impl Service {
                 self.say(format!("the version of {} is not known: {why}", preset.title));
                 Ok(())
             }
+        }
+    }
+
+    /// Refuses a built-in agent without a model, or whose key is not there.
+    fn refuse_modelless(&self, name: &AgentName, agent: &Agent) -> Result<()> {
+        if agent.driver != DriverName::Builtin {
+            return Ok(());
+        }
+        if !agent.args.iter().any(|arg| arg == "--model") {
+            return Err(Error::usage(format!("agent `{name}` has no model"))
+                .hint(format!("write `[agents.{name}]` with a `model` into `biplane.toml`")));
+        }
+        match &agent.key {
+            Some(key) if self.variable(key).is_none_or(|value| value.trim().is_empty()) => Err(
+                Error::not_found(format!("agent `{name}`: the variable `{key}` holds no key for its model"))
+                    .hint(format!("set `{key}`, or name another variable in `key`")),
+            ),
+            _ => Ok(()),
         }
     }
 }

@@ -26,6 +26,7 @@ mod repos;
 mod restore;
 mod run;
 mod runlog;
+mod scope;
 mod setup;
 mod snapshot;
 mod steer;
@@ -36,6 +37,7 @@ mod talk;
 mod team;
 mod tend;
 mod tend_logs;
+mod token;
 mod usage;
 mod watch;
 mod worktree;
@@ -65,12 +67,14 @@ pub use remove::{Closing, Processes, Removal, RemoveRequest};
 pub use restore::{Restoration, RestoreRequest};
 pub use run::{RunReport, RunRequest};
 pub use runlog::{RunLife, RunQuery};
+pub use scope::{Hand, Own, Scope, Stand};
 pub use setup::{SetupEnd, SetupFailure, SetupReport, SetupState};
 pub use snapshot::{ListedSnapshot, Pruned};
 pub use steer::{Steered, UpState};
 pub use stop::{StopRequest, StopTarget, Stopped};
 pub use submit::{Examined, MergeRequest, Submitted};
 pub use team::LEAD;
+pub use token::{AccessToken, checked_token, read_token};
 pub use usage::{UsageBy, UsageReport, UsageRequest, UsageRow};
 pub use worktree::{Diff, WorktreeStatusReport};
 pub use would::RemovalPlan;
@@ -95,7 +99,7 @@ use crate::{
     rebuild,
     settings::Settings,
     variables,
-    views::{self, Repaired, Scope},
+    views::{self, Repaired},
 };
 
 /// Something a person should hear while a verb is at work; not part of the answer.
@@ -147,7 +151,7 @@ impl ViewsCheck {
         let (home, ledger) = (service.home.clone(), Arc::clone(&service.ledger));
         let narrate = Arc::clone(&service.narrate);
         let check = move || {
-            if let Some(said) = repaired_words(views::sync(&home, ledger.as_ref(), Scope::All)) {
+            if let Some(said) = repaired_words(views::sync(&home, ledger.as_ref(), views::Scope::All)) {
                 narrate(Notice(said));
             }
         };
@@ -341,7 +345,9 @@ impl Service {
 
     /// Writes what a commit changed into the views. A view that can't be written is told of, and never undoes the commit.
     fn show(&self, committed: &Committed) {
-        if let Err(error) = views::sync(self.home.board(), self.ledger.as_ref(), Scope::Changed(committed)) {
+        if let Err(error) =
+            views::sync(self.home.board(), self.ledger.as_ref(), views::Scope::Changed(committed))
+        {
             self.say(format!("the change is made, but its view is not: {error}"));
         }
     }

@@ -275,6 +275,8 @@ impl Service {
         let mut remove = supervise::env::scrubbed_git_variables(inherited.clone().map(OsString::from));
         // The ports of the worktree that we are in ourselves are not those of the run.
         remove.extend(inherited.filter(|name| name.starts_with(variables::PORT)).map(OsString::from));
+        // It opens a server to whoever has it.
+        remove.push(variables::MCP_TOKEN.into());
         spec.env = EnvChanges { remove, set: set.into_iter().map(|(k, v)| (k.into(), v.into())).collect() };
         spec.input = job.input;
         spec.echo = job.echo;
@@ -304,7 +306,10 @@ impl Service {
     pub(crate) fn masks(&self, set: &BTreeMap<String, String>) -> Masks {
         let all =
             self.surroundings.env.iter().chain(set).map(|(name, value)| (name.as_str(), value.as_str()));
-        Masks::new(logs::secrets(all, &self.settings().logs.secrets))
+        let settings = self.settings();
+        let keys = settings.agents.values().filter_map(|agent| agent.key.clone());
+        let named: Vec<_> = settings.logs.secrets.iter().cloned().chain(keys).collect();
+        Masks::new(logs::secrets(all, &named))
     }
 
     /// Makes a run's directory, none of it through a link.

@@ -6,7 +6,7 @@ use biplane_execution::agents::{Driver, DriverName, Permissions, PromptBy, prese
 use biplane_model::{AgentName, Label, Member, PlanPolicy, sanitize_line};
 use serde::Deserialize;
 
-use super::{parse_bytes, parse_duration, tasks};
+use super::{builtin, parse_bytes, parse_duration, tasks};
 use crate::{
     bounds,
     error::{Error, Result},
@@ -38,6 +38,8 @@ pub struct Agent {
     pub memory: u64,
     /// What it is good for: it takes tasks with one of these labels before others do.
     pub labels: Vec<Label>,
+    /// The variable of the environment with the key of its model's server, where we know of one.
+    pub key: Option<String>,
     /// What it is there for, in a line: it stands in its prompts, and where the team is shown.
     pub role: String,
     /// Whether a plan has to be approved before it begins the work on a task.
@@ -61,6 +63,7 @@ impl Agent {
             max: bounds::MOST_AGENTS,
             memory: 0,
             labels: Vec::new(),
+            key: None,
             role: String::new(),
             plan: None,
         }
@@ -68,6 +71,9 @@ impl Agent {
 
     /// The known program `name`, as it is without any settings.
     pub fn known(name: &AgentName) -> Option<Self> {
+        if name.as_str() == DriverName::Builtin.as_str() {
+            return Some(builtin::agent());
+        }
         let preset = presets::preset(name.as_str())?;
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Some(Self {
@@ -139,7 +145,7 @@ impl Default for Up {
     }
 }
 
-type Word = Option<toml::Spanned<String>>;
+pub(super) type Word = Option<toml::Spanned<String>>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -158,6 +164,11 @@ pub(super) struct FileAgent {
     memory: Word,
     #[serde(default)]
     labels: Vec<Label>,
+    model: Word,
+    endpoint: Word,
+    protocol: Option<builtin::Protocol>,
+    key: Word,
+    context: Option<toml::Spanned<u64>>,
     role: Option<toml::Spanned<String>>,
     plan: Option<PlanPolicy>,
 }
@@ -170,7 +181,7 @@ enum FilePermissions {
 }
 
 /// Makes an error of what is wrong at a place in the file.
-type At<'a> = &'a dyn Fn(Range<usize>, String) -> Error;
+pub(super) type At<'a> = &'a dyn Fn(Range<usize>, String) -> Error;
 
 impl FileAgent {
     /// The agent `name`, with what the table does not say from the preset of that name.
@@ -190,6 +201,7 @@ impl FileAgent {
                 }
             }
             (None, Some(preset)) => preset,
+            (None, None) if self.driver == Some(DriverName::Builtin) => builtin::agent(),
             (None, None) => return Err(fault("an agent has a `command`, or the name of a known program")),
         };
         if let Some(driver) = self.driver {
@@ -200,6 +212,14 @@ impl FileAgent {
             return Err(fault("`prompt` is for plain commands: the driver knows how to give it"));
         }
         agent.prompt = self.prompt.unwrap_or(agent.prompt);
+        let model = builtin::Table {
+            model: &self.model,
+            endpoint: &self.endpoint,
+            protocol: self.protocol,
+            key: &self.key,
+            context: &self.context,
+        };
+        model.read(&mut agent, start, at)?;
         agent.args.extend(self.args.iter().cloned());
         agent.env.extend(self.env.clone());
         agent.resume = self.resume.unwrap_or(!is_plain);

@@ -55,13 +55,13 @@ pub const KEYS: &[Key] = &[
         "agent",
         "string",
         Otherwise("`up` needs `--agent` or a command", "\"mine\""),
-        "The agent that `up` starts: the NAME of one of `[agents.NAME]`, or a known program: `claude`, `codex`, `gemini`, `qwen`, `opencode`, `copilot`.",
+        "The agent that `up` starts: the NAME of one of `[agents.NAME]`, or a known program: `claude`, `codex`, `gemini`, `qwen`, `opencode`, `copilot`, or `builtin`, which needs a table with its `model`.",
     ),
     key(
         "agents.NAME.driver",
-        "`\"claude\"`, `\"codex\"`, `\"acp\"` or `\"command\"`",
+        "`\"claude\"`, `\"codex\"`, `\"acp\"`, `\"builtin\"` or `\"command\"`",
         Otherwise("that of the known program NAME, `command` otherwise", "\"acp\""),
-        "How the program is driven: as Claude Code, as Codex, by the Agent Client Protocol, or as any command.",
+        "How the program is driven: as Claude Code, as Codex, by the Agent Client Protocol, as the built-in agent, or as any command.",
     ),
     key(
         "agents.NAME.command",
@@ -107,6 +107,36 @@ pub const KEYS: &[Key] = &[
         "array of strings",
         Means("[]"),
         "What it is good for: tasks with one of these labels go to it before others; it gets none without.",
+    ),
+    key(
+        "agents.NAME.model",
+        "string",
+        Otherwise("the built-in agent needs one; others take none", "\"a-model\""),
+        "The model of the built-in agent, by its server's name for it.",
+    ),
+    key(
+        "agents.NAME.endpoint",
+        "string",
+        Otherwise("the server of the protocol's maker", "\"http://127.0.0.1:11434/v1\""),
+        "The address of the built-in agent's model server. A key is sent over `https` only, or to this machine.",
+    ),
+    key(
+        "agents.NAME.protocol",
+        "`\"anthropic\"`, `\"openai\"` or `\"responses\"`",
+        Otherwise("`\"anthropic\"`", "\"openai\""),
+        "How that server is spoken to: Anthropic's messages; OpenAI's chat completions, as most other and local servers; OpenAI's responses.",
+    ),
+    key(
+        "agents.NAME.key",
+        "string",
+        Otherwise("`ANTHROPIC_API_KEY` or `OPENAI_API_KEY`; with an `endpoint`, none", "\"MY_API_KEY\""),
+        "The variable of the environment that holds the key for that server. Its value is masked in logs, and commands that the agent runs do not see it.",
+    ),
+    key(
+        "agents.NAME.context",
+        "integer from 4000 to 10000000",
+        Otherwise("`128000`", "200000"),
+        "How many tokens that model can hold: near to that, what was said is put together.",
     ),
     key(
         "agents.NAME.role",
@@ -443,7 +473,13 @@ mod tests {
         let below = |table: &'static str| move |name: &str| name.strip_prefix(table).map(str::to_owned);
         let top = lines(&|name| (!name.contains('.')).then(|| name.to_owned()));
         let agent = lines(&below("agents.NAME."));
-        let command = if agent.contains("command = ") { "" } else { "command = [\"x\"]\n" };
+        let is_builtin = |line: &str| ["model", "endpoint", "protocol", "key", "context"].contains(&line);
+        let command = match agent.split(' ').next().unwrap_or_default() {
+            "command" => "",
+            "model" => "driver = \"builtin\"\n",
+            key if is_builtin(key) => "driver = \"builtin\"\nmodel = \"m\"\n",
+            _ => "command = [\"x\"]\n",
+        };
         let profile = lines(&below("profiles.NAME."));
         let verify = if profile.contains("verify.timeout") { "verify.command = \"x\"\n" } else { "" };
         let review = if profile.contains("review.block_on") { "review.agent = \"mine\"\n" } else { "" };

@@ -3,6 +3,7 @@
 //! An unknown key is an error with a suggestion, never ignored.
 
 mod agents;
+mod builtin;
 mod duration;
 mod guess;
 mod keys;
@@ -17,7 +18,7 @@ mod worktrees;
 use std::{collections::BTreeMap, time::Duration};
 
 use biplane_control::board::TaskLimits;
-use biplane_execution::agents::presets::PRESETS;
+use biplane_execution::agents::{DriverName, presets::PRESETS};
 use biplane_model::{AgentName, ProfileName, Strategy};
 use camino::Utf8Path;
 use serde::Deserialize;
@@ -208,7 +209,8 @@ impl Settings {
     /// That there is no agent `name`, and which there are.
     pub(crate) fn no_agent(&self, name: &AgentName) -> String {
         let own = self.agents.keys().map(|n| format!("`{n}`"));
-        let known = PRESETS.iter().map(|p| format!("`{}`", p.name)).collect::<Vec<_>>().join(", ");
+        let known = PRESETS.iter().map(|p| p.name).chain([DriverName::Builtin.as_str()]);
+        let known = known.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let own = own.collect::<Vec<_>>().join(", ");
         let own = if own.is_empty() { String::new() } else { format!("there are {own}, and ") };
         format!("there is no agent `{name}` in `biplane.toml`: {own}the known programs are {known}")

@@ -68,13 +68,14 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # The agent that `biplane up` starts. `{{prompt}}` in its command stands for the prompt; without it the prompt comes on
 # standard input. BIPLANE_PROMPT_FILE names a file with the prompt in every case.
 # Known programs need no table: "claude", "codex", "gemini", "qwen", "opencode", "copilot".
+# "builtin" needs one that says which model.
 # agent = "mine"
 
 # The roles that a task's work goes through; without it an agent does the work, and the gate tests it.
 # profile = "careful"
 
 # [agents.mine]
-# driver = "command"         # or "claude", "codex", "acp"
+# driver = "command"         # or "claude", "codex", "acp", "builtin"
 # command = ["my-agent", "--message", "{{prompt}}"]
 # args = []                  # behind those of the driver
 # permissions = "edits"      # what it may do without asking: "edits" in its worktree, or "all"
@@ -85,6 +86,13 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # max = 4                    # how many of it at once
 # memory = "400M"            # none is started while less is free
 # labels = ["frontend"]      # tasks with such a label go to it first
+
+# [agents.builtin]           # the built-in agent: nothing but a model's server
+# model = "a-model"
+# protocol = "openai"        # or "anthropic", "responses"
+# endpoint = "http://127.0.0.1:11434/v1"   # the maker's own server without
+# key = "MY_API_KEY"         # the variable that holds the key, never the key itself
+# context = 128000           # how many tokens the model can hold
 
 # [profiles.careful]
 # implement.agent = "mine"
@@ -131,7 +139,7 @@ mod tests {
             .filter(|l| is_setting(l) && !l.contains("in its command"))
             .collect();
         let settings = Settings::parse(&bare.join("\n")).unwrap();
-        assert_eq!(settings.agents.len(), 1);
+        assert_eq!(settings.agents.len(), 2);
         assert_eq!(settings.gate.as_deref(), Some("make test"));
     }
 }

@@ -30,6 +30,7 @@ pub mod find;
 pub mod presets;
 
 mod acp;
+mod builtin;
 mod claude;
 mod codex;
 mod command;
@@ -39,6 +40,7 @@ mod talk;
 mod words;
 
 pub use acp::Acp;
+pub use builtin::Builtin;
 pub use claude::Claude;
 pub use codex::Codex;
 pub use command::{Command, PromptBy};
@@ -147,13 +149,15 @@ pub enum DriverName {
     Codex,
     /// Any program that speaks the Agent Client Protocol on its standard streams.
     Acp,
+    /// The built-in agent.
+    Builtin,
     /// Any other program.
     Command,
 }
 
 impl DriverName {
     /// Every driver.
-    pub const ALL: [Self; 4] = [Self::Claude, Self::Codex, Self::Acp, Self::Command];
+    pub const ALL: [Self; 5] = [Self::Claude, Self::Codex, Self::Acp, Self::Builtin, Self::Command];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -161,6 +165,7 @@ impl DriverName {
             Self::Claude => "claude",
             Self::Codex => "codex",
             Self::Acp => "acp",
+            Self::Builtin => "builtin",
             Self::Command => "command",
         }
     }
@@ -171,6 +176,7 @@ impl DriverName {
             Self::Claude => Box::new(Claude),
             Self::Codex => Box::new(Codex),
             Self::Acp => Box::new(Acp),
+            Self::Builtin => Box::new(Builtin),
             Self::Command => Box::new(Command { prompt }),
         }
     }

@@ -17,7 +17,8 @@ pub fn quote(path: &[u8]) -> String {
     text
 }
 
-/// The path in [`quote`]'s form; `None` when it is not in that form.
+/// The path in [`quote`]'s form, or in that of git's own output, which has letters for some control characters; `None`
+/// when it is in neither.
 pub fn unquote(text: &str) -> Option<Vec<u8>> {
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     let mut bytes = inner.bytes();
@@ -26,6 +27,13 @@ pub fn unquote(text: &str) -> Option<Vec<u8>> {
         match byte {
             b'\\' => match bytes.next()? {
                 escaped @ (b'"' | b'\\') => path.push(escaped),
+                b'a' => path.push(7),
+                b'b' => path.push(8),
+                b't' => path.push(b'\t'),
+                b'n' => path.push(b'\n'),
+                b'v' => path.push(11),
+                b'f' => path.push(12),
+                b'r' => path.push(b'\r'),
                 first @ b'0'..=b'3' => {
                     let digits = [first, bytes.next()?, bytes.next()?];
                     let text = std::str::from_utf8(&digits).ok()?;
@@ -50,6 +58,7 @@ mod tests {
         let quoted = quote(&all);
         assert!(quoted.bytes().all(|b| (b' '..=b'~').contains(&b)), "{quoted}");
         assert_eq!(unquote(&quoted).unwrap(), all);
+        assert_eq!(unquote(r#""\a\b\t\n\v\f\r""#).unwrap(), b"\x07\x08\t\n\x0b\x0c\r");
         assert_eq!(quote(b"a \"b\"\n"), r#""a \"b\"\012""#);
         for wrong in ["", "a", "\"a", "\"a\"b\"", "\"\\9\"", "\"\\40\"", "\"\\\"", "\"\\777\""] {
             assert_eq!(unquote(wrong), None, "{wrong}");

@@ -4,7 +4,7 @@
 //! agent or a gate: it logs and echoes without secrets, times out, and ends the command *with every process it started*, whatever process
 //! group or session those moved to. [`interactive()`] does the same for a shell that owns the terminal. [`reap`] does
 //! the last step for a run whose supervisor died, [`reap_helpers`] for its helper commands. [`detach()`] starts this very program
-//! in the background. [`inside`] finds the processes that stand in a directory or use files in it, [`end_residents`] ends them.
+//! in the background. [`lineage()`] and [`inherited`] tell what this process descends from. [`inside`] finds the processes that stand in a directory or use files in it, [`end_residents`] ends them.
 //! [`identity`] says who a process is and whether it is dead for certain.
 //!
 //! How a run's processes are known, each by itself enough: descent from the run's command; its process group and the
@@ -41,6 +41,7 @@ mod ending;
 mod family;
 mod in_use;
 mod inside;
+mod lineage;
 mod lines;
 mod log;
 mod orphans;
@@ -56,6 +57,7 @@ pub use error::SuperviseError;
 pub use in_use::{InUse, dir_in_use, lock_in_use};
 pub use inside::{Inside, Presence, Resident, end_residents, inside};
 pub use interactive::interactive;
+pub use lineage::{inherited, lineage};
 pub use reap::{reap, reap_helpers, with_marker};
 pub use run::run;
 pub use signals::StopFlag;

@@ -5,13 +5,15 @@ use toml::{Table, Value};
 use crate::tree::Tree;
 
 /// The crates of the workspace, and which of them each may use.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     ("biplane-failpoint", &[]),
     ("biplane-model", &[]),
     ("biplane-control", &["biplane-failpoint", "biplane-model"]),
     ("biplane-execution", &["biplane-failpoint", "biplane-model"]),
     ("biplane-coordination", &["biplane-control", "biplane-execution", "biplane-failpoint", "biplane-model"]),
-    ("biplane", &["biplane-coordination", "biplane-model"]),
+    ("biplane-mcp", &["biplane-coordination", "biplane-model"]),
+    ("biplane-agent", &["biplane-execution", "biplane-failpoint", "biplane-model"]),
+    ("biplane", &["biplane-agent", "biplane-coordination", "biplane-mcp", "biplane-model"]),
     (TESTKIT, &[]),
 ];
 

@@ -1,11 +1,13 @@
 //! One file for each family of commands.
 
+mod builtin;
 mod demo;
 mod events;
 mod hook;
 mod hookup;
 mod log;
 mod mail;
+mod mcp;
 mod merge;
 mod plan;
 mod ready;
@@ -47,12 +49,14 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Usage(args) => usage::run(app, &args),
         Command::Init(args) if args.agent.is_empty() => setup::init(app),
         Command::Init(args) => hookup::run(app, &args),
+        Command::Mcp(args) => mcp::run(app, args),
         Command::Doctor(args) => setup::doctor(app, &args),
         Command::Import(args) => setup::import(app, &args),
         Command::Demo(args) => demo::run(app, &args),
         Command::Reference { dir } => reference::write(app, &dir),
         Command::Tend => setup::tend(app),
         Command::Hook(HookCommand::Claude(event)) => hook::claude(app, event),
+        Command::BuiltinAgent(args) => builtin::run(app, args),
         Command::Completions { shell } => setup::completions(app, shell),
     }
 }

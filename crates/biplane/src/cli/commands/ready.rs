@@ -6,7 +6,9 @@ use std::{
 };
 
 use anyhow::Context;
-use biplane_coordination::{Access, Error, Service, SetupEnd, SetupReport, SetupText, StopFlag};
+use biplane_coordination::{
+    Access, Error, Service, SetupEnd, SetupReport, SetupText, StopFlag, answers::ReadyWorktree,
+};
 use biplane_model::{WorktreeName, sanitize, sanitize_line, view::WorktreeView};
 use serde_json::{Value, json};
 
@@ -118,7 +120,7 @@ pub(super) fn again(app: &App, name: &WorktreeName) -> anyhow::Result<()> {
     let service = app.service(Access::Work)?.in_repo_of(name)?;
     let report = set_up(app, &service, name)?;
     if app.printer.is_json() {
-        app.printer.json(&with_setup(&report.worktree, &report)?)?;
+        app.printer.json(&ReadyWorktree::new(&report.worktree, &report))?;
     }
     tell(app, &report);
     match &report.end {
@@ -156,7 +158,7 @@ pub(super) fn after_create(
         }
     };
     if app.printer.is_json() {
-        app.printer.json(&with_setup(&report.worktree, &report)?)?;
+        app.printer.json(&ReadyWorktree::new(&report.worktree, &report))?;
     }
     tell(app, &report);
     match &report.end {
@@ -217,20 +219,4 @@ fn failure(app: &App, name: &WorktreeName, report: &SetupReport) -> anyhow::Erro
         .hint(format!("the worktree is there; `biplane worktree setup {name}` tries again"))
         .hint(format!("`biplane log {run}` shows the whole output"))
         .into()
-}
-
-/// A worktree with what became of its set-up.
-fn with_setup(worktree: &WorktreeView, report: &SetupReport) -> anyhow::Result<Value> {
-    let mut value = serde_json::to_value(worktree)?;
-    let (state, failed) = match &report.end {
-        SetupEnd::Nothing => return Ok(value),
-        SetupEnd::Done => ("complete", None),
-        SetupEnd::Unapproved => ("unapproved", None),
-        SetupEnd::Failed(failure) => ("failed", Some(failure)),
-    };
-    let failed = failed.map(
-        |f| json!({ "command": f.command, "run": f.run, "ending": f.ending(), "log": f.log, "tail": f.tail }),
-    );
-    value["setup"] = json!({ "state": state, "done": report.done, "notes": report.notes, "ran": report.ran, "failed": failed });
-    Ok(value)
 }

@@ -3,7 +3,9 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use anyhow::Context;
-use biplane_coordination::{Access, Echo, How, Input, RunObserver, RunRequest, StopFlag, StopReason, Tick};
+use biplane_coordination::{
+    Access, Echo, How, Input, RunObserver, RunRequest, StopFlag, StopReason, Tick, answers::FinishedRun,
+};
 
 use crate::cli::{App, args::RunArgs, exit, words};
 
@@ -34,10 +36,7 @@ pub(super) fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
             .note(&format!("{id} was not done in time and was stopped; `biplane log {id}` shows its output"));
     }
     if is_json {
-        let mut value = serde_json::to_value(&report.run)?;
-        value["log"] = report.log.as_str().into();
-        value["left_behind"] = report.strays.clone().into();
-        app.printer.json(&value)?;
+        app.printer.json(&FinishedRun::from(&report))?;
     }
     Ok(exit_code(report.how))
 }

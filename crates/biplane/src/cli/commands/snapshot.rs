@@ -1,6 +1,9 @@
 //! `biplane worktree restore` and `biplane worktree snapshots`.
 
-use biplane_coordination::{Access, ListedSnapshot, Pruned, Restoration, RestoreRequest};
+use biplane_coordination::{
+    Access, ListedSnapshot, Pruned, Restoration, RestoreRequest,
+    answers::{RestoredWorktree, SnapshotEntry},
+};
 use biplane_model::Timestamp;
 use serde_json::json;
 
@@ -21,13 +24,7 @@ pub(super) fn restore(app: &App, args: WorktreeRestoreArgs) -> anyhow::Result<()
     };
     let restored = app.service(Access::Work)?.worktree_restore(&request)?;
     if app.printer.is_json() {
-        return app.printer.json(&json!({
-            "worktree": restored.worktree,
-            "snapshot": restored.snapshot,
-            "commit": restored.commit,
-            "replaced": restored.replaced,
-            "would": restored.would,
-        }));
+        return app.printer.json(&RestoredWorktree::from(&restored));
     }
     app.printer.answer(&restored_words(&restored))
 }
@@ -56,30 +53,13 @@ pub(super) fn snapshots(app: &App, args: &WorktreeSnapshotsArgs) -> anyhow::Resu
     let service = app.service(Access::Read)?;
     let list = service.snapshots(args.name.as_ref())?;
     if app.printer.is_json() {
-        return app.printer.json(&list.iter().map(in_json).collect::<Vec<_>>());
+        return app.printer.json(&list.iter().map(SnapshotEntry::from).collect::<Vec<_>>());
     }
     if list.is_empty() {
         app.printer.note("no snapshots");
         return Ok(());
     }
     app.printer.answer(&listed(&list, service.now()))
-}
-
-fn in_json(one: &ListedSnapshot) -> serde_json::Value {
-    json!({
-        "repo": one.repo,
-        "name": one.name,
-        "number": one.number,
-        "ref": one.full,
-        "commit": one.commit,
-        "taken_at": one.taken_at,
-        "why": one.why,
-        "branch": one.branch,
-        "head": one.head,
-        "files": one.files,
-        "bytes": one.bytes,
-        "landed": one.landed,
-    })
 }
 
 fn listed(list: &[ListedSnapshot], now: Timestamp) -> String {

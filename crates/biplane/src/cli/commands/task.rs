@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use biplane_coordination::{
     Access, ClaimRequest, Finished, ListedTask, NewTask, TaskChange, TaskFilter, TaskUpdate, Used,
+    answers::{FinishedTask, ShownTask},
 };
 use biplane_model::{Role, TaskId, sanitize, view::TaskView};
 
@@ -84,13 +85,7 @@ fn show(app: &App, id: &TaskId) -> anyhow::Result<()> {
     let used = service.task_used(id)?;
     let now = service.now();
     if app.printer.is_json() {
-        let mut value = serde_json::to_value(&listed.task)?;
-        value["used"] = serde_json::json!({
-            "attempts": used.attempts,
-            "time_s": used.time.as_secs_f64(),
-            "cost_microusd": used.cost_microusd,
-        });
-        return app.printer.json(&value);
+        return app.printer.json(&ShownTask::new(&listed.task, &used));
     }
     app.printer.answer(&shown(&listed, &dependents, &used, now))
 }
@@ -203,9 +198,7 @@ fn change(app: &App, id: &TaskId, change: &TaskChange, done: &str) -> anyhow::Re
 /// The task as it is now; in JSON with what became ready.
 fn finished(app: &App, done: &Finished, what: &str) -> anyhow::Result<()> {
     if app.printer.is_json() {
-        let mut value = serde_json::to_value(&done.task)?;
-        value["unblocked"] = serde_json::to_value(&done.unblocked)?;
-        return app.printer.json(&value);
+        return app.printer.json(&FinishedTask::from(done));
     }
     let unblocked = words::unblocked(&done.unblocked);
     let named = words::named(&done.task);

@@ -4,10 +4,10 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use biplane_coordination::{
     Access, AdoptRequest, CheckoutState, Closing, CreateWorktree, Diff, Echo, Input, Merged, Processes,
-    Removal, RemovalPlan, RemoveRequest, RunRequest, Service, SetupState, Start, WorktreeStatusReport,
+    Removal, RemoveRequest, RunRequest, Service, SetupState, Start, WorktreeStatusReport,
+    answers::{ListedWorktree, RemovedWorktree, WorktreeDiff, WorktreeStanding},
 };
 use biplane_model::{Timestamp, WorktreeName, sanitize, sanitize_line, view::WorktreeView};
-use serde_json::json;
 
 use crate::cli::{
     App,
@@ -108,12 +108,8 @@ fn list(app: &App, all: bool) -> anyhow::Result<()> {
     let now = service.now();
     let merged = service.worktrees_merged(&worktrees);
     if app.printer.is_json() {
-        let mut values = Vec::new();
-        for (worktree, merged) in worktrees.iter().zip(&merged) {
-            let mut value = serde_json::to_value(worktree)?;
-            value["merged"] = merged.as_ref().map(Merged::word).into();
-            values.push(value);
-        }
+        let values: Vec<_> =
+            worktrees.iter().zip(&merged).map(|(w, m)| ListedWorktree::new(w, m.as_ref())).collect();
         return app.printer.json(&values);
     }
     app.printer.answer(&listed(&worktrees, &merged, now))
@@ -160,20 +156,7 @@ fn listed(worktrees: &[WorktreeView], merged: &[Option<Merged>], now: Timestamp)
 fn status(app: &App, name: &WorktreeName) -> anyhow::Result<()> {
     let report = app.service(Access::Read)?.worktree_status(name)?;
     if app.printer.is_json() {
-        let mut value = serde_json::to_value(&report.worktree)?;
-        let changed: Vec<_> =
-            report.state.changed.iter().map(|c| json!({ "letters": c.letters, "path": c.path })).collect();
-        value["commits"] = report.commits.into();
-        value["unlanded"] = report.unlanded.into();
-        value["merged"] = report.merged.word().into();
-        value["merged_by"] = merged_by(&report.merged).into();
-        value["merged_only_in"] = report.only_in.clone().into();
-        value["head"] = serde_json::to_value(&report.state.head)?;
-        value["clean"] = report.state.is_clean().into();
-        value["changed"] = changed.into();
-        value["untracked"] = serde_json::to_value(&report.state.untracked)?;
-        value["setup"] = report.setup.as_str().into();
-        return app.printer.json(&value);
+        return app.printer.json(&WorktreeStanding::from(&report));
     }
     app.printer.answer(&status_words(&report))
 }
@@ -216,11 +199,6 @@ fn merged_short(merged: Option<&Merged>) -> String {
     }
 }
 
-/// The commit that has everything in one, as a squash.
-fn merged_by(merged: &Merged) -> Option<&str> {
-    if let Merged::SquashOf(commit) = merged { Some(commit.as_str()) } else { None }
-}
-
 /// Whether, and how, the target has the commits; nothing while there are none.
 fn merged_words(report: &WorktreeStatusReport) -> String {
     let reason = report.merged.reason();
@@ -254,13 +232,7 @@ fn paths(state: &CheckoutState) -> String {
 fn diff(app: &App, name: &WorktreeName, stat: bool) -> anyhow::Result<()> {
     let diff = app.service(Access::Read)?.worktree_diff(name)?;
     if app.printer.is_json() {
-        let files: Vec<_> = diff
-            .files
-            .iter()
-            .map(|(path, lines)| json!({ "path": path, "added": lines.map(|l| l.0), "removed": lines.map(|l| l.1) }))
-            .collect();
-        let patch = String::from_utf8_lossy(&diff.patch);
-        return app.printer.json(&json!({ "base": diff.base, "files": files, "patch": patch }));
+        return app.printer.json(&WorktreeDiff::from(&diff));
     }
     if stat {
         return app.printer.answer(&stat_words(&diff));
@@ -335,37 +307,9 @@ fn remove(app: &App, args: WorktreeRemoveArgs) -> anyhow::Result<()> {
     };
     let removal = app.service(Access::Work)?.worktree_remove(&request)?;
     if app.printer.is_json() {
-        let mut value = serde_json::to_value(&removal.worktree)?;
-        value["snapshot"] = removal.snapshot.clone().into();
-        value["branch_left"] = removal.branch_left.clone().into();
-        value["unblocked"] = serde_json::to_value(&removal.unblocked)?;
-        value["would"] = removal.would.into();
-        value["plan"] = removal.plan.as_ref().map_or(serde_json::Value::Null, plan);
-        return app.printer.json(&value);
+        return app.printer.json(&RemovedWorktree::from(&removal));
     }
     app.printer.answer(&removed(&request, &removal))
-}
-
-fn plan(plan: &RemovalPlan) -> serde_json::Value {
-    let (branch, why) = &plan.branch;
-    let held = |(uncommitted, ignored, commits): (u64, u64, u64)| json!({ "uncommitted": uncommitted, "ignored": ignored, "commits": commits });
-    let processes: Vec<_> = plan
-        .processes
-        .iter()
-        .map(|(pid, command, what)| json!({ "pid": pid, "command": command, "what": what }))
-        .collect();
-    json!({
-        "snapshot": plan.snapshot.map(held),
-        "left_out": plan.left_out,
-        "bytes": plan.bytes.0,
-        "bytes_complete": plan.bytes.1,
-        "branch": branch,
-        "branch_stays": why,
-        "processes": processes,
-        "processes_unseen": plan.unseen,
-        "task": plan.task.as_ref().map(|(id, _)| id),
-        "completes_task": plan.task.as_ref().is_some_and(|(_, completes)| *completes),
-    })
 }
 
 fn removed(request: &RemoveRequest, removal: &Removal) -> String {

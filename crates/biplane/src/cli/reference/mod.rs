@@ -5,6 +5,7 @@
 mod commands;
 mod facts;
 mod shapes;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("exit-codes.md", "Exit codes", facts::exit_codes()),
         ("json.md", "JSON", shapes::text()),
         ("states.md", "States", facts::states()),
+        ("tools.md", "Tools", tools::text()),
     ];
     let page = |(name, title, body)| (name, format!("# {title}\n\n{NOTE}\n\n{body}"));
     made.into_iter().map(page).collect()

@@ -12,7 +12,7 @@ mod table;
 use rustix::process::Pid;
 
 pub(super) use system::{
-    boot_id, command_line, is_within, lacks, named_pipe, openers, presences, process, processes,
+    boot_id, command_line, is_within, lacks, marks, named_pipe, openers, presences, process, processes,
 };
 pub(super) use table::Table;
 

@@ -9,10 +9,8 @@ use std::{
 
 use rustix::fs::{FileType, Stat};
 
-use super::{
-    Brought, ReadyError,
-    handle::{Dir, mode_of, times_of},
-};
+use super::{Brought, ReadyError};
+use crate::dir::{Dir, mode_of, times_of};
 
 /// How deep a tree may be that is cloned.
 const DEPTH: usize = 200;

@@ -7,7 +7,6 @@
 //! **Deliberately absent:** commands, ports, settings.
 
 mod copier;
-mod handle;
 mod same;
 mod way;
 
@@ -19,13 +18,18 @@ use rustix::fs::{FileType, Stat};
 
 use self::{
     copier::{Copier, Halt, refused, size},
-    handle::Dir,
     way::{c_string, descend, has_way, is_there, link_target, stat_of, stays_inside},
 };
 use super::Place;
-use crate::git::{Git, GitError};
+use crate::{
+    dir::Dir,
+    git::{Git, GitError},
+};
 
-pub use self::{copier::Bound, handle::UNFINISHED, same::is_in_main_too};
+pub use self::{copier::Bound, same::is_in_main_too};
+
+/// The name under which something lies until it is whole. The set-up has it ignored.
+pub const UNFINISHED: &str = ".biplane-new";
 
 /// The most things that are told one by one.
 const NOTES: usize = 20;

@@ -10,10 +10,9 @@ use rustix::fs::{FileType, Stat};
 
 use super::{
     copier::size,
-    handle::Dir,
     way::{c_string, link_target, parent_of},
 };
-use crate::worktrees::Place;
+use crate::{dir::Dir, worktrees::Place};
 
 /// The most bytes that are compared; what has more counts as different.
 const BYTES: u64 = 256 << 20;

@@ -5,7 +5,7 @@ use std::{ffi::CString, io::ErrorKind};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FileType, Stat};
 
-use super::handle::{Dir, mode_of};
+use crate::dir::{Dir, mode_of};
 
 /// The directories on both sides in which the last part of `path` lies. Makes those that are missing in the worktree.
 pub(super) fn descend(from: &Dir, to: &Dir, path: &str) -> std::io::Result<(Dir, Dir, CString)> {

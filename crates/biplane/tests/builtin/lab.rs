@@ -1,0 +1,87 @@
+//! A repository whose agent is the built-in one with a scripted model.
+
+use std::time::Duration;
+
+use biplane_testkit::{
+    Call, Output, Records, Repo, TestEnv,
+    standin::{Answer, StandIn, Turn},
+};
+use serde_json::Value;
+
+/// How long a whole `up` may take.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What lets in at the model's server.
+pub(crate) const KEY: &str = "open-sesame-0815-4711";
+
+pub(crate) struct Lab {
+    pub(crate) env: TestEnv,
+    pub(crate) repo: Repo,
+    pub(crate) model: StandIn,
+}
+
+impl Lab {
+    /// `top` are settings for the first lines of the file.
+    pub(crate) fn new(
+        protocol: &str,
+        permissions: &str,
+        top: &str,
+        script: impl Fn(&Turn) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let env = TestEnv::new();
+        let repo = env.repo("app");
+        let model = StandIn::start(script);
+        repo.write(
+            "biplane.toml",
+            format!(
+                "agent = \"builtin\"\n{top}\n[up]\nmin_memory = \"1M\"\nmin_disk = \"1M\"\nmax_load = 0\n\
+                 [agents.builtin]\nmodel = \"stand-in\"\nprotocol = \"{protocol}\"\nendpoint = \"{}\"\nkey = \"MY_MODEL\"\n\
+                 permissions = \"{permissions}\"\n",
+                model.url()
+            ),
+        );
+        repo.commit("settings");
+        Self { env, repo, model }
+    }
+
+    pub(crate) fn call(&self, args: &[&str]) -> Call {
+        let call = self.env.biplane(env!("CARGO_BIN_EXE_biplane")).in_dir(self.repo.path()).args(args);
+        call.env("MY_MODEL", KEY).patience(PATIENCE)
+    }
+
+    #[track_caller]
+    pub(crate) fn ok(&self, args: &[&str]) -> Output {
+        self.call(args).run().success()
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        self.call(args).arg("--json").run().success().json()
+    }
+
+    pub(crate) fn task(&self, id: usize) -> Value {
+        self.json(&["task", "show", &id.to_string()])
+    }
+
+    /// Nothing is wrong in the records, no process is left, and nobody but the model was asked for anything.
+    #[track_caller]
+    pub(crate) fn is_sound(&self) {
+        assert_eq!(Records::read(self.repo.path()).report(), [""; 0]);
+        assert_eq!(self.processes(), [""; 0]);
+        let strange = |r: &&biplane_testkit::standin::Request| r.status == 404;
+        let requests = self.model.requests();
+        assert_eq!(requests.iter().filter(strange).map(|r| &r.path).collect::<Vec<_>>(), [""; 0]);
+    }
+
+    /// The processes that still work for this repository, by their environment.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let mark = format!("BIPLANE_ROOT={}\0", self.repo.path()).into_bytes();
+        let found = std::fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
+            let text = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            text.windows(mark.len()).any(|w| w == mark)
+        });
+        let command =
+            |path: std::path::PathBuf| std::fs::read_to_string(path.join("cmdline")).unwrap_or_default();
+        found.map(|entry| command(entry.path()).replace('\0', " ")).collect()
+    }
+}

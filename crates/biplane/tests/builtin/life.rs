@@ -1,0 +1,75 @@
+//! Going on with a conversation, being stopped, and keeping the key.
+
+use std::time::Duration;
+
+use biplane_testkit::{
+    eventually,
+    standin::{Answer, Turn},
+};
+use serde_json::json;
+
+use crate::lab::{KEY, Lab};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_bounced_task_goes_on_in_its_conversation() {
+    let script = |turn: &Turn| {
+        let text = if turn.earlier.is_empty() { "bad\n" } else { "good\n" };
+        match turn.step {
+            0 => Answer::call("write_file", json!({"path": "a.txt", "content": text})),
+            _ => Answer::text("Done."),
+        }
+    };
+    let lab = Lab::new("openai", "edits", "gate = \"grep good a.txt\"", script);
+    lab.ok(&["task", "create", "do it"]);
+    lab.ok(&["up"]);
+    assert_eq!(lab.task(1)["status"], "completed");
+    assert_eq!(lab.repo.git(&["show", "main:a.txt"]), "good");
+    let turns = lab.model.turns();
+    assert_eq!(turns.last().unwrap().earlier.len(), 1);
+    assert_eq!(turns.last().unwrap().number, 3);
+    let conversations = lab.env.home().join(".local/state/biplane/conversations");
+    assert_eq!(conversations.read_dir_utf8().unwrap().count(), 1);
+    lab.is_sound();
+}
+
+#[test]
+fn what_is_stopped_leaves_nothing_running() {
+    let script = |_: &Turn| Answer::call("bash", json!({"command": "touch ../begun; sleep 1000"}));
+    let lab = Lab::new("anthropic", "all", "", script);
+    lab.ok(&["task", "create", "do it"]);
+    let up = lab.call(&["up", "--no-gate"]).spawn();
+    eventually(DEADLINE, "the command runs", || lab.repo.path().join(".worktrees/begun").exists());
+    lab.ok(&["stop", "1"]);
+    let _ = up.wait(DEADLINE);
+    assert_eq!(lab.task(1)["status"], "blocked");
+    std::fs::remove_file(lab.repo.path().join(".worktrees/begun")).unwrap();
+    lab.is_sound();
+}
+
+#[test]
+fn the_key_is_seen_by_the_server_alone() {
+    let script = |turn: &Turn| match turn.step {
+        0 => Answer::call("bash", json!({"command": "env; echo x > a.txt"})),
+        1 => {
+            let told = &turn.results[0].text;
+            assert!(told.contains("BIPLANE_TASK_ID=1") && !told.contains("MY_MODEL"), "{told}");
+            Answer::call("bash", json!({"command": "tr '\\0' '\\n' < /proc/$PPID/environ | grep MY_"}))
+        }
+        _ => Answer::text("Done."),
+    };
+    let lab = Lab::new("anthropic", "all", "", script);
+    lab.ok(&["task", "create", "do it"]);
+    lab.ok(&["up", "--no-gate"]);
+    // It can be had by who may do everything; but it is kept and shown nowhere.
+    for args in [&["log", "1"][..], &["log", "1", "--raw"], &["log", "1", "--json"]] {
+        let told = lab.ok(args).stdout;
+        assert!(!told.contains(KEY), "{told}");
+    }
+    for entry in lab.repo.path().join(".worktrees/runs/r1").read_dir_utf8().unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains(KEY));
+    }
+    lab.is_sound();
+}

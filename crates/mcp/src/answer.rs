@@ -1,0 +1,104 @@
+//! Answers and errors on the wire.
+
+use biplane_coordination::{Error, ErrorKind};
+use biplane_model::sanitize;
+use rmcp::model::CallToolResult;
+use serde_json::{Value, json};
+
+use crate::parity;
+
+/// An answer, with every text in it fit to be shown.
+pub(crate) fn done(mut value: Value) -> CallToolResult {
+    clean(&mut value);
+    CallToolResult::structured(value)
+}
+
+/// A call that came to nothing: what was wrong, what to do next, and the code that the command line exits with.
+pub(crate) fn failed(error: &Error) -> CallToolResult {
+    let (code, exit_code) = code(error.kind);
+    let message = sanitize(&error.message);
+    let hints: Vec<String> = error.hints.iter().map(|hint| parity::in_tools(&sanitize(hint))).collect();
+    let mut text = format!("error ({code}): {message}");
+    for hint in &hints {
+        text.push_str(&format!("\nhint: {hint}"));
+    }
+    let value = json!({ "error": message, "hints": hints, "code": code, "exit_code": exit_code });
+    let mut result = CallToolResult::structured_error(value);
+    result.content = vec![rmcp::model::ContentBlock::text(text)];
+    result
+}
+
+/// The stable word for a kind of failure, and the exit code of the command line.
+pub(crate) fn code(kind: ErrorKind) -> (&'static str, u8) {
+    match kind {
+        ErrorKind::Failed => ("failed", 1),
+        ErrorKind::Usage => ("usage", 2),
+        ErrorKind::Refused => ("refused", 3),
+        ErrorKind::Conflict => ("conflict", 4),
+        ErrorKind::NotFound => ("not_found", 5),
+        ErrorKind::Busy => ("busy", 6),
+    }
+}
+
+/// Takes everything out of the texts in `value` that could steer a terminal or hide from a reader.
+pub(crate) fn clean(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = sanitize(text),
+        Value::Array(values) => values.iter_mut().for_each(clean),
+        Value::Object(fields) => fields.values_mut().for_each(clean),
+        _ => {}
+    }
+}
+
+/// `text` cut to at most `most` bytes: a fifth of that from its beginning, the rest from its end. Whether it was cut.
+pub(crate) fn middle_cut(text: &str, most: usize) -> (String, bool) {
+    if text.len() <= most {
+        return (text.to_owned(), false);
+    }
+    let head = floor(text, most / 5);
+    let tail = ceil(text, text.len() - (most - most / 5));
+    (format!("{}\n… {} bytes left out …\n{}", &text[..head], tail - head, &text[tail..]), true)
+}
+
+/// The nearest place at or before `at` where a character begins.
+pub(crate) fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+}
+
+fn ceil(text: &str, at: usize) -> usize {
+    (at..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_keeps_both_ends() {
+        let text = format!("{}{}", "ä".repeat(1000), "ö".repeat(1000));
+        let (cut, was_cut) = middle_cut(&text, 1001);
+        assert!(
+            was_cut && cut.starts_with('ä') && cut.ends_with('ö') && cut.contains("bytes left out"),
+            "{cut}"
+        );
+        assert!(cut.len() < 1100);
+        assert_eq!(middle_cut("short", 100), ("short".to_owned(), false));
+    }
+
+    #[test]
+    fn hidden_characters_leave_every_text() {
+        let mut value = json!({ "a": ["x\u{202e}y", { "b": "\x1b[2J" }] });
+        clean(&mut value);
+        assert_eq!(value, json!({ "a": ["x\u{fffd}y", { "b": "\u{fffd}[2J" }] }));
+    }
+
+    #[test]
+    fn an_error_says_what_to_do_in_the_words_of_tools() {
+        let error = Error::not_found("there is no task 9").hint("`biplane task list` shows the tasks");
+        let result = failed(&error);
+        let value = result.structured_content.unwrap();
+        assert_eq!(value["code"], "not_found");
+        assert_eq!(value["hints"][0], "`task_list` shows the tasks");
+        assert_eq!(result.is_error, Some(true));
+    }
+}
