@@ -2,7 +2,7 @@
 //! agent is.
 //!
 //! **Contract.** The first line of the input says what to do. Each line of the output is an
-//! [`AgentEvent`](biplane_model::AgentEvent), but for two: `ask`, which waits for an `answer` with its id, and `lost_session`. When
+//! [`AgentEvent`], but for two: `ask`, which waits for an `answer` with its id, and `lost_session`. When
 //! the input ends before the agent has, it is cancelled.
 
 use std::{

@@ -1,8 +1,8 @@
 //! The MCP server: the verbs of biplane for programs that speak the Model Context Protocol.
 //!
 //! **Contract.** [`stdio()`] serves one client on standard input and output until it goes or a signal comes; [`http`] serves
-//! any number on a port. A tool is a row of [`tools::all`]: its input is a type, its answer is the form that `--json`
-//! prints, and what it may do for a caller that belongs to a run is said by its right and judged in [`permit`] alone. Every call opens the
+//! any number on a port. A tool is a row of `tools::all`: its input is a type, its answer is the form that `--json`
+//! prints, and what it may do for a caller that belongs to a run is said by its right and judged in `permit` alone. Every call opens the
 //! home anew: nothing is kept between two calls, so that any server may answer any of them.
 //!
 //! **Invariant:** standard output carries nothing but the protocol. **Invariant:** every answer is bounded.

@@ -1,7 +1,7 @@
 //! Patches that models write: parsed, checked against the files, applied to all of them or to none, and taken back.
 //!
-//! **Contract.** [`Patch::parse`] reads git's own format ([`git`]) or the one between `*** Begin Patch` and `*** End Patch`
-//! ([`envelope`]). [`Patch::plan`] looks at the files and says what each becomes, and changes nothing; the [`Plan`] is then carried
+//! **Contract.** [`Patch::parse`] reads git's own format (`git`) or the one between `*** Begin Patch` and `*** End Patch`
+//! (`envelope`). [`Patch::plan`] looks at the files and says what each becomes, and changes nothing; the [`Plan`] is then carried
 //! out. What a hunk takes out and what it keeps must stand in the file byte by byte: at the stated place, or else at the only place
 //! where it does. Nothing is guessed, no line of context is left out (no fuzz), and of two places none is chosen. What can't be applied is refused
 //! with the file, the hunk, the line, what was expected there and what was found.
