@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use biplane_coordination::{Access, Error};
 use rmcp::model::{JsonObject, ToolAnnotations};
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::{JsonSchema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -112,9 +112,22 @@ impl Tool {
     }
 }
 
+/// Takes the width of a number out, such as `uint64`: it is no word of JSON Schema, and programs tell of each that they don't
+/// know it. The bounds stay.
+fn without_width(schema: &mut schemars::Schema) {
+    let is_number = matches!(schema.get("type"), Some(kind) if kind.to_string().contains("integer") || kind.to_string().contains("number"));
+    if is_number {
+        schema.remove("format");
+    }
+}
+
 /// The schema of a type, without the name and the description of the type itself.
 fn schema<T: JsonSchema>(settings: SchemaSettings) -> Arc<JsonObject> {
-    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    let mut schema = settings
+        .with_transform(RecursiveTransform(without_width))
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value();
     let object = schema.as_object_mut().map(std::mem::take).unwrap_or_default();
     let mut object: JsonObject =
         object.into_iter().filter(|(key, _)| key != "title" && key != "description").collect();

@@ -265,3 +265,11 @@ fn who_listens_to_resources_is_told_when_they_change() {
     client.tell("notifications/cancelled", json!({ "requestId": id }));
     client.end().success();
 }
+
+#[test]
+fn schemas_have_only_words_of_json_schema() {
+    let lab = Lab::new();
+    let tools = Client::new(lab.call(&["mcp"])).tools();
+    let text = serde_json::Value::from(tools).to_string();
+    assert!(!text.contains("\"uint") && text.contains("\"minimum\":0"), "{text}");
+}
