@@ -270,6 +270,6 @@ fn who_listens_to_resources_is_told_when_they_change() {
 fn schemas_have_only_words_of_json_schema() {
     let lab = Lab::new();
     let tools = Client::new(lab.call(&["mcp"])).tools();
-    let text = serde_json::Value::from(tools).to_string();
+    let text = Value::from(tools).to_string();
     assert!(!text.contains("\"uint") && text.contains("\"minimum\":0"), "{text}");
 }
