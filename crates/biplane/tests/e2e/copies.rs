@@ -135,3 +135,68 @@ fn a_kill_while_files_are_copied_leaves_a_whole_worktree_or_none() {
         }
     });
 }
+
+/// Whether a worktree at `base` has the files that git would make there, whatever was ready for it.
+fn is_as_by_git(lab: &crate::lab::Lab, name: &str, base: &str) {
+    lab.call(&["wt", "create", name, "--base", base]).run().success();
+    let path = lab.env.dir("by-git-at").join(name);
+    lab.repo.git(&["worktree", "add", "--quiet", "--detach", path.as_str(), base]);
+    assert_eq!(tree(lab.worktree(name).path()), tree(&path), "{name} at {base}");
+    lab.repo.git(&["worktree", "remove", "--force", path.as_str()]);
+}
+
+#[test]
+fn attributes_of_another_commit_count_for_files_that_are_the_same() {
+    let lab = lab("[pool]\nsize = 1\n");
+    lab.repo.git(&["config", "filter.up.smudge", "tr a-z A-Z"]);
+    for (branch, file, text) in [
+        ("crlf", ".gitattributes", "*.txt text eol=crlf\n"),
+        ("deep", "src/part1/.gitattributes", "*.txt text eol=crlf\n"),
+        ("filtered", ".gitattributes", "*.txt filter=up\n"),
+    ] {
+        lab.repo.git(&["switch", "--quiet", "--create", branch, "main"]);
+        lab.repo.write(file, text);
+        lab.repo.commit(branch);
+        lab.repo.git(&["switch", "--quiet", "main"]);
+    }
+    tend(&lab);
+    for branch in ["crlf", "deep", "filtered"] {
+        // With a spare of another commit, and with the pattern alone.
+        is_as_by_git(&lab, &format!("spare-{branch}"), branch);
+        is_as_by_git(&lab, &format!("at-{branch}"), "main");
+        assert_eq!(pool(&lab), [""; 0]);
+        is_as_by_git(&lab, &format!("copied-{branch}"), branch);
+        tend(&lab);
+    }
+    // The target gets them: spares follow, and so does the pattern.
+    for branch in ["crlf", "filtered"] {
+        lab.repo.git(&["merge", "--quiet", "-X", "theirs", "-m", branch, branch]);
+        tend(&lab);
+        for n in 0..3 {
+            is_as_by_git(&lab, &format!("{branch}-{n}"), "main");
+        }
+    }
+    lab.is_sound();
+}
+
+#[test]
+fn settings_that_come_from_elsewhere_later_count() {
+    for (key, file, text) in [
+        ("include.path", "local.inc", "[core]\n\tautocrlf = true\n"),
+        ("core.attributesFile", "attributes.config", "*.txt text eol=crlf\n"),
+    ] {
+        let lab = lab("[pool]\nsize = 1\n");
+        let file = lab.env.dir("settings").join(file);
+        lab.repo.git(&["config", key, file.as_str()]);
+        tend(&lab);
+        fs::write(&file, text).unwrap();
+        is_as_by_git(&lab, "a", "main");
+        is_as_by_git(&lab, "b", "main");
+        lab.is_sound();
+    }
+    let lab = lab("[pool]\nsize = 1\n");
+    lab.repo.git(&["config", "core.symlinks", "false"]);
+    tend(&lab);
+    is_as_by_git(&lab, "a", "main");
+    is_as_by_git(&lab, "b", "main");
+}

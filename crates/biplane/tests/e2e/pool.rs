@@ -428,6 +428,29 @@ fn what_a_shell_that_stands_in_it_writes_after_the_removal_is_not_deleted() {
         let shell = lab.env.biplane("sh").in_dir(tree.path()).env("BIPLANE_BACKGROUND", "1");
         shell.args(["-c", &script]).run().success()
     };
+    for (name, then) in [
+        // What is moved in keeps the times of its files.
+        ("moved", "mv ../../olddir ."),
+        // A file with two names, both of them here.
+        ("linked", "echo late > work; ln work work.bak"),
+        // What can't be read hides nothing that is beside it.
+        ("hidden", "mkdir lock; chmod 0 lock; echo late > work"),
+    ] {
+        fs::create_dir_all(lab.root().join("olddir")).unwrap();
+        fs::write(lab.root().join("olddir/work"), "late\n").unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        remove(name, then);
+        biplane_testkit::eventually(DEADLINE, "it is put where nothing deletes it", || {
+            lab.call(&["tend"]).run().success();
+            left().iter().any(|left| left.starts_with(".late-"))
+        });
+        let kept = lab.root().join(".worktrees").join(&left()[0]);
+        let work = ["olddir/work", "work"].map(|file| fs::read_to_string(kept.join(file)).ok());
+        assert!(work.contains(&Some("late\n".to_owned())), "{name}: {work:?}");
+        lab.env.program("chmod").args(["-R", "u+rwx"]).arg(&kept).run().success();
+        fs::remove_dir_all(&kept).unwrap();
+        let _ = fs::remove_dir_all(lab.root().join("olddir"));
+    }
     remove("quiet", "sleep 1");
     biplane_testkit::eventually(DEADLINE, "it goes once the shell has gone", || {
         lab.call(&["tend"]).run().success();
@@ -436,10 +459,10 @@ fn what_a_shell_that_stands_in_it_writes_after_the_removal_is_not_deleted() {
     remove("busy", "for i in 1 2 3 4 5; do sleep 0.2; echo late > late$i.txt; done");
     biplane_testkit::eventually(DEADLINE, "it is put where nothing deletes it", || {
         lab.call(&["tend"]).run().success();
-        left() == [".late-w2"]
+        left() == [".late-w5"]
     });
-    let late = |file: &str| fs::read_to_string(lab.root().join(".worktrees/.late-w2").join(file)).unwrap();
+    let late = |file: &str| fs::read_to_string(lab.root().join(".worktrees/.late-w5").join(file)).unwrap();
     assert_eq!((late("before.txt"), late("late5.txt")), ("before\n".to_owned(), "late\n".to_owned()));
     let said = lab.call(&["doctor"]).run();
-    assert!(said.stdout.contains(".late-w2"), "{said}");
+    assert!(said.stdout.contains(".late-w5"), "{said}");
 }

@@ -216,3 +216,38 @@ fn a_worktree_with_a_command_at_work_in_it_is_not_removed() {
     drop(running);
     assert_eq!(lab.directories(), ["w"]);
 }
+
+#[test]
+fn what_git_keeps_beside_an_untouched_checkout_is_in_the_snapshot() {
+    let lab = Lab::new();
+    let tree = lab.create("w");
+    tree.write("two.txt", "two\n");
+    tree.commit("two");
+    lab.repo.git(&["merge", "--quiet", "--ff-only", "wt/w"]);
+    // In the middle of a rebase, which has put an edit aside.
+    tree.write("README.md", "precious\n");
+    tree.git_call(&["rebase", "--autostash", "-i", "HEAD~1"])
+        .env("GIT_SEQUENCE_EDITOR", "sed -i '1i break'")
+        .run()
+        .success();
+    assert_ne!(tree.read("README.md"), "precious\n");
+    let output = lab.call(&["wt", "remove", "w", "--force"]).run().success();
+    let snapshot = lab.repo.git(&["for-each-ref", "--format=%(refname)", "refs/biplane/snapshots"]);
+    assert!(!snapshot.is_empty(), "{output}");
+    lab.repo.git(&["gc", "--quiet", "--prune=now"]);
+    lab.ok(&["wt", "restore", "w"]);
+    tree.git(&["rebase", "--continue"]);
+    assert_eq!(tree.read("README.md"), "precious\n");
+    // A ref of its own.
+    let tree = lab.create("v");
+    tree.write("three.txt", "three\n");
+    tree.commit("three");
+    tree.git(&["update-ref", "refs/worktree/keep", "HEAD"]);
+    let kept = tree.head();
+    tree.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
+    lab.ok(&["wt", "remove", "v"]);
+    lab.repo.git(&["reflog", "expire", "--expire=now", "--all"]);
+    lab.repo.git(&["gc", "--quiet", "--prune=now"]);
+    assert_eq!(lab.repo.git(&["cat-file", "-t", &kept]), "commit");
+    lab.is_sound();
+}

@@ -9,7 +9,7 @@ use biplane_execution::{
     worktrees::{self, Place},
 };
 use biplane_failpoint as failpoint;
-use biplane_model::{Worktree, WorktreeStatus};
+use biplane_model::{Worktree, WorktreeId, WorktreeStatus};
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
 use super::{Mode, Recovery, is_dead};
@@ -19,7 +19,7 @@ use crate::{
     files::NEW_BY,
     hookup::programs::DIRS,
     locks,
-    service::{ASIDE, Fate, Happened, Service},
+    service::{ASIDE, Fate, Happened, Service, delete_removed},
 };
 
 /// What the names begin with that processes give to what they make for themselves; their number follows.
@@ -220,6 +220,13 @@ impl Service {
             let place =
                 Place { common_dir: git.common_dir().to_owned(), path: path.to_owned(), git_entry: entry };
             return self.drop_scratch(git, &place);
+        }
+        if path
+            .file_name()
+            .and_then(|name| name.strip_prefix(ASIDE))
+            .is_some_and(|id| id.parse::<WorktreeId>().is_ok())
+        {
+            return delete_removed(path);
         }
         worktrees::delete_aside(path)?;
         let _held = locks::git(self.home(), "forgetting a scratch worktree", None)?;

@@ -85,6 +85,7 @@ pub(crate) use {
     outside::Before,
     place::record,
     pool::Happened,
+    pool::delete_removed,
     remove::ASIDE,
     run::{Ended, Job, Judge, Judged, marker},
     submit::{PINS, pin_name, refuse_empty_gate, refuse_other_branch},

@@ -121,7 +121,7 @@ impl Service {
             self.tend_later(Happened::Worktrees);
             return Ok(());
         }
-        Ok(worktrees::delete_aside(aside)?)
+        delete_removed(aside)
     }
 
     /// Has the background look after spares and leftovers, when there is something to do and nobody does it.
@@ -251,4 +251,12 @@ impl Service {
 
 fn files(count: usize) -> String {
     if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
+/// Deletes what a removal has put aside; nothing when it is gone.
+pub(crate) fn delete_removed(aside: &Utf8Path) -> Result<()> {
+    match worktrees::doom(aside)? {
+        Some(doomed) => Ok(worktrees::delete_aside(&doomed)?),
+        None => Ok(()),
+    }
 }

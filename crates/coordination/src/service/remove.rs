@@ -2,20 +2,20 @@
 
 use biplane_control::{BoardError, Changes, RunFilter, SubmissionFilter, View, board};
 use biplane_execution::{
-    git::{Git, RefUpdate, Seen, WithIgnored},
+    git::{Git, RefUpdate, WithIgnored},
     supervise::Presence,
-    worktrees::{self, OwnershipFault, Snapshot, SnapshotError, Standing},
+    worktrees::{self, OwnershipFault, SnapshotError, Standing},
 };
 use biplane_model::{
-    CommitId, EventKind, NewEvent, Operation, OperationKind, SubmissionStatus, TaskId, Worktree, WorktreeId,
-    WorktreeName, WorktreeStatus, view::WorktreeView,
+    CommitId, EventKind, NewEvent, Operation, OperationKind, SubmissionStatus, TaskId, Timestamp, Worktree,
+    WorktreeId, WorktreeName, WorktreeStatus, view::WorktreeView,
 };
 use camino::Utf8PathBuf;
 
 use super::{
     Service,
     place::record,
-    removing::{Before, locked, refuse_processes},
+    removing::{Before, Gone, file_time, locked, refuse_processes},
     snapshot::taken_event,
     tend::Fate,
     would::{RemovalPlan, look_inside},
@@ -129,7 +129,8 @@ impl Service {
         self.refuse_running(&worktree)?;
         refuse_processes(request, &worktree, &inside)?;
         let seen = self.looks_once(&standing, &place);
-        self.intend_remove(request, &worktree, seen.as_ref())?;
+        let since = seen.as_ref().map_or_else(|| file_time(&place), |seen| Some(seen.since));
+        self.intend_remove(request, &worktree, since)?;
         let before = Before { against: &against, inside: &inside, standing: &standing, seen };
         let gone = match self.remove_proved(request, &worktree, &place, &before) {
             Ok(gone) => gone,
@@ -138,7 +139,7 @@ impl Service {
                 return Err(error);
             }
         };
-        let unblocked = self.removed(request, worktree.id, gone.snapshot.as_ref())?;
+        let unblocked = self.removed(request, worktree.id, Some(&gone))?;
         gone.aside.check()?;
         self.unpin_over(worktree.id)?;
         if inside.above.iter().any(|r| r.presence == Presence::Stands) {
@@ -156,7 +157,12 @@ impl Service {
         self.look(|view| refuse_open_run(view, worktree))
     }
 
-    fn intend_remove(&self, request: &RemoveRequest, worktree: &Worktree, seen: Option<&Seen>) -> Result<()> {
+    fn intend_remove(
+        &self,
+        request: &RemoveRequest,
+        worktree: &Worktree,
+        looked_at: Option<Timestamp>,
+    ) -> Result<()> {
         let guard =
             worktree.task.as_ref().map(|id| self.guard_for(id, None)).transpose()?.unwrap_or_default();
         self.change(|view, now| {
@@ -180,7 +186,7 @@ impl Service {
                 Closing::CompleteTask => OperationKind::RemoveAndComplete,
             };
             worktree.operation = Some(Operation { kind, by: self.me() });
-            worktree.looked_at = seen.map(|seen| seen.since);
+            worktree.looked_at = looked_at;
             worktree.reason = biplane_model::clip(&biplane_model::sanitize(&request.reason), 1000);
             worktree.updated_at = now;
             let event = about_task(
@@ -192,15 +198,14 @@ impl Service {
         })
     }
 
-    fn removed(
-        &self,
-        request: &RemoveRequest,
-        id: WorktreeId,
-        snapshot: Option<&Snapshot>,
-    ) -> Result<Vec<TaskId>> {
+    fn removed(&self, request: &RemoveRequest, id: WorktreeId, gone: Option<&Gone>) -> Result<Vec<TaskId>> {
         self.change(|view, now| {
             let mut worktree = record(view, id)?;
             let mut changes = Changes::default();
+            if let Some(looked_at) = gone.and_then(|gone| gone.looked_at) {
+                worktree.looked_at = Some(looked_at);
+            }
+            let snapshot = gone.and_then(|gone| gone.snapshot.as_ref());
             if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.is_new) {
                 changes.events.push(taken_event(&worktree, snapshot));
             }

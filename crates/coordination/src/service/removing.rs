@@ -8,7 +8,7 @@ use biplane_execution::{
     supervise::{self, Inside, Presence, Resident},
     worktrees::{self, Against, Aside, Held, Place, Snapshot, Standing},
 };
-use biplane_model::{CommitId, SubmissionStatus, Worktree, sanitize_line};
+use biplane_model::{CommitId, SubmissionStatus, Timestamp, Worktree, sanitize_line};
 
 use super::{
     Service,
@@ -26,6 +26,13 @@ pub(super) struct Gone {
     pub(super) snapshot: Option<Snapshot>,
     pub(super) branch_left: Option<String>,
     pub(super) aside: Aside,
+    /// When the last look began, when that was after it had been put aside.
+    pub(super) looked_at: Option<Timestamp>,
+}
+
+/// Now, by the clock that the files of a worktree get their times from; none where that is another machine's, or can't be read.
+pub(super) fn file_time(place: &Place) -> Option<Timestamp> {
+    worktrees::file_time().filter(|_| is_local(&place.path))
 }
 
 /// What was found before anything was moved.
@@ -66,7 +73,7 @@ impl Service {
         let saved = self
             .save(request, worktree, &place_aside, before)
             .and_then(|saved| self.delete_entry(&git, place).map(|()| saved));
-        let (standing, snapshot) = match saved {
+        let (standing, snapshot, looked_at) = match saved {
             Ok(saved) => saved,
             Err(error) => {
                 // Git may have forgotten it already, and that was the error: then nothing is lost, and it is finished.
@@ -80,7 +87,7 @@ impl Service {
             self.say(format!("the branch `{}` stays: {error}", worktree.branch));
             Some(worktree.branch.clone())
         });
-        Ok(Gone { snapshot, branch_left, aside })
+        Ok(Gone { snapshot, branch_left, aside, looked_at })
     }
 
     /// Looks at what was put aside, and takes a snapshot of what nothing else holds.
@@ -90,13 +97,15 @@ impl Service {
         worktree: &Worktree,
         aside: &Place,
         before: &Before<'_>,
-    ) -> Result<(Standing, Option<Snapshot>)> {
+    ) -> Result<(Standing, Option<Snapshot>, Option<Timestamp>)> {
         // Who was inside before the rename still is.
         self.clear_of_processes(request, worktree, &supervise::inside(&aside.path))?;
         // Until it was put aside, somebody may have written into it, or a run may have come and gone.
+        let mut looked_at = None;
         let standing = match &before.seen {
             Some(seen) if aside.git().is_as(seen) => before.standing.clone(),
             _ => {
+                looked_at = file_time(aside);
                 let (branch, base) = (&worktree.branch, &worktree.base);
                 worktrees::standing(aside, branch, base, before.against, WithIgnored::Yes)?
             }
@@ -107,12 +116,12 @@ impl Service {
         let is_held = standing.in_history()
             || standing.state.head.as_ref().map_or(Ok(true), |head| self.is_held(worktree, head))?;
         if is_held && standing.state.is_untouched {
-            return Ok((standing, None));
+            return Ok((standing, None, looked_at));
         }
         let held = if is_held { Held::ByAnother } else { Held::ByNothing };
         let why = if request.reason.is_empty() { "removed" } else { &request.reason };
         let snapshot = self.hold(worktree, aside, why, held)?;
-        Ok((standing, snapshot))
+        Ok((standing, snapshot, looked_at))
     }
 
     /// As [`refuse_processes`], and ends those that are to be ended.

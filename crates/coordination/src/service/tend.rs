@@ -18,7 +18,7 @@ use biplane_failpoint as failpoint;
 use biplane_model::{CommitId, WorktreeId};
 use camino::Utf8Path;
 
-use super::{Service, remove::ASIDE};
+use super::{Service, pool::delete_removed, remove::ASIDE};
 use crate::{
     bounds,
     error::{Error, Result},
@@ -133,6 +133,7 @@ impl Service {
     pub(crate) fn fate(&self, aside: &Utf8Path) -> Result<Fate> {
         let Some(id) = removed_id(aside) else { return Ok(Fate::Goes) };
         let record = self.look(|view| Ok(view.worktree(id)?))?;
+        // Without the clock of files, that of the ledger tells about as much.
         let since = record.and_then(|worktree| worktree.looked_at.or(worktree.removed_at));
         let Some(since) = since else { return Ok(Fate::Goes) };
         let inside = supervise::inside(aside);
@@ -143,8 +144,6 @@ impl Service {
         match worktrees::written_since(aside, since) {
             Ok(Some(_)) => Ok(Fate::Late),
             Ok(None) => Ok(Fate::Goes),
-            // Who could write into it has made it so before.
-            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(Fate::Goes),
             Err(_) => Ok(Fate::Stays),
         }
     }
@@ -193,7 +192,8 @@ impl Service {
             }
             return Ok(());
         }
-        Ok(worktrees::delete_aside(aside)?)
+        // What was half deleted already has its name.
+        if removed_id(aside).is_some() { delete_removed(aside) } else { Ok(worktrees::delete_aside(aside)?) }
     }
 
     /// Does one thing to the spares; whether there was one.

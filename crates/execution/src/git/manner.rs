@@ -93,7 +93,7 @@ impl Git {
             has_filters: false,
         };
         let mut hasher = DefaultHasher::new();
-        let mut attributes = None;
+        let mut texts = attribute_sources(self.common_dir(), variable);
         for pair in fields.chunks_exact(2).filter(|pair| pair[0].starts_with("file:")) {
             let (origin, entry) = (&pair[0]["file:".len()..], pair[1].as_ref());
             let source = self.git_dir().join(origin);
@@ -108,12 +108,18 @@ impl Git {
             (key, value).hash(&mut hasher);
             manner.weigh(key, value);
             if key == "core.attributesfile" {
-                attributes = Some(at_home(value, variable));
+                texts.push(at_home(value, variable));
+            }
+            // One that is not there yet, or empty, has no line of its own here.
+            if key == "include.path" || (key.starts_with("includeif.") && key.ends_with(".path")) {
+                let included = at_home(value, variable);
+                let dir = self.git_dir().join(origin).parent().map(Utf8Path::to_owned).unwrap_or_default();
+                manner.sources.push(dir.join(included));
             }
         }
-        manner.sources.extend(attributes);
+        manner.sources.extend(texts.iter().cloned());
         manner.surroundings.hash(&mut hasher);
-        for source in manner.sources.clone().iter().filter(|source| names_attributes(source)) {
+        for source in &texts {
             let text = read(source);
             text.hash(&mut hasher);
             manner.weigh_attributes(&text);
@@ -139,6 +145,8 @@ impl Manner {
         }
         match key {
             "core.autocrlf" => self.converts |= is_set && !value.eq_ignore_ascii_case("input"),
+            // Links are files then.
+            "core.symlinks" => self.converts |= !is_set,
             "core.eol" => self.converts |= value.eq_ignore_ascii_case("crlf"),
             _ => {}
         }
@@ -190,17 +198,26 @@ fn is_below(key: &str) -> bool {
     key.strip_prefix("includeif.gitdir").is_some_and(|rest| rest.ends_with("/.path"))
 }
 
-/// Where git looks for settings and attributes, there or not.
+/// Where git looks for settings, there or not.
 fn usual_sources(common_dir: &Utf8Path, variable: Variable<'_>) -> Vec<Utf8PathBuf> {
-    let mut places = BTreeSet::from([common_dir.join("config"), common_dir.join("info/attributes")]);
-    let home = variable("HOME").map(Utf8PathBuf::from);
-    places.extend(home.iter().map(|home| home.join(".gitconfig")));
-    let xdg = variable("XDG_CONFIG_HOME").map(Utf8PathBuf::from).or(home.map(|home| home.join(".config")));
-    places.extend(xdg.iter().flat_map(|dir| ["git/config", "git/attributes"].map(|file| dir.join(file))));
+    let mut places = BTreeSet::from([common_dir.join("config")]);
+    places.extend(variable("HOME").map(|home| Utf8PathBuf::from(home).join(".gitconfig")));
+    places.extend(user_dir(variable).map(|dir| dir.join("git/config")));
     places
         .extend(["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"].into_iter().filter_map(variable).map(Into::into));
-    places.extend(["/etc/gitconfig", "/etc/gitattributes"].map(Into::into));
+    places.insert("/etc/gitconfig".into());
     places.into_iter().collect()
+}
+
+/// Where git looks for attributes outside of a commit, there or not.
+fn attribute_sources(common_dir: &Utf8Path, variable: Variable<'_>) -> Vec<Utf8PathBuf> {
+    let own = user_dir(variable).map(|dir| dir.join("git/attributes"));
+    [common_dir.join("info/attributes"), "/etc/gitattributes".into()].into_iter().chain(own).collect()
+}
+
+fn user_dir(variable: Variable<'_>) -> Option<Utf8PathBuf> {
+    let own = variable("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map(Utf8PathBuf::from);
+    own.or_else(|| variable("HOME").map(|home| Utf8PathBuf::from(home).join(".config")))
 }
 
 fn at_home(path: &str, variable: Variable<'_>) -> Utf8PathBuf {
@@ -208,10 +225,6 @@ fn at_home(path: &str, variable: Variable<'_>) -> Utf8PathBuf {
         (Some(rest), Some(home)) => Utf8PathBuf::from(home).join(rest),
         _ => path.into(),
     }
-}
-
-fn names_attributes(source: &Utf8Path) -> bool {
-    source.file_name().is_some_and(|name| !name.contains("config"))
 }
 
 fn read(source: &Utf8Path) -> String {

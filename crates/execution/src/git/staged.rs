@@ -65,6 +65,16 @@ impl Git {
         Ok(bytes.iter().filter(|b| **b == 0).count())
     }
 
+    /// Whether files with attributes differ between two commits: a file that is the same in both may be checked out
+    /// otherwise then.
+    ///
+    /// # Errors
+    /// When git can't tell.
+    pub fn attributes_differ(&self, old: &str, new: &str) -> Result<bool, GitError> {
+        let bytes = self.call(["diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new]).bytes()?;
+        Ok(bytes.split(|b| *b == 0).any(|path| path.rsplit(|b| *b == b'/').next() == Some(b".gitattributes")))
+    }
+
     /// The texts of blobs, one after the other.
     ///
     /// # Errors

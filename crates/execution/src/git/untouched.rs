@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use biplane_model::{CommitId, Timestamp};
+use biplane_model::CommitId;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
 
@@ -39,10 +39,10 @@ impl Git {
     /// The state of the checkout when it is surely untouched. None says nothing.
     pub(super) fn untouched(&self) -> Option<CheckoutState> {
         let top = self.work_tree().filter(|_| self.index.is_none())?;
-        if self.git_dir().join("modules").as_std_path().symlink_metadata().is_ok() {
+        if !self.is_at_rest()? {
             return None;
         }
-        let since = file_time();
+        let since = crate::worktrees::file_time();
         let (branch, head) = self.head_in_files()?;
         let meta = self.index_meta()?;
         let bytes = crate::files::read(self.index_path(), MOST_BYTES).ok()?;
@@ -69,7 +69,30 @@ impl Git {
     /// Whether the head and the index are as they were seen. Of the checkout's files it says nothing.
     pub fn is_as(&self, seen: &Seen) -> bool {
         let index = self.index_meta().map(|meta| stamps(&meta));
-        index == Some(seen.index) && self.head_in_files().as_ref() == Some(&seen.head)
+        index == Some(seen.index)
+            && self.head_in_files().as_ref() == Some(&seen.head)
+            && self.is_at_rest() == Some(true)
+    }
+
+    /// Whether nothing is kept in git's directory of the checkout but what a checkout at rest has: nobody is in the middle of
+    /// something, no ref is its own. None when it can't be told.
+    fn is_at_rest(&self) -> Option<bool> {
+        let there = |name: &str| self.git_dir().join(name).as_std_path().symlink_metadata().is_ok();
+        if self.git_dir() == self.common_dir() {
+            let is_busy = super::IN_PROGRESS.iter().any(|name| there(name)) || there("MERGE_AUTOSTASH");
+            return Some(!is_busy && !there("modules"));
+        }
+        for entry in self.git_dir().read_dir_utf8().ok()? {
+            let entry = entry.ok()?;
+            let is_usual = match entry.file_name() {
+                "refs" => holds_no_file(entry.path())?,
+                name => USUAL.contains(&name),
+            };
+            if !is_usual {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
 
     fn index_path(&self) -> Utf8PathBuf {
@@ -82,16 +105,19 @@ impl Git {
     }
 }
 
-/// Now, by the clock that files get their times from; rounded down. None where that one can't be read.
-#[cfg(target_os = "linux")]
-fn file_time() -> Option<Timestamp> {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    Some(Timestamp(now.tv_sec.checked_mul(1_000_000)?.checked_add(now.tv_nsec / 1000)?))
-}
+/// What git's directory of a linked worktree has in it when nobody is in the middle of something.
+const USUAL: [&str; 9] =
+    ["COMMIT_EDITMSG", "FETCH_HEAD", "HEAD", "ORIG_HEAD", "commondir", "gitdir", "index", "logs", "locked"];
 
-#[cfg(not(target_os = "linux"))]
-fn file_time() -> Option<Timestamp> {
-    None
+/// Whether there are but directories in it.
+fn holds_no_file(dir: &Utf8Path) -> Option<bool> {
+    for entry in dir.read_dir_utf8().ok()? {
+        let entry = entry.ok()?;
+        if !entry.file_type().ok()?.is_dir() || !holds_no_file(entry.path())? {
+            return Some(false);
+        }
+    }
+    Some(true)
 }
 
 /// What a file is by its status: another one, or one that was written to, has other numbers. The last are its times of change.

@@ -26,11 +26,11 @@ use camino::Utf8PathBuf;
 pub use add::{AddSpec, Added, BranchFault, add, check_branch, is_registered, registered_with, undo_add};
 pub use astray::{Astray, astray, named_by_entry, relink};
 pub use handle::DirId;
-pub use late::written_since;
+pub use late::{file_time, written_since};
 pub use merged::{Merged, merged};
 pub use owned::{Owned, OwnershipFault, linked_checkout, place_at, prove};
 pub use remove::{
-    ASIDE_BY, Aside, ENTRY_BY, delete_aside, delete_entry, found_aside, move_aside, remove_scratch,
+    ASIDE_BY, Aside, ENTRY_BY, delete_aside, delete_entry, doom, found_aside, move_aside, remove_scratch,
 };
 pub use restore::{Contents, RestoreError, contents, put_back, put_back_head};
 pub use snapshot::{

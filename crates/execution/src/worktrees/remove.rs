@@ -101,6 +101,20 @@ fn refused(path: &Utf8Path, action: &'static str, why: &str) -> GitError {
     GitError::Io { path: path.to_owned(), action, source: std::io::Error::other(why.to_owned()) }
 }
 
+/// Gives what was put aside the name of something that this process deletes: from then on its directories' times say nothing
+/// any more. None when it is gone.
+///
+/// # Errors
+/// When the system refuses.
+pub fn doom(aside: &Utf8Path) -> Result<Option<Utf8PathBuf>, GitError> {
+    let doomed = scratch_aside(aside);
+    match failpoint::around("aside doomed", || std::fs::rename(aside, &doomed)) {
+        Ok(()) => Ok(Some(doomed)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(GitError::Io { path: aside.to_owned(), action: "moved", source }),
+    }
+}
+
 /// Deletes what [`move_aside`] has put aside, or something else of ours. Links and mounts are not followed. Nothing when
 /// it is gone already.
 ///

@@ -72,7 +72,11 @@ impl Pool {
             if let Some(why) = contents.manner.unfit {
                 return Ok(Some(why));
             }
-            self.git(&place).advance(spare.card.commit.as_str(), commit.as_str())?;
+            let (old, new) = (spare.card.commit.as_str(), commit.as_str());
+            if self.git(&place).attributes_differ(old, new)? {
+                return Ok(Some("the attributes of files have changed".to_owned()));
+            }
+            self.git(&place).advance(old, new)?;
             super::settle(&place.join("index"))?;
             Card::write(&place, commit, bytes, manner)?;
             self.note_pattern(&place, &contents.manner);

@@ -68,7 +68,9 @@ impl Pool {
         let Ok(bytes) = files::read(self.pattern(), MOST_BYTES) else { return Err(Untaken::None) };
         let end = bytes.iter().position(|b| *b == b'\n').ok_or(Untaken::None)?;
         let card: Card = serde_json::from_slice(&bytes[..end]).map_err(|_| Untaken::None)?;
-        if let Some(unlike) = self.unlike_manner(&card, taking, &mut None) {
+        let unlike =
+            self.unlike_manner(&card, taking, &mut None).or_else(|| self.unlike_commit(&card, taking));
+        if let Some(unlike) = unlike {
             return Err(Untaken::Unlike(unlike));
         }
         let trees: Vec<Utf8PathBuf> = self

@@ -59,7 +59,10 @@ impl Pool {
         let mut why = Untaken::None;
         let mut now = None;
         for spare in spares {
-            if let Some(unlike) = self.unlike(&spare.card, taking, &mut now) {
+            let unlike = self
+                .unlike(&spare.card, taking, &mut now)
+                .or_else(|| self.unlike_commit(&spare.card, taking));
+            if let Some(unlike) = unlike {
                 why = Untaken::Unlike(unlike);
                 continue;
             }
@@ -88,6 +91,16 @@ impl Pool {
             return Some("they were made under another `umask`");
         }
         self.unlike_manner(card, taking, now)
+    }
+
+    /// What makes a file differ that is the same in both commits, or might.
+    pub(super) fn unlike_commit(&self, card: &Card, taking: &Taking<'_>) -> Option<&'static str> {
+        if card.commit == *taking.base {
+            return None;
+        }
+        let differ =
+            Git::bare(&self.common_dir).attributes_differ(card.commit.as_str(), taking.base.as_str());
+        (differ.ok() != Some(false)).then_some("the attributes of files are other ones in their commit")
     }
 
     /// What makes the manner differ in which it was checked out, or might.

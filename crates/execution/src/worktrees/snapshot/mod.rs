@@ -21,7 +21,7 @@ use biplane_model::{CommitId, WorktreeName};
 use camino::Utf8Path;
 
 use super::Place;
-use crate::git::{Git, GitError, IN_PROGRESS, Plain};
+use crate::git::{Git, GitError, Plain};
 use files::{Files, Kind, is_left_out, walk};
 pub(super) use files::{USUAL_DIR, usual_file};
 use known::Known;
@@ -134,7 +134,7 @@ pub fn snapshot(request: &SnapshotRequest<'_>) -> Result<Option<Snapshot>, Snaps
         return Err(SnapshotError::NestedRepository(biplane_model::sanitize_line(&inside)));
     }
     let entry = place.entry_dir();
-    let is_busy = IN_PROGRESS.iter().any(|name| entry.join(name).as_std_path().symlink_metadata().is_ok());
+    let is_busy = state::is_busy(&state::kept(&entry)?);
     // What a set-up brought and nobody has changed is not lost with the worktree.
     let is_lost = |path: &&Vec<u8>| !is_left_out(path, request.rules) && !is_in_main(place, path);
     let loses_ignored = look.ignored.iter().any(|path| is_lost(&path));

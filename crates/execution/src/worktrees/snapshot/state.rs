@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, io::ErrorKind};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::SnapshotError;
+use crate::git::IN_PROGRESS;
 
 /// What is kept of git's directory of a worktree, by name; a directory with all that is in it.
 pub(in crate::worktrees) const KEPT: &[&str] = &[
@@ -42,6 +43,14 @@ const MOST_FILES: usize = 10_000;
 const MOST_BYTES: u64 = 4 << 20;
 /// The most ids in them that are held.
 const MOST_IDS: usize = 1000;
+
+/// Whether somebody is in the middle of something by these files, or a ref is the worktree's own.
+pub(super) fn is_busy(kept: &[(String, Vec<u8>)]) -> bool {
+    kept.iter().any(|(name, _)| {
+        let first = name.split('/').next().unwrap_or_default();
+        IN_PROGRESS.contains(&first) || matches!(first, "MERGE_AUTOSTASH" | "refs")
+    })
+}
 
 /// The kept files in git's directory `entry`, with their names below it.
 pub(super) fn kept(entry: &Utf8Path) -> Result<Vec<(String, Vec<u8>)>, SnapshotError> {
