@@ -106,7 +106,8 @@ pub(crate) fn ends(records: &Records) -> Vec<f64> {
 /// What is seen of a process now; nothing when it has just ended.
 fn look(pid: u32) -> Option<Seen> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    // What it has taken for itself: how much of the program was read from the disk so far is no growth.
+    let memory = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     let memory = memory.trim().trim_end_matches(" kB").parse::<f64>().ok()? * 1024.0;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
