@@ -40,6 +40,8 @@ pub const LINE: usize = 4 << 20;
 pub const CONNECTIONS: usize = 64;
 /// How long a connection may take to say what it wants.
 pub const HEADERS: Duration = Duration::from_secs(10);
+/// How long it may take to say it.
+pub const BODY: Duration = Duration::from_secs(15);
 /// How often a stream that has nothing to tell shows that it is alive; a client that is gone is noticed by it.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// The most bytes of a cursor.

@@ -8,7 +8,7 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use biplane_coordination::{AccessToken, Error};
-use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::BoxBody};
 use hyper::{
     HeaderMap, Request, Response, StatusCode,
     body::{Bytes, Incoming},
@@ -158,7 +158,17 @@ async fn answer(
     if let Err((status, text)) = door.lets_in(request.headers(), request.uri().path()) {
         return Ok(refusal(status, text));
     }
-    tower_service::Service::call(&mut speaks, request).await
+    let (parts, body) = request.into_parts();
+    // The place of a connection is not for who never says what he wants.
+    let body = match tokio::time::timeout(bounds::BODY, Limited::new(body, bounds::REQUEST).collect()).await {
+        Ok(Ok(body)) => Full::new(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE, "The request is larger than 1 MiB.\n"));
+        }
+        Ok(Err(_)) => return Ok(refusal(StatusCode::BAD_REQUEST, "The request broke off.\n")),
+        Err(_) => return Ok(refusal(StatusCode::REQUEST_TIMEOUT, "The request took too long to arrive.\n")),
+    };
+    tower_service::Service::call(&mut speaks, Request::from_parts(parts, body)).await
 }
 
 fn refusal(status: StatusCode, text: &'static str) -> Response<Body> {
@@ -166,6 +176,8 @@ fn refusal(status: StatusCode, text: &'static str) -> Response<Body> {
     *response.status_mut() = status;
     let plain = header::HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    // Others may be waiting for the place.
+    response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     if status == StatusCode::UNAUTHORIZED {
         let bearer = header::HeaderValue::from_static("Bearer realm=\"biplane\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);

@@ -215,3 +215,28 @@ fn what_is_too_large_is_refused() {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "x", "params": { "x": "y".repeat(2 << 20) } });
     assert_eq!(served.post(&[], &body).0, 413);
 }
+
+#[test]
+fn who_never_says_what_he_wants_loses_his_place() {
+    let lab = Lab::new();
+    let served = Served::new(lab.call(&["mcp", "--http", "127.0.0.1:0"]));
+    let head = |length: usize| {
+        format!(
+            "POST /mcp HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\nContent-Length: {length}\r\n\r\n",
+            served.address, served.token
+        )
+    };
+    let connect = || TcpStream::connect(&served.address).unwrap();
+    let mut slow: Vec<TcpStream> = (0..64).map(|_| connect()).collect();
+    for stream in &mut slow {
+        stream.write_all(format!("{}{{", head(100_000)).as_bytes()).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    }
+    // One more is answered once the others have had their time.
+    let (status, _) = served.post(&[], &json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }));
+    assert_eq!(status, 200);
+    let mut said = String::new();
+    slow[0].read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 408 ") && said.to_lowercase().contains("connection: close"), "{said}");
+}
