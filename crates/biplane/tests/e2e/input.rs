@@ -63,7 +63,7 @@ fn unknown_names_are_not_found() {
     error: there is no worktree `nope`
     hint: `biplane wt list` shows the worktrees
     up --agent nope
-    error: there is no agent `nope` in `biplane.toml`: the known programs are `claude`, `codex`, `gemini`, `qwen`, `opencode`, `copilot`
+    error: there is no agent `nope` in `biplane.toml`: the known programs are `claude`, `codex`, `gemini`, `qwen`, `opencode`, `copilot`, `builtin`
     ");
     assert_eq!((lab.records().events().len(), lab.directories(), lab.branches()), (before, vec![], vec![]));
     lab.is_sound();

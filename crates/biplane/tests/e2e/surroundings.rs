@@ -40,7 +40,7 @@ fn a_broken_settings_file_is_named_with_line_and_key() {
 
     error: `biplane.toml` line 1, key `gate_timeout`: `soon` is no duration: use a number with `s`, `m`, `h` or `d`, such as `90s`
 
-    error: `biplane.toml` line 1, key `agent`: there is no agent `mine` in `biplane.toml`: the known programs are `claude`, `codex`, `gemini`, `qwen`, `opencode`, `copilot`
+    error: `biplane.toml` line 1, key `agent`: there is no agent `mine` in `biplane.toml`: the known programs are `claude`, `codex`, `gemini`, `qwen`, `opencode`, `copilot`, `builtin`
 
     error: `biplane.toml` line 1, key `agents.mine`: an agent's `command` names a program
 
