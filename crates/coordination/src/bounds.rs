@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// In how many places the files of a new worktree are looked for.
 pub const SOURCES: usize = 4;
+/// Among how many of the newest worktrees such places are chosen.
+pub const SOURCES_AMONG: usize = 100;
 /// How long a claim made by a person holds, in seconds: a day.
 pub const PERSON_LEASE_S: u64 = 24 * 3600;
 /// How long a supervised run's claim holds unless it is renewed, unless told otherwise.

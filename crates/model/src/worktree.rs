@@ -89,8 +89,8 @@ pub struct Worktree {
     pub kept_at: Option<Timestamp>,
     /// When it was removed.
     pub removed_at: Option<Timestamp>,
-    /// When the look of its removal began, by the clock of the file system: what was changed since is in no snapshot. None:
-    /// it was looked at after it had been put aside.
+    /// When the last look of its removal began, by the clock that files get their times from: what was changed since is in no
+    /// snapshot. None where that clock is another machine's or can't be read; the time of the removal stands for it then.
     pub looked_at: Option<Timestamp>,
     /// When somebody last entered it.
     pub last_entered_at: Option<Timestamp>,

@@ -107,9 +107,14 @@ pub(super) fn checked_subject(subject: &str) -> Result<String, BoardError> {
 }
 
 /// Refuses a gate that tests nothing: `--gate "$GATE"` where there is no such variable.
-pub(super) fn checked_gate(gate: Option<&str>) -> Result<(), BoardError> {
+///
+/// # Errors
+/// [`BoardError::Invalid`].
+pub fn checked_gate(gate: Option<&str>) -> Result<(), BoardError> {
     match gate {
-        Some(gate) if gate.trim().is_empty() => Err(BoardError::Invalid("the gate is empty".to_owned())),
+        Some(gate) if gate.trim().is_empty() => Err(BoardError::Invalid(
+            "the gate is empty; leave it out, or say that there is to be none".to_owned(),
+        )),
         _ => Ok(()),
     }
 }

@@ -19,7 +19,7 @@ use biplane_model::{EventKind, NewEvent, Task, TaskId, TaskStatus, Timestamp};
 
 pub use binding::{begin, bind, mark_worktree, unbind};
 pub use claim::{Claim, claim, next_ready, release, renew, start};
-pub use create::{NewTask, create};
+pub use create::{NewTask, checked_gate, create};
 pub use depend::{Readiness, readiness, waits_for};
 pub use finish::{REVISION, block, cancel, complete, fail, give_back, reopen, review, revise, send_back};
 pub use lease::{Lease, check, fence_expired, give_back_lost};

@@ -27,13 +27,14 @@ mod worktree;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use biplane_control::board;
 use biplane_execution::supervise::StopFlag;
 use biplane_model::AgentName;
 
 use crate::{
     bounds,
     error::{Error, Result},
-    service::{Service, refuse_empty_gate},
+    service::Service,
     settings::Agent,
 };
 
@@ -94,7 +95,7 @@ impl Service {
         watcher: &dyn Watcher,
     ) -> Result<UpReport> {
         self.require_targets()?;
-        refuse_empty_gate(request.gate.as_ref())?;
+        board::checked_gate(request.gate.as_ref().and_then(Option::as_deref))?;
         let agents = self.agents_for(request)?;
         if !request.no_setup {
             self.refuse_unapproved()?;

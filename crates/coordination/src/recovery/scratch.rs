@@ -9,7 +9,7 @@ use biplane_execution::{
     worktrees::{self, Place},
 };
 use biplane_failpoint as failpoint;
-use biplane_model::{Worktree, WorktreeId, WorktreeStatus};
+use biplane_model::{Worktree, WorktreeStatus};
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
 use super::{Mode, Recovery, is_dead};
@@ -19,7 +19,7 @@ use crate::{
     files::NEW_BY,
     hookup::programs::DIRS,
     locks,
-    service::{ASIDE, Fate, Happened, Service, delete_removed},
+    service::{ASIDE, Fate, Happened, Service, delete_removed, removed_id},
 };
 
 /// What the names begin with that processes give to what they make for themselves; their number follows.
@@ -208,7 +208,7 @@ impl Service {
             let pid = rest.split('-').next().and_then(|pid| pid.parse().ok());
             return Ok(pid.is_none_or(|pid| identity::of(pid).is_some()));
         }
-        let Some(id) = aside.strip_prefix(ASIDE).and_then(|id| id.parse().ok()) else {
+        let Some(id) = removed_id(aside.into()) else {
             return Ok(true);
         };
         self.look(|view| Ok(view.worktree(id)?.is_none_or(|w| w.status != WorktreeStatus::Removed)))
@@ -221,14 +221,7 @@ impl Service {
                 Place { common_dir: git.common_dir().to_owned(), path: path.to_owned(), git_entry: entry };
             return self.drop_scratch(git, &place);
         }
-        if path
-            .file_name()
-            .and_then(|name| name.strip_prefix(ASIDE))
-            .is_some_and(|id| id.parse::<WorktreeId>().is_ok())
-        {
-            return delete_removed(path);
-        }
-        worktrees::delete_aside(path)?;
+        delete_removed(path)?;
         let _held = locks::git(self.home(), "forgetting a scratch worktree", None)?;
         Ok(worktrees::delete_entry(git, path)?)
     }

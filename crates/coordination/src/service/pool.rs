@@ -6,7 +6,7 @@ use biplane_control::WorktreeFilter;
 use biplane_execution::{
     supervise,
     worktrees::{
-        self, Place,
+        Place,
         pool::{Pool, Scrap, Taking},
     },
 };
@@ -14,7 +14,10 @@ use biplane_failpoint as failpoint;
 use biplane_model::{Worktree, WorktreeName, WorktreeStatus};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Service, remove::ASIDE};
+use super::{
+    Service,
+    remove::{ASIDE, delete_removed},
+};
 use crate::{
     bounds,
     error::{Error, Result},
@@ -91,8 +94,9 @@ impl Service {
     fn sources(&self, worktree: &Worktree) -> Result<Vec<Utf8PathBuf>> {
         let repository = self.home().repository()?;
         let main = repository.has_checkout.then(|| repository.root.clone());
-        let filter =
-            WorktreeFilter { live: true, newest: Some(bounds::SOURCES), ..WorktreeFilter::default() };
+        // Where many are made at once, the newest have nothing in them yet.
+        let newest = Some(bounds::SOURCES_AMONG);
+        let filter = WorktreeFilter { live: true, newest, ..WorktreeFilter::default() };
         let live = self.look(|view| Ok(view.worktrees(&filter)?))?;
         let is_whole = |w: &&Worktree| w.repo == worktree.repo && w.status != WorktreeStatus::Creating;
         let others = live.iter().rev().filter(is_whole).map(|w| self.home().absolute(&w.path));
@@ -251,12 +255,4 @@ impl Service {
 
 fn files(count: usize) -> String {
     if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
-}
-
-/// Deletes what a removal has put aside; nothing when it is gone.
-pub(crate) fn delete_removed(aside: &Utf8Path) -> Result<()> {
-    match worktrees::doom(aside)? {
-        Some(doomed) => Ok(worktrees::delete_aside(&doomed)?),
-        None => Ok(()),
-    }
 }

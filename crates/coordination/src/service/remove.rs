@@ -10,7 +10,7 @@ use biplane_model::{
     CommitId, EventKind, NewEvent, Operation, OperationKind, SubmissionStatus, TaskId, Timestamp, Worktree,
     WorktreeId, WorktreeName, WorktreeStatus, view::WorktreeView,
 };
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
     Service,
@@ -28,6 +28,22 @@ use crate::{
 
 /// What the name of a worktree's directory begins with while it is removed; its number follows.
 pub(crate) const ASIDE: &str = ".removed-";
+
+/// The number of the worktree that was put aside under this name. None of what is half deleted: that has another name.
+pub(crate) fn removed_id(aside: &Utf8Path) -> Option<WorktreeId> {
+    aside.file_name()?.strip_prefix(ASIDE)?.parse().ok()
+}
+
+/// Deletes what a removal has put aside, or what is left of it; nothing when it is gone.
+pub(crate) fn delete_removed(aside: &Utf8Path) -> Result<()> {
+    if removed_id(aside).is_none() {
+        return Ok(worktrees::delete_aside(aside)?);
+    }
+    match worktrees::doom(aside)? {
+        Some(doomed) => Ok(worktrees::delete_aside(&doomed)?),
+        None => Ok(()),
+    }
+}
 
 /// Whether the task is completed by the removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -58,16 +58,6 @@ pub struct Submitted {
     pub gate_from: &'static str,
 }
 
-/// Refuses a gate that tests nothing, as it comes of a variable that is not set.
-pub(crate) fn refuse_empty_gate(gate: Option<&Option<String>>) -> Result<()> {
-    match gate {
-        Some(Some(gate)) if gate.trim().is_empty() => {
-            Err(Error::usage("the gate is empty").hint("leave it out, or land untested with `--no-gate`"))
-        }
-        _ => Ok(()),
-    }
-}
-
 impl Service {
     /// Submits a worktree's branch as it is now. Its task is in review from then on.
     ///
@@ -212,7 +202,7 @@ impl Service {
         worktree: &Worktree,
     ) -> Result<(Option<String>, &'static str)> {
         if let Some(gate) = &request.gate {
-            refuse_empty_gate(request.gate.as_ref())?;
+            board::checked_gate(gate.as_deref())?;
             return Ok((gate.clone(), "as asked"));
         }
         let task = match &worktree.task {

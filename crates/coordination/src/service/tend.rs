@@ -15,10 +15,13 @@ use biplane_execution::{
     },
 };
 use biplane_failpoint as failpoint;
-use biplane_model::{CommitId, WorktreeId};
+use biplane_model::CommitId;
 use camino::Utf8Path;
 
-use super::{Service, pool::delete_removed, remove::ASIDE};
+use super::{
+    Service,
+    remove::{delete_removed, removed_id},
+};
 use crate::{
     bounds,
     error::{Error, Result},
@@ -36,11 +39,6 @@ pub(crate) enum Fate {
     Stays,
     /// It holds what was written after the look.
     Late,
-}
-
-/// The number of the worktree that was put aside under this name.
-fn removed_id(aside: &Utf8Path) -> Option<WorktreeId> {
-    aside.file_name()?.strip_prefix(ASIDE)?.parse().ok()
 }
 
 /// What spares are to be like.
@@ -192,8 +190,7 @@ impl Service {
             }
             return Ok(());
         }
-        // What was half deleted already has its name.
-        if removed_id(aside).is_some() { delete_removed(aside) } else { Ok(worktrees::delete_aside(aside)?) }
+        delete_removed(aside)
     }
 
     /// Does one thing to the spares; whether there was one.

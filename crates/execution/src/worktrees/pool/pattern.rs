@@ -98,7 +98,7 @@ impl Pool {
             failed(&error)
         })?;
         if twin.copied < twin.of || card.commit != *taking.base {
-            place.git().restore_to("HEAD").map_err(|error| failed(&error))?;
+            place.git().fill().map_err(|error| failed(&error))?;
         }
         Ok(Copied { from: card.commit, files: twin.copied, of: twin.of })
     }
