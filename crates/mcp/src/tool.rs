@@ -115,8 +115,9 @@ impl Tool {
 /// Takes the width of a number out, such as `uint64`: it is no word of JSON Schema, and programs tell of each that they don't
 /// know it. The bounds stay.
 fn without_width(schema: &mut schemars::Schema) {
-    let is_number = matches!(schema.get("type"), Some(kind) if kind.to_string().contains("integer") || kind.to_string().contains("number"));
-    if is_number {
+    let is_width =
+        |format: &str| format.starts_with("int") || format.starts_with("uint") || format == "double";
+    if schema.get("format").and_then(|format| format.as_str()).is_some_and(is_width) {
         schema.remove("format");
     }
 }
