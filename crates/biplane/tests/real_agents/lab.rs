@@ -175,22 +175,8 @@ impl Lab {
     #[track_caller]
     pub(crate) fn is_sound(&self) {
         assert_eq!(Records::read(self.repo.path()).report(), [""; 0]);
-        assert_eq!(self.processes(), [""; 0]);
-        let strange = |r: &&biplane_testkit::standin::Request| r.status == 404;
-        let requests = self.model.requests();
-        assert_eq!(requests.iter().filter(strange).map(|r| &r.path).collect::<Vec<_>>(), [""; 0]);
-    }
-
-    /// The processes that still work for this repository, by their environment.
-    fn processes(&self) -> Vec<String> {
-        let mark = format!("BIPLANE_ROOT={}\0", self.repo.path()).into_bytes();
-        let found = std::fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
-            let text = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-            text.windows(mark.len()).any(|w| w == mark)
-        });
-        let command =
-            |path: std::path::PathBuf| std::fs::read_to_string(path.join("cmdline")).unwrap_or_default();
-        found.map(|entry| command(entry.path()).replace('\0', " ")).collect()
+        assert_eq!(self.env.processes(), [""; 0]);
+        assert_eq!(self.model.strange(), [""; 0]);
     }
 }
 

@@ -69,6 +69,11 @@ impl StandIn {
         self.shared.requests()
     }
 
+    /// The paths that were asked for and are none of a model's.
+    pub fn strange(&self) -> Vec<String> {
+        self.requests().into_iter().filter(|r| r.status == 404).map(|r| r.path).collect()
+    }
+
     /// The requests that the script answered or refused: those with tools.
     pub fn turns(&self) -> Vec<Turn> {
         self.requests().into_iter().filter_map(|r| r.turn).collect()
