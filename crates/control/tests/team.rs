@@ -356,6 +356,7 @@ fn a_plan_that_nothing_waits_for_moves_no_task() {
     // Who holds its task itself only gets the answer.
     let task = team.claim(&task.id, "bob");
     let old = team.plan(&task, "bob", "first").unwrap();
+    assert!(matches!(team.plan(&task, "eve", "mine"), Err(BoardError::Owned { .. })));
     let new = team.plan(&task, "bob", "second").unwrap();
     assert!(team.decide(old.id, "lead", Answer::Approve, "").is_err(), "another one has replaced it");
     team.decide(new.id, "lead", Answer::Approve, "").unwrap();

@@ -61,8 +61,8 @@ pub fn plan_of(view: &dyn View, task: &Task) -> Result<Option<Request>, BoardErr
 /// Submits a plan for approval. One that waited for the same task is withdrawn. The task stays as it is.
 ///
 /// # Errors
-/// [`BoardError::NoTask`], the guard, [`BoardError::Closed`], [`BoardError::InboxFull`], or [`BoardError::Invalid`] for a text
-/// out of bounds.
+/// [`BoardError::NoTask`], the guard, [`BoardError::Owned`] when the task is another agent's, or [`BoardError::Invalid`] for a
+/// closed task and a text out of bounds.
 pub fn submit_plan(
     view: &dyn View,
     roster: &Roster,
@@ -74,6 +74,11 @@ pub fn submit_plan(
     if task.status.is_closed() {
         let words = format!("task {} is {}, and takes no plan", task.id, task.status);
         return Err(BoardError::Invalid(words));
+    }
+    // The plan of whoever does the work would be withdrawn without a word; a person may do that.
+    if let Some(owner) = task.owner.as_ref().filter(|owner| **owner != new.from && new.from != new.to) {
+        let (id, owner) = (task.id, owner.to_string());
+        return Err(BoardError::Owned { id, owner, lease: String::new() });
     }
     checked_text("a plan", &new.text)?;
     let mut post = Post::open(view, roster, now)?;
