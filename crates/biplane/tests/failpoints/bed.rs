@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
-use biplane_testkit::{Call, Output, Repo, TestEnv};
+use biplane_testkit::{Call, Output, Repo, TestEnv, eventually};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
@@ -32,6 +32,11 @@ impl Bed {
     /// Remembers the state as it is now.
     pub(crate) fn remember(&self) {
         self.copy("app", "before");
+    }
+
+    /// Waits until nobody is at work here any more, in the background either.
+    pub(crate) fn rest(&self) {
+        eventually(Duration::from_secs(60), "nobody is at work", || self.env.processes().is_empty());
     }
 
     /// Puts the remembered state back.

@@ -121,6 +121,7 @@ fn work_that_is_written_while_a_worktree_is_removed() {
     // What was put back are other files; when git has not been told so, it is asked, before and after the rename.
     for (is_told, place) in [true, false].into_iter().flat_map(|told| (1..50).map(move |place| (told, place)))
     {
+        bed.rest();
         bed.put_back();
         if is_told {
             bed.repo.git(&["-C", ".worktrees/x", "update-index", "-q", "--refresh"]);
