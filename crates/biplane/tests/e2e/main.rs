@@ -34,6 +34,7 @@ mod outside;
 mod places;
 mod plans;
 mod pool;
+mod pool_settings;
 mod ports;
 mod rebuild;
 mod remove;

@@ -29,6 +29,7 @@ use crate::{
     supervise::identity,
 };
 
+pub use make::{Making, Unmade};
 pub use pattern::{Copied, PATTERN_BY};
 pub use recycle::Recycling;
 pub use take::{Taken, Taking, Untaken};
@@ -201,22 +202,24 @@ impl Pool {
 }
 
 impl Card {
-    /// Writes what lies in `place` on a card beside it: the last step of making it.
-    fn write(place: &Utf8Path, commit: &CommitId, bytes: u64, manner: &Manner) -> Result<(), GitError> {
+    /// Writes what lies in `place` on a card beside it: the last step of making it. `seen` is how the sources of settings
+    /// looked all the while.
+    fn write(place: &Utf8Path, making: &Making<'_>, seen: Vec<String>) -> Result<(), GitError> {
+        let manner = making.manner;
         let path = place.join("spare.json");
         let _ = std::fs::remove_file(&path);
         fs_err::File::create_new(&path).map_err(io(&path, "written"))?;
         let meta = path.metadata().map_err(io(&path, "read"))?;
         let card = Self {
-            commit: commit.clone(),
-            bytes,
+            commit: making.commit.clone(),
+            bytes: making.bytes,
             boot: identity::current().boot_id,
             mode: meta.mode() & 0o777,
             uid: meta.uid(),
             manner: manner.digest.clone(),
             surroundings: manner.surroundings.clone(),
             sources: manner.sources.clone(),
-            seen: Manner::seen(&manner.sources),
+            seen,
         };
         let text = serde_json::to_vec(&card).map_err(|e| io(&path, "written")(e.into()))?;
         failpoint::reach("spare card before");
