@@ -57,8 +57,9 @@ pub struct Card {
     pub bytes: u64,
     /// The start of the machine in which it was made: files are not on the disk for certain before the next one.
     boot: String,
-    /// The mode of a new file, and the owner.
+    /// The modes of a new file and of a new directory, and the owner.
     mode: u32,
+    directory: u32,
     uid: u32,
     /// The manner in which it was checked out.
     manner: String,
@@ -210,11 +211,19 @@ impl Card {
         let _ = std::fs::remove_file(&path);
         fs_err::File::create_new(&path).map_err(io(&path, "written"))?;
         let meta = path.metadata().map_err(io(&path, "read"))?;
+        let fresh = place.join("fresh");
+        let directory = failpoint::around("spare mode seen", || -> std::io::Result<u32> {
+            std::fs::create_dir(&fresh)?;
+            let mode = fresh.as_std_path().symlink_metadata()?.mode() & 0o7777;
+            std::fs::remove_dir(&fresh).map(|()| mode)
+        })
+        .map_err(io(&fresh, "looked at"))?;
         let card = Self {
             commit: making.commit.clone(),
             bytes: making.bytes,
             boot: identity::current().boot_id,
             mode: meta.mode() & 0o777,
+            directory,
             uid: meta.uid(),
             manner: manner.digest.clone(),
             surroundings: manner.surroundings.clone(),
