@@ -14,6 +14,7 @@ mod answer;
 pub mod bounds;
 mod call;
 pub mod http;
+mod lines;
 mod page;
 mod parity;
 mod permit;

@@ -6,6 +6,7 @@ mod approve;
 mod asked;
 mod base;
 mod board;
+mod conflicts;
 mod evidence;
 mod hookup;
 mod init;
