@@ -22,6 +22,15 @@ pub(crate) enum Right {
 }
 
 impl Right {
+    /// Whether a caller of this scope may do anything with such a tool.
+    pub(crate) fn is_open_to(self, scope: &Scope) -> bool {
+        match (scope, self) {
+            (Scope::Home, _) | (Scope::Own(_), Self::Board | Self::Look | Self::Speak) => true,
+            (Scope::Own(_), Self::Lead) => false,
+            (Scope::Own(own), Self::Work) => own.hand == Hand::Works,
+        }
+    }
+
     /// What a caller that belongs to a run may do with such a tool, in words.
     pub(crate) fn within_a_run(self) -> &'static str {
         match self {
@@ -66,7 +75,7 @@ pub(crate) fn permit(
     match right {
         Right::Board => return Ok(()),
         Right::Lead => return Err(refused(own, format!("`{tool}` is for whoever leads"))),
-        Right::Work if own.hand == Hand::Judges => {
+        Right::Work if !right.is_open_to(scope) => {
             return Err(refused(own, format!("`{tool}` is for whoever does the work")));
         }
         Right::Look | Right::Work | Right::Speak => {}
