@@ -1,0 +1,180 @@
+//! How a program is started as a lead: on a person's terminal, or for one turn, with our MCP server attached.
+//!
+//! Nothing is written into anybody's settings: the server stands in the arguments. What a person has set up for the program holds beside
+//! it.
+
+use serde_json::json;
+
+use super::DriverName;
+
+/// What a program leads with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leading {
+    /// The program and the arguments that always come first.
+    pub command: Vec<String>,
+    /// Arguments of the user's that come behind ours.
+    pub args: Vec<String>,
+    /// The command that is our MCP server.
+    pub server: Vec<String>,
+    /// What it is told of its role, where it can be told without a word in the conversation.
+    pub role: String,
+    /// The tools of the server that it may call without asking anybody.
+    pub free: Vec<String>,
+    /// The conversation.
+    pub which: Conversation,
+    /// What it is told; nothing yet where a person is to say it.
+    pub prompt: Option<String>,
+    /// Whether a person is at its terminal.
+    pub at: At,
+}
+
+/// Which conversation a program goes on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conversation {
+    /// A new one.
+    New,
+    /// Its last one.
+    Newest,
+    /// The one by this name of its own.
+    Named(String),
+}
+
+/// Where a program leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// On a person's terminal, until that ends it.
+    Terminal,
+    /// For one turn, without anybody to ask.
+    OneTurn,
+}
+
+/// The name of our server in a program.
+const NAME: &str = "biplane";
+
+/// What to start; nothing for a program that we can't attach to in its arguments.
+pub fn command(driver: DriverName, leading: &Leading) -> Option<Vec<String>> {
+    match driver {
+        DriverName::Claude => Some(claude(leading)),
+        DriverName::Codex => Some(codex(leading)),
+        DriverName::Acp | DriverName::Builtin | DriverName::Command => None,
+    }
+}
+
+fn claude(leading: &Leading) -> Vec<String> {
+    let (program, args) = leading.server.split_first().map_or(("", &[][..]), |(p, args)| (p, args));
+    let server = json!({"mcpServers": {NAME: {"type": "stdio", "command": program, "args": args}}});
+    let mut command = leading.command.clone();
+    if leading.at == At::OneTurn {
+        command.push("-p".to_owned());
+    }
+    match &leading.which {
+        Conversation::New => {}
+        Conversation::Newest => command.push("--continue".to_owned()),
+        Conversation::Named(id) => command.extend(["--resume".to_owned(), id.clone()]),
+    }
+    // Both take every word up to the next option, so the prompt stands behind another one.
+    command.extend(["--mcp-config".to_owned(), server.to_string()]);
+    if !leading.free.is_empty() {
+        let free = leading.free.iter().map(|tool| format!("mcp__{NAME}__{tool}"));
+        command.extend(["--allowedTools".to_owned(), free.collect::<Vec<_>>().join(",")]);
+    }
+    command.extend(leading.args.iter().cloned());
+    command.extend(["--append-system-prompt".to_owned(), leading.role.clone()]);
+    command.extend(leading.prompt.iter().map(|prompt| not_an_option(prompt)));
+    command
+}
+
+fn codex(leading: &Leading) -> Vec<String> {
+    let mut command = leading.command.clone();
+    if leading.at == At::OneTurn {
+        command.push("exec".to_owned());
+    }
+    if leading.which != Conversation::New {
+        command.push("resume".to_owned());
+    }
+    // Values are TOML; a string of JSON is one of TOML too.
+    let (program, args) = leading.server.split_first().map_or(("", &[][..]), |(p, args)| (p, args));
+    for setting in [
+        format!("mcp_servers.{NAME}.command={}", json!(program)),
+        format!("mcp_servers.{NAME}.args={}", json!(args)),
+    ] {
+        command.extend(["-c".to_owned(), setting]);
+    }
+    command.extend(leading.args.iter().cloned());
+    match &leading.which {
+        Conversation::New => {}
+        Conversation::Newest => command.push("--last".to_owned()),
+        Conversation::Named(id) => command.push(id.clone()),
+    }
+    command.extend(leading.prompt.iter().map(|prompt| not_an_option(prompt)));
+    command
+}
+
+/// The text, so that it is not taken for an option.
+fn not_an_option(text: &str) -> String {
+    if text.starts_with('-') { format!(" {text}") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leading() -> Leading {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Leading {
+            command: words(&["it"]),
+            args: words(&["--model", "m"]),
+            server: words(&["/bin/biplane", "-C", "/a b", "mcp"]),
+            role: "You lead.".to_owned(),
+            free: words(&["task_list", "task_create"]),
+            which: Conversation::New,
+            prompt: None,
+            at: At::Terminal,
+        }
+    }
+
+    #[test]
+    fn claude_is_told_in_its_arguments() {
+        let server = r#"{"mcpServers":{"biplane":{"type":"stdio","command":"/bin/biplane","args":["-C","/a b","mcp"]}}}"#;
+        let free = "mcp__biplane__task_list,mcp__biplane__task_create";
+        let tail = ["--model", "m", "--append-system-prompt", "You lead."];
+        let command = command(DriverName::Claude, &leading()).unwrap();
+        let wanted = [&["it", "--mcp-config", server, "--allowedTools", free][..], &tail].concat();
+        assert_eq!(command, wanted);
+        let once = Leading {
+            at: At::OneTurn,
+            which: Conversation::Newest,
+            prompt: Some("--help me".to_owned()),
+            free: Vec::new(),
+            ..leading()
+        };
+        let wanted =
+            [&["it", "-p", "--continue", "--mcp-config", server][..], &tail, &[" --help me"]].concat();
+        assert_eq!(claude(&once), wanted);
+    }
+
+    #[test]
+    fn codex_is_told_in_its_settings() {
+        let server = [
+            "-c",
+            "mcp_servers.biplane.command=\"/bin/biplane\"",
+            "-c",
+            "mcp_servers.biplane.args=[\"-C\",\"/a b\",\"mcp\"]",
+        ];
+        let own = ["--model", "m"];
+        assert_eq!(codex(&leading()), [&["it"][..], &server, &own].concat());
+        let named = Conversation::Named("id-1".to_owned());
+        let once = Leading { at: At::OneTurn, which: named, prompt: Some("Go on.".to_owned()), ..leading() };
+        assert_eq!(
+            codex(&once),
+            [&["it", "exec", "resume"][..], &server, &own, &["id-1", "Go on."]].concat()
+        );
+    }
+
+    #[test]
+    fn others_are_not_started_so() {
+        for driver in [DriverName::Acp, DriverName::Builtin, DriverName::Command] {
+            assert_eq!(command(driver, &leading()), None);
+        }
+    }
+}
