@@ -111,7 +111,8 @@ fn help() -> String {
     }
     text.push_str(
         "A line that ends in \\ goes on in the next one. Tab completes commands and names. ^C stops a turn.\n\
-         Before it removes or stops something, runs a command, starts agents or lands work, the lead asks you.",
+         The lead asks you before it removes or stops something, runs a command, starts agents or\n\
+         lands work.",
     );
     text
 }

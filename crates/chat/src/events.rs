@@ -117,8 +117,10 @@ pub trait Voice: Send {
     fn tell(&mut self, told: &Told);
     /// Time has passed, and nothing happened.
     fn tick(&mut self) {}
-    /// Somebody else is about to write: what is only there for a moment is taken away.
-    fn settle(&mut self) {}
+    /// A person is about to be asked: what is only there for a moment is taken away.
+    fn asks(&mut self) {}
+    /// The person has answered.
+    fn asked(&mut self) {}
 }
 
 /// Each event as a line of JSON.

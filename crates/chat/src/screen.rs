@@ -38,6 +38,9 @@ pub struct Screen<O, E> {
     shown: usize,
 }
 
+/// How many columns a call has at least, of a line that is shared with what came of it.
+const LEAST: usize = 40;
+
 enum Doing {
     Nothing,
     /// The model is asked, since then.
@@ -92,6 +95,14 @@ impl<O: Write + Send, E: Write + Send> Screen<O, E> {
         }
     }
 
+    /// Takes away what is only there for a moment.
+    fn settle(&mut self) {
+        if self.drawn {
+            let _ = write!(self.err, "\r\u{1b}[K").and_then(|()| self.err.flush());
+        }
+        self.drawn = false;
+    }
+
     fn end_line(&mut self) {
         if self.line_is_open {
             let _ = self.out.write_all(b"\n").and_then(|()| self.out.flush());
@@ -112,7 +123,10 @@ impl<O: Write + Send, E: Write + Send> Screen<O, E> {
         let took = call.since.elapsed();
         let took = if took < bounds::SILENCE { String::new() } else { format!(" {}", seconds(took)) };
         let note = if call.note.is_empty() { String::new() } else { format!("  {}", call.note) };
-        let text = format!("{} …{took}{note}", call.line);
+        let Lines::Live(columns) = self.lines else { return };
+        // What it does shall not hide how far it is.
+        let most = if note.is_empty() { columns().saturating_sub(10) } else { columns() * 3 / 5 };
+        let text = format!("{} …{took}{note}", fitting(&call.line, most.max(LEAST)));
         self.draw(&text);
     }
 
@@ -128,7 +142,17 @@ impl<O: Write + Send, E: Write + Send> Screen<O, E> {
             None => outcome,
         };
         let mark = if failed { "!" } else { " " };
-        self.line(&format!("{mark}{} → {outcome}{took}", &call.line[1..]));
+        let end = format!(" → {outcome}{took}");
+        let line = match self.lines {
+            Lines::Plain => call.line.clone(),
+            // All of it in one line, where that leaves enough.
+            Lines::Live(columns) => {
+                let most = columns().saturating_sub(end.chars().count() + 2).max(LEAST);
+                let fits = fitting(&call.line, most);
+                if fits == call.line { fits } else { fits + "…" }
+            }
+        };
+        self.line(&format!("{mark}{}{end}", &line[1..]));
     }
 }
 
@@ -206,11 +230,15 @@ impl<O: Write + Send, E: Write + Send> Voice for Screen<O, E> {
         }
     }
 
-    fn settle(&mut self) {
-        if self.drawn {
-            let _ = write!(self.err, "\r\u{1b}[K").and_then(|()| self.err.flush());
+    fn asks(&mut self) {
+        self.settle();
+    }
+
+    fn asked(&mut self) {
+        // How long it takes does not count how long somebody thought about it.
+        if let Doing::Calling(call) = &mut self.doing {
+            call.since = Instant::now();
         }
-        self.drawn = false;
     }
 }
 
@@ -302,7 +330,6 @@ mod tests {
         assert!(drawn.starts_with("\r\u{1b}[K  run"), "{drawn:?}");
         let line = drawn.split("\r\u{1b}[K").nth(1).unwrap();
         assert_eq!(line.chars().count(), 19);
-        assert!(err.contains("\r\u{1b}[K  run"), "{err:?}");
         assert_eq!(fitting("日本語", 5), "日本");
     }
 

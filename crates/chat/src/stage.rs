@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::{
     board::Tell,
     bounds,
-    consent::{Consent, Person, Reply},
+    consent::{Consent, Person, Question, Reply},
     events::{Told, Voice},
     outcome::outcome,
 };
@@ -30,11 +30,13 @@ struct State {
     voice: Box<dyn Voice>,
     /// The call at work.
     at_work: Option<String>,
+    /// Whether a person is being asked: nothing is drawn meanwhile.
+    asks: bool,
 }
 
 impl Shared {
     pub(crate) fn new(voice: Box<dyn Voice>) -> Self {
-        Self(Arc::new(Mutex::new(State { voice, at_work: None })))
+        Self(Arc::new(Mutex::new(State { voice, at_work: None, asks: false })))
     }
 
     pub(crate) fn tell(&self, told: &Told) {
@@ -42,11 +44,24 @@ impl Shared {
     }
 
     pub(crate) fn tick(&self) {
-        self.state().voice.tick();
+        let mut state = self.state();
+        if !state.asks {
+            state.voice.tick();
+        }
     }
 
-    pub(crate) fn settle(&self) {
-        self.state().voice.settle();
+    /// Has the terminal to itself while it asks.
+    fn ask(&self, person: &mut dyn Person, question: &Question) -> Reply {
+        {
+            let mut state = self.state();
+            state.asks = true;
+            state.voice.asks();
+        }
+        let reply = person.ask(question);
+        let mut state = self.state();
+        state.asks = false;
+        state.voice.asked();
+        reply
     }
 
     /// Tells how far the call at work is.
@@ -119,8 +134,7 @@ impl Host for Stage<'_> {
         if Consent::is_too_long(&call.input) {
             return Permit::Denied("This is too long to be put to a person.".to_owned());
         }
-        self.voice.settle();
-        let reply = self.person.ask(&question);
+        let reply = self.voice.ask(self.person, &question);
         let refused = |by| Told::Refused { id: short(&call.id), tool: short(&call.name), by };
         let why = match reply {
             Reply::Yes => return Permit::Granted,

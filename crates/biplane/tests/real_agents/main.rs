@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
 mod lab;
+mod leading;
 
 mod failures;
 mod hookup;
