@@ -54,6 +54,6 @@ pub use service::{
     Outside, Own, PlanQuery, PlanText, Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration,
     RestoreRequest, RunLife, RunQuery, RunReport, RunRequest, Scope, Service, SetupEnd, SetupFailure,
     SetupReport, SetupState, SetupText, Stand, Start, Steered, StopRequest, StopTarget, Stopped, Submitted,
-    TaskChange, UpStart, UpState, UsageBy, UsageReport, UsageRequest, UsageRow, WorktreeStatusReport,
+    TaskChange, Tended, UpStart, UpState, UsageBy, UsageReport, UsageRequest, UsageRow, WorktreeStatusReport,
     checked_token, read_token,
 };

@@ -156,7 +156,8 @@ impl Service {
         }
     }
 
-    fn has_to_tend(&self, happened: Happened) -> bool {
+    /// Whether there is something to do for the background, after this has happened.
+    pub(super) fn has_to_tend(&self, happened: Happened) -> bool {
         if self.home().repository.is_none() {
             return false;
         }
