@@ -59,6 +59,14 @@ pub const LOGS_KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);
 pub const LOGS_LOOK: u64 = 50;
 /// The most runs in a list when no number is asked for.
 pub const RUNS_SHOWN: usize = 50;
+/// The most worktrees of a repository that are looked into for conflicts; of more those that somebody was in last.
+pub const CONFLICT_WORKTREES: usize = 100;
+/// The most pairs of them that are merged to see whether they can be; those that share no path need not be.
+pub const CONFLICT_PAIRS: usize = 2000;
+/// How long pairs are merged before the rest is left out.
+pub const CONFLICT_TIME: Duration = Duration::from_secs(20);
+/// The most files that a conflict names.
+pub const CONFLICT_FILES: usize = 50;
 /// How long is waited for the lock around git's adding of worktrees.
 pub const GIT_LOCK_WAIT: Duration = Duration::from_secs(120);
 /// How long is waited for another process that writes views.

@@ -65,6 +65,7 @@ pub const PARITY: &[(&str, Faced)] = &[
     ("setup approve", LeftOut(A_PERSON)),
     ("setup revoke", LeftOut(A_PERSON)),
     ("run", Tool("worktree_run")),
+    ("conflicts", Tool("conflicts")),
     ("submit", Tool("submit")),
     ("merge", Tool("merge")),
     ("events", Tool("worktree_events")),

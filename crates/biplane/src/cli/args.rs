@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Resume,
     /// Have every `up` end when what is at work is done.
     Drain,
+    /// Show whose work would conflict with the target or with one another's, uncommitted changes included.
+    Conflicts(ConflictsArgs),
     /// Freeze a worktree's branch for landing; its task is in review then.
     Submit(MergeArgs),
     /// Submit a worktree's branch, test the merged result, and land it.
@@ -600,6 +602,12 @@ pub(crate) struct RunArgs {
     /// The program and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConflictsArgs {
+    /// Only what one of these worktrees has a part in; all unless given.
+    pub(crate) names: Vec<WorktreeName>,
 }
 
 #[derive(Debug, Args)]

@@ -68,7 +68,7 @@ pub(crate) const SPECIAL: [(&str, &str); 9] = [
          a limit, 130 when it was stopped; that of the other program with `--agent`",
     ),
     ("biplane stop", "5 when nothing of it is at work; 1 when a process does not end"),
-    ("biplane mcp", "130 when a signal ended it; 0 when its client has gone"),
+    ("biplane mcp", "0 when its client has gone or SIGTERM ended it, 130 when another signal did"),
     ("biplane doctor", "1 when a problem is left, 0 otherwise; with `--rebuild` 3 when the ledger is whole"),
 ];
 

@@ -25,17 +25,9 @@ fn steps() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// How the program is offered a tool of the board, when it is.
-fn offered(turn: &Turn, tool: &str) -> Option<String> {
-    turn.tools.iter().find(|name| name.ends_with(&format!("__{tool}")) || *name == tool).cloned()
-}
-
 fn leads(program: Program) {
-    let lab = Lab::new(program, "all", "", |turn: &Turn, _: &Utf8Path| match steps().get(turn.step) {
-        Some((tool, input)) => match offered(turn, tool) {
-            Some(name) => Answer::call(name, input.clone()),
-            None => Answer::text(format!("there is no {tool} among {:?}", turn.tools)),
-        },
+    let lab = Lab::new(program, "all", "", move |turn: &Turn, _: &Utf8Path| match steps().get(turn.step) {
+        Some((tool, input)) => program.tool(tool, input.clone()),
         None => Answer::text("All is done."),
     });
     let call = lab.call(&["chat", "--agent", program.name(), "-p", "Do it all.", "--yes"]);
@@ -61,16 +53,26 @@ fn codex_leads() {
     leads(Program::Codex);
 }
 
+fn asks_before_it_removes(program: Program) {
+    let lab = Lab::new(program, "all", "", move |turn: &Turn, _: &Utf8Path| match turn.step {
+        0 => program.tool("worktree_create", json!({"name": "w"})),
+        1 => program.tool("worktree_remove", json!({"name": "w"})),
+        _ => Answer::text("That is all."),
+    });
+    let call = lab.call(&["chat", "--agent", program.name(), "-p", "Make w and remove it."]);
+    let output = call.env("BIPLANE_BACKGROUND", "0").run().success();
+    assert!(lab.repo.path().join(".worktrees/w").exists(), "{output}");
+    assert!(lab.model.turns().len() > 2, "it was asked again: {output}");
+}
+
 #[test]
 #[ignore = "needs the pinned agent programs"]
 fn what_nobody_permits_claude_code_does_not_do() {
-    let lab = Lab::new(Program::Claude, "all", "", |turn: &Turn, _: &Utf8Path| match turn.step {
-        0 => Answer::call("mcp__biplane__worktree_create", json!({"name": "w"})),
-        1 => Answer::call("mcp__biplane__worktree_remove", json!({"name": "w"})),
-        _ => Answer::text("That is all."),
-    });
-    lab.ok(&["chat", "--agent", "claude", "-p", "Make w and remove it."]);
-    assert!(lab.repo.path().join(".worktrees/w").exists());
-    let results = lab.model.turns().pop().unwrap().results;
-    assert!(results[0].error, "{results:?}");
+    asks_before_it_removes(Program::Claude);
+}
+
+#[test]
+#[ignore = "needs the pinned agent programs"]
+fn what_nobody_permits_codex_does_not_do() {
+    asks_before_it_removes(Program::Codex);
 }

@@ -22,6 +22,7 @@ mod ready;
 mod refresh;
 mod report;
 mod role;
+mod tools;
 mod verdict;
 mod worktree;
 

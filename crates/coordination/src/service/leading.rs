@@ -6,7 +6,9 @@ use biplane_execution::{
 };
 use biplane_model::{AgentName, sanitize_line};
 
-pub use biplane_execution::agents::leading::{At as LeadAt, Conversation as LeadConversation};
+pub use biplane_execution::agents::leading::{
+    At as LeadAt, Conversation as LeadConversation, Free as LeadFree,
+};
 
 use super::Service;
 use crate::{
@@ -17,12 +19,10 @@ use crate::{
 /// How a program is to lead.
 #[derive(Debug, Clone)]
 pub struct LeadRequest {
-    /// The command that is our MCP server for it.
-    pub server: Vec<String>,
     /// What it is told of its role.
     pub role: String,
     /// The tools that it may call without asking anybody.
-    pub free: Vec<String>,
+    pub free: LeadFree,
     /// The conversation.
     pub which: LeadConversation,
     /// What it is told.
@@ -82,7 +82,9 @@ impl Service {
         let settings = self.settings();
         let agent = settings.agent(name).ok_or_else(|| Error::not_found(settings.no_agent(name)))?;
         self.refuse_missing(name, &agent)?;
-        let LeadRequest { server, role, free, which, prompt, at } = request;
+        let server =
+            self.own_server().ok_or_else(|| Error::failed("this program's own file can't be named"))?;
+        let LeadRequest { role, free, which, prompt, at } = request;
         let leading = leading::Leading {
             command: agent.command,
             args: agent.args,

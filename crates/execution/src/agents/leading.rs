@@ -3,9 +3,7 @@
 //! Nothing is written into anybody's settings: the server stands in the arguments. What a person has set up for the program holds beside
 //! it.
 
-use serde_json::json;
-
-use super::DriverName;
+use super::{DriverName, ToolServer, claude, codex};
 
 /// What a program leads with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,18 +12,27 @@ pub struct Leading {
     pub command: Vec<String>,
     /// Arguments of the user's that come behind ours.
     pub args: Vec<String>,
-    /// The command that is our MCP server.
-    pub server: Vec<String>,
+    /// Our MCP server.
+    pub server: ToolServer,
     /// What it is told of its role, where it can be told without a word in the conversation.
     pub role: String,
     /// The tools of the server that it may call without asking anybody.
-    pub free: Vec<String>,
+    pub free: Free,
     /// The conversation.
     pub which: Conversation,
     /// What it is told; nothing yet where a person is to say it.
     pub prompt: Option<String>,
     /// Whether a person is at its terminal.
     pub at: At,
+}
+
+/// Which tools of the server may be called without asking anybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Free {
+    /// All of them.
+    All,
+    /// These.
+    These(Vec<String>),
 }
 
 /// Which conversation a program goes on with.
@@ -48,21 +55,16 @@ pub enum At {
     OneTurn,
 }
 
-/// The name of our server in a program.
-const NAME: &str = "biplane";
-
 /// What to start; nothing for a program that we can't attach to in its arguments.
 pub fn command(driver: DriverName, leading: &Leading) -> Option<Vec<String>> {
     match driver {
-        DriverName::Claude => Some(claude(leading)),
-        DriverName::Codex => Some(codex(leading)),
+        DriverName::Claude => Some(as_claude(leading)),
+        DriverName::Codex => Some(as_codex(leading)),
         DriverName::Acp | DriverName::Builtin | DriverName::Command => None,
     }
 }
 
-fn claude(leading: &Leading) -> Vec<String> {
-    let (program, args) = leading.server.split_first().map_or(("", &[][..]), |(p, args)| (p, args));
-    let server = json!({"mcpServers": {NAME: {"type": "stdio", "command": program, "args": args}}});
+fn as_claude(leading: &Leading) -> Vec<String> {
     let mut command = leading.command.clone();
     if leading.at == At::OneTurn {
         command.push("-p".to_owned());
@@ -73,18 +75,20 @@ fn claude(leading: &Leading) -> Vec<String> {
         Conversation::Named(id) => command.extend(["--resume".to_owned(), id.clone()]),
     }
     // Both take every word up to the next option, so the prompt stands behind another one.
-    command.extend(["--mcp-config".to_owned(), server.to_string()]);
-    if !leading.free.is_empty() {
-        let free = leading.free.iter().map(|tool| format!("mcp__{NAME}__{tool}"));
-        command.extend(["--allowedTools".to_owned(), free.collect::<Vec<_>>().join(",")]);
-    }
+    command.extend(["--mcp-config".to_owned(), claude::servers(&leading.server).to_string()]);
+    let rule = |tool: &str| format!("mcp__{}__{tool}", leading.server.name);
+    let free = match &leading.free {
+        Free::All => rule("*"),
+        Free::These(tools) => tools.iter().map(|tool| rule(tool)).collect::<Vec<_>>().join(","),
+    };
+    command.extend(["--allowedTools".to_owned(), free]);
     command.extend(leading.args.iter().cloned());
     command.extend(["--append-system-prompt".to_owned(), leading.role.clone()]);
     command.extend(leading.prompt.iter().map(|prompt| not_an_option(prompt)));
     command
 }
 
-fn codex(leading: &Leading) -> Vec<String> {
+fn as_codex(leading: &Leading) -> Vec<String> {
     let mut command = leading.command.clone();
     if leading.at == At::OneTurn {
         command.push("exec".to_owned());
@@ -92,14 +96,7 @@ fn codex(leading: &Leading) -> Vec<String> {
     if leading.which != Conversation::New {
         command.push("resume".to_owned());
     }
-    // Values are TOML; a string of JSON is one of TOML too.
-    let (program, args) = leading.server.split_first().map_or(("", &[][..]), |(p, args)| (p, args));
-    for setting in [
-        format!("mcp_servers.{NAME}.command={}", json!(program)),
-        format!("mcp_servers.{NAME}.args={}", json!(args)),
-    ] {
-        command.extend(["-c".to_owned(), setting]);
-    }
+    command.extend(codex::settings(&leading.server, &leading.free));
     command.extend(leading.args.iter().cloned());
     match &leading.which {
         Conversation::New => {}
@@ -124,9 +121,13 @@ mod tests {
         Leading {
             command: words(&["it"]),
             args: words(&["--model", "m"]),
-            server: words(&["/bin/biplane", "-C", "/a b", "mcp"]),
+            server: ToolServer {
+                name: "biplane",
+                command: words(&["/bin/biplane", "-C", "/a b", "mcp"]),
+                env: Default::default(),
+            },
             role: "You lead.".to_owned(),
-            free: words(&["task_list", "task_create"]),
+            free: Free::These(words(&["task_list", "task_create"])),
             which: Conversation::New,
             prompt: None,
             at: At::Terminal,
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn claude_is_told_in_its_arguments() {
-        let server = r#"{"mcpServers":{"biplane":{"type":"stdio","command":"/bin/biplane","args":["-C","/a b","mcp"]}}}"#;
+        let server = r#"{"mcpServers":{"biplane":{"type":"stdio","command":"/bin/biplane","args":["-C","/a b","mcp"],"env":{}}}}"#;
         let free = "mcp__biplane__task_list,mcp__biplane__task_create";
         let tail = ["--model", "m", "--append-system-prompt", "You lead."];
         let command = command(DriverName::Claude, &leading()).unwrap();
@@ -145,30 +146,32 @@ mod tests {
             at: At::OneTurn,
             which: Conversation::Newest,
             prompt: Some("--help me".to_owned()),
-            free: Vec::new(),
+            free: Free::All,
             ..leading()
         };
-        let wanted =
-            [&["it", "-p", "--continue", "--mcp-config", server][..], &tail, &[" --help me"]].concat();
-        assert_eq!(claude(&once), wanted);
+        let begin = ["it", "-p", "--continue", "--mcp-config", server, "--allowedTools", "mcp__biplane__*"];
+        assert_eq!(as_claude(&once), [&begin[..], &tail, &[" --help me"]].concat());
     }
 
     #[test]
     fn codex_is_told_in_its_settings() {
-        let server = [
-            "-c",
-            "mcp_servers.biplane.command=\"/bin/biplane\"",
-            "-c",
-            "mcp_servers.biplane.args=[\"-C\",\"/a b\",\"mcp\"]",
-        ];
         let own = ["--model", "m"];
-        assert_eq!(codex(&leading()), [&["it"][..], &server, &own].concat());
-        let named = Conversation::Named("id-1".to_owned());
-        let once = Leading { at: At::OneTurn, which: named, prompt: Some("Go on.".to_owned()), ..leading() };
-        assert_eq!(
-            codex(&once),
-            [&["it", "exec", "resume"][..], &server, &own, &["id-1", "Go on."]].concat()
+        let settings = |free: &Free| codex::settings(&leading().server, free);
+        let some = settings(&leading().free);
+        assert!(some.contains(&"mcp_servers.biplane.args=[\"-C\",\"/a b\",\"mcp\"]".to_owned()), "{some:?}");
+        assert!(
+            some.contains(&"mcp_servers.biplane.tools.task_list.approval_mode=\"approve\"".to_owned()),
+            "{some:?}"
         );
+        assert!(!some.iter().any(|setting| setting.contains("default_tools_approval_mode")), "{some:?}");
+        let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(as_codex(&leading()), [texts(&["it"]), some, texts(&own)].concat());
+        let named = Conversation::Named("id-1".to_owned());
+        let prompt = Some("Go on.".to_owned());
+        let once = Leading { at: At::OneTurn, which: named, prompt, free: Free::All, ..leading() };
+        let all =
+            [texts(&["it", "exec", "resume"]), settings(&Free::All), texts(&own), texts(&["id-1", "Go on."])];
+        assert_eq!(as_codex(&once), all.concat());
     }
 
     #[test]

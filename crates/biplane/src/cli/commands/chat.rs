@@ -19,7 +19,7 @@ use biplane_chat::{
     screen::{self, Lines, Screen},
 };
 use biplane_coordination::{
-    Access, Error, LeadAt, LeadBy, LeadConversation, LeadRequest, Outside, Scope, Surroundings,
+    Access, Error, LeadAt, LeadBy, LeadConversation, LeadFree, LeadRequest, Outside, Scope, Surroundings,
 };
 use biplane_mcp::{Direct, Setting, own_words};
 use clap::Parser;
@@ -205,17 +205,18 @@ fn request(
         return Err(Error::usage(fault).hint("give another program its `args` in `biplane.toml`").into());
     }
     let at = if prompt.is_some() { LeadAt::OneTurn } else { LeadAt::Terminal };
-    let tools = Direct::new(Arc::clone(setting))?.tools();
-    let free =
-        tools.iter().filter(|tool| args.yes || !is_asked(tool)).map(|tool| tool.name.to_owned()).collect();
-    let mut server = vec![surroundings::program()?.to_string()];
-    // Wherever the program goes, it is this board.
-    let here = surroundings::read(app.directory.as_deref())?.cwd;
-    server.extend(["-C".to_owned(), here.to_string(), "mcp".to_owned()]);
+    let free = if args.yes {
+        LeadFree::All
+    } else {
+        let tools = Direct::new(Arc::clone(setting))?.tools();
+        LeadFree::These(
+            tools.iter().filter(|tool| !is_asked(tool)).map(|tool| tool.name.to_owned()).collect(),
+        )
+    };
     let which = match which(&args) {
         Which::New => LeadConversation::New,
         Which::Newest => LeadConversation::Newest,
         Which::Named(id) => LeadConversation::Named(id),
     };
-    Ok(LeadRequest { server, role: biplane_mcp::LEAD.to_owned(), free, which, prompt, at })
+    Ok(LeadRequest { role: biplane_mcp::LEAD.to_owned(), free, which, prompt, at })
 }

@@ -2,6 +2,7 @@
 
 mod builtin;
 mod chat;
+mod conflicts;
 mod demo;
 mod events;
 mod hook;
@@ -40,6 +41,7 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Pause => steer::steer(app, UpState::Paused),
         Command::Resume => steer::steer(app, UpState::Running),
         Command::Drain => steer::steer(app, UpState::Draining),
+        Command::Conflicts(args) => conflicts::run(app, &args),
         Command::Submit(args) => merge::submit(app, args),
         Command::Merge(args) => merge::merge(app, args),
         Command::Mail(command) => mail::run(app, command),
