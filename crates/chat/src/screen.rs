@@ -144,7 +144,7 @@ impl<O: Write + Send, E: Write + Send> Screen<O, E> {
         let mark = if failed { "!" } else { " " };
         let end = format!(" → {outcome}{took}");
         let line = match self.lines {
-            Lines::Plain => call.line.clone(),
+            Lines::Plain => call.line,
             // All of it in one line, where that leaves enough.
             Lines::Live(columns) => {
                 let most = columns().saturating_sub(end.chars().count() + 2).max(LEAST);

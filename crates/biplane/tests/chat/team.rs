@@ -45,6 +45,31 @@ fn agents_are_started_and_waited_for() {
 }
 
 #[test]
+fn agents_go_on_when_the_conversation_has_ended() {
+    // The agent waits for a file that is only there when the conversation is over.
+    let team = TEAM.replace("cat > /dev/null;", "while ! [ -e ../over ]; do sleep 0.05; done;");
+    let lab = Lab::of("anthropic", &team, |turn: &Turn| match turn.step {
+        0 => Answer::call("up", json!({})),
+        1 => Answer::call("up", json!({})),
+        _ => {
+            assert!(turn.results[0].text.contains("at work already"), "{:?}", turn.results);
+            Answer::text("They are at work.")
+        }
+    });
+    lab.ok(&["task", "create", "make a.txt"]);
+    let call = lab.call(&["chat", "-p", "Start them.", "--yes"]).env("BIPLANE_BACKGROUND", "1");
+    call.run().success();
+    eventually(DEADLINE, "the agent is at work", || {
+        lab.json(&["task", "show", "1"])["status"] == "in_progress"
+    });
+    std::fs::write(lab.repo.path().join(".worktrees/over"), "").unwrap();
+    eventually(DEADLINE, "it has landed", || lab.json(&["task", "show", "1"])["status"] == "completed");
+    eventually(DEADLINE, "the agents are done", || lab.env.processes().is_empty());
+    std::fs::remove_file(lab.repo.path().join(".worktrees/over")).unwrap();
+    lab.is_sound();
+}
+
+#[test]
 fn what_can_not_be_started_is_told() {
     let lab = Lab::of("anthropic", TEAM, |turn: &Turn| match turn.step {
         0 => Answer::call("up", json!({})),
