@@ -48,9 +48,9 @@ pub use service::{
     Access, AccessToken, AdoptRequest, BounceKind, Broadcast, ClaimRequest, Closing, CreateWorktree, Diff,
     EventQuery, Examined, Finished, GateReport, Hand, Hookup, HookupChange, HookupEffect, HookupPart,
     HookupPlan, HookupRequest, InitReport, LEAD, Landing, Leases, ListedPlan, ListedSnapshot, ListedTask,
-    MailBox, MailQuery, MailRequest, MergeRequest, Notice, Outside, Own, PlanQuery, PlanText, Processes,
-    Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunLife, RunQuery, RunReport,
-    RunRequest, Scope, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Stand, Start,
-    Steered, StopRequest, StopTarget, Stopped, Submitted, TaskChange, UpState, UsageBy, UsageReport,
+    MailBox, MailQuery, MailRequest, MailShare, MergeRequest, Notice, Outside, Own, PlanQuery, PlanText,
+    Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunLife, RunQuery,
+    RunReport, RunRequest, Scope, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Stand,
+    Start, Steered, StopRequest, StopTarget, Stopped, Submitted, TaskChange, UpState, UsageBy, UsageReport,
     UsageRequest, UsageRow, WorktreeStatusReport, checked_token, read_token,
 };

@@ -15,6 +15,8 @@ pub(crate) enum Right {
     Look,
     /// Whoever does the work on what is named.
     Work,
+    /// Whoever does the work on what is named, or plans it.
+    Plan,
     /// Everybody, under one's own name.
     Speak,
     /// Whoever leads: it belongs to no run.
@@ -27,7 +29,8 @@ impl Right {
         match self {
             Self::Board => "everything",
             Self::Look => "what is its own",
-            Self::Work => "what is its own, unless it judges work",
+            Self::Work => "what is its own, unless it plans or judges work",
+            Self::Plan => "what is its own, unless it judges work",
             Self::Speak => "under its own name",
             Self::Lead => "nothing",
         }
@@ -66,10 +69,13 @@ pub(crate) fn permit(
     match right {
         Right::Board => return Ok(()),
         Right::Lead => return Err(refused(own, format!("`{tool}` is for whoever leads"))),
-        Right::Work if own.hand == Hand::Judges => {
+        Right::Work if own.hand != Hand::Works => {
             return Err(refused(own, format!("`{tool}` is for whoever does the work")));
         }
-        Right::Look | Right::Work | Right::Speak => {}
+        Right::Plan if own.hand == Hand::Judges => {
+            return Err(refused(own, format!("`{tool}` is for whoever plans the work or does it")));
+        }
+        Right::Look | Right::Work | Right::Plan | Right::Speak => {}
     }
     if let Some(argument) = concern.beyond.first() {
         return Err(refused(own, format!("the argument `{argument}` of `{tool}` is for whoever leads")));

@@ -9,7 +9,6 @@ use biplane_control::{Changes, View, board};
 use biplane_execution::supervise::{How, StopReason};
 use biplane_model::{
     CommitId, Mail, PlanPolicy, PlanStatus, Request, RequestStatus, Role, RunId, Task, Timestamp, Worktree,
-    clip, sanitize_line,
 };
 
 use super::{
@@ -21,7 +20,6 @@ use super::{
     role::Part,
 };
 use crate::{
-    bounds,
     error::Result,
     service::{Ended, Judged, Service, lead},
     settings::Profile,
@@ -79,8 +77,7 @@ impl Shared<'_> {
         self.refuse_outside(&ran)?;
         if let Some(limit) = &ran.told.rate_limited {
             self.slow_down(name, limit);
-            let said = clip(&sanitize_line(&limit.text), bounds::LINE_SHOWN);
-            return Ok(Nothing::Limited(format!("its agent's provider asked to slow down: {said}")));
+            return Ok(Nothing::limited(limit));
         }
         if before.is_some_and(|before| self.state_of(worktree).map_or(true, |now| now != before)) {
             return Ok(Nothing::Blocked(format!(
@@ -130,10 +127,7 @@ impl Service {
                 board::submit_plan(view, &self.roster(), &new, guard, now)?
             }
         };
-        let reason = format!(
-            "plan {0} waits for approval: `biplane plan show {0}`, then `biplane plan approve {0}` or `biplane plan reject {0} --feedback …`",
-            request.id
-        );
+        let reason = board::plan_awaited(request.id);
         let (blocked, task) = board::block(view, &task.id, &reason, guard, now)?;
         changes.and(blocked);
         Ok((changes, task, reason))

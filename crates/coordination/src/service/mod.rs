@@ -60,7 +60,7 @@ pub use init::InitReport;
 pub use land::{BounceKind, GateReport, Landing};
 pub use leases::Leases;
 pub use log::EventQuery;
-pub use mail::{Broadcast, MailBox, MailQuery, MailRequest};
+pub use mail::{Broadcast, MailBox, MailQuery, MailRequest, MailShare};
 pub use place::{CreateWorktree, Start};
 pub use plan::{ListedPlan, PlanQuery, PlanText};
 pub use remove::{Closing, Processes, Removal, RemoveRequest};
@@ -86,7 +86,7 @@ pub(crate) use {
     place::record,
     pool::Happened,
     remove::{ASIDE, delete_removed, removed_id},
-    run::{Ended, Job, Judge, Judged, marker},
+    run::{Ended, InPrompt, Job, Judge, Judged, marker},
     submit::{PINS, pin_name, refuse_other_branch},
     talk::Talk,
     team::lead,

@@ -47,6 +47,7 @@ pub(super) fn run(app: &App, args: BuiltinArgs) -> anyhow::Result<ExitCode> {
         directory: here.cwd,
         transcripts: state.join("biplane/conversations"),
         new_id: program::new_id(now),
+        tools: biplane_agent::tools::Toolbox::new(),
         env: args.key.map(|name| without_variable(&name)).unwrap_or_default(),
         now,
     };
