@@ -374,6 +374,24 @@ fn a_plan_that_nothing_waits_for_moves_no_task() {
     );
 }
 
+/// The lead is quicker than the agent that has submitted its plan and not ended yet.
+#[test]
+fn a_plan_that_is_decided_on_while_its_agent_is_at_work_is_not_waited_for() {
+    for (answer, reason) in [(Answer::Approve, ""), (Answer::Reject, "plan q1 was rejected: smaller")] {
+        let team = Team::new();
+        let task = team.claimed("bob");
+        let plan = team.plan(&task, "bob", "rewrite all").unwrap();
+        let plan = team.decide(plan.id, "lead", answer, "smaller").unwrap();
+        assert_eq!(team.task(&task.id).status, TaskStatus::InProgress, "its agent goes on to its end");
+        let guard = Guard::epoch(task.epoch);
+        let aside = |view: &dyn View, now| board::set_aside_for(view, &plan, (&task.id, guard), now);
+        team.change(aside).unwrap();
+        let after = team.task(&task.id);
+        assert_eq!((after.status, after.owner, after.reason.as_str()), (TaskStatus::Pending, None, reason));
+        assert!(matches!(team.change(aside), Err(BoardError::StaleEpoch { .. })));
+    }
+}
+
 /// A plan takes the place of the one that its task waits for.
 #[test]
 fn a_plan_that_replaces_another_one_is_waited_for_and_its_author_is_told() {

@@ -24,6 +24,16 @@ pub(crate) enum Right {
 }
 
 impl Right {
+    /// Whether a caller of this scope may do anything with such a tool.
+    pub(crate) fn is_open_to(self, scope: &Scope) -> bool {
+        match (scope, self) {
+            (Scope::Home, _) | (Scope::Own(_), Self::Board | Self::Look | Self::Speak) => true,
+            (Scope::Own(_), Self::Lead) => false,
+            (Scope::Own(own), Self::Work) => own.hand == Hand::Works,
+            (Scope::Own(own), Self::Plan) => own.hand != Hand::Judges,
+        }
+    }
+
     /// What a caller that belongs to a run may do with such a tool, in words.
     pub(crate) fn within_a_run(self) -> &'static str {
         match self {
@@ -69,11 +79,9 @@ pub(crate) fn permit(
     match right {
         Right::Board => return Ok(()),
         Right::Lead => return Err(refused(own, format!("`{tool}` is for whoever leads"))),
-        Right::Work if own.hand != Hand::Works => {
-            return Err(refused(own, format!("`{tool}` is for whoever does the work")));
-        }
-        Right::Plan if own.hand == Hand::Judges => {
-            return Err(refused(own, format!("`{tool}` is for whoever plans the work or does it")));
+        Right::Work | Right::Plan if !right.is_open_to(scope) => {
+            let who = if right == Right::Plan { "plans the work or does it" } else { "does the work" };
+            return Err(refused(own, format!("`{tool}` is for whoever {who}")));
         }
         Right::Look | Right::Work | Right::Plan | Right::Speak => {}
     }

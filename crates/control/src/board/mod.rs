@@ -25,7 +25,7 @@ pub use finish::{REVISION, block, cancel, complete, fail, give_back, reopen, rev
 pub use lease::{Lease, check, fence_expired, give_back_lost};
 pub use limits::{TaskLimits, Used, rate_limited_in_a_row, used};
 pub use mail::{NewMail, Roster, Waiting, broadcast, deliver_in_run, deliver_shown, return_mail, send};
-pub use plan::{NewPlan, decide_plan, is_rejected_plan, plan_awaited, plan_of, submit_plan, withdraw_plan};
+pub use plan::{NewPlan, decide_plan, is_rejected_plan, plan_of, set_aside_for, submit_plan, withdraw_plan};
 pub use shutdown::{answer_shutdown, approve_idle, ask_to_shut_down, away, is_working, recall, shutdown_of};
 pub use update::{TaskUpdate, update};
 

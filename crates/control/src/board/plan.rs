@@ -6,7 +6,7 @@ use biplane_model::{
 };
 
 use super::{
-    Guard, changed, guarded,
+    Guard, block, changed, guarded,
     mail::{Draft, Post, Roster, checked_text},
     shift,
     shutdown::addressed,
@@ -41,7 +41,7 @@ pub struct NewPlan {
 }
 
 /// Why a task waits that was set aside for the plan `id`, for people.
-pub fn plan_awaited(id: RequestId) -> String {
+fn plan_awaited(id: RequestId) -> String {
     format!(
         "plan {id} waits for approval: `biplane plan show {id}`, then `biplane plan approve {id}` or `biplane plan reject {id} --feedback …`"
     )
@@ -130,7 +130,7 @@ pub fn submit_plan(
         status,
         from: new.from.clone(),
         to: new.to.clone(),
-        task: Some(task.id.clone()),
+        task: Some(task.id),
         epoch,
         run: new.run,
         content: new.text.clone(),
@@ -196,12 +196,7 @@ fn full_is_fine(sent: Result<Mail, BoardError>) -> Result<(), BoardError> {
 }
 
 /// What the answer means for the task.
-fn answer_task(
-    mut task: Task,
-    request: &Request,
-    answer: Answer,
-    now: Timestamp,
-) -> Result<Changes, BoardError> {
+fn answer_task(task: Task, request: &Request, answer: Answer, now: Timestamp) -> Result<Changes, BoardError> {
     let is_held = task.status == TaskStatus::InProgress && task.epoch == request.epoch;
     if is_held {
         return Ok(Changes::default());
@@ -209,6 +204,16 @@ fn answer_task(
     if !is_set_aside(&task, request) {
         return Err(BoardError::PlanUnwanted { id: request.id, task: task.id, status: task.status });
     }
+    Ok(go_on(task, request, answer, now)?.0)
+}
+
+/// Has a task go on whose plan was decided on: it is pending again, with the reason when the plan was rejected.
+fn go_on(
+    mut task: Task,
+    request: &Request,
+    answer: Answer,
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
     shift(&mut task, TaskStatus::Pending, now)?;
     unclaim(&mut task);
     let event = match answer {
@@ -222,7 +227,26 @@ fn answer_task(
             NewEvent::new(EventKind::TaskReturned).error(&task.reason)
         }
     };
-    Ok(changed(task, event.with("plan", request.id.to_string())).0)
+    Ok(changed(task, event.with("plan", request.id.to_string())))
+}
+
+/// Sets a task aside whose agent has ended with `plan`, until that is decided on. When it was decided on while the agent was still at
+/// work, the task goes on at once.
+///
+/// # Errors
+/// An illegal move, or the guard.
+pub fn set_aside_for(
+    view: &dyn View,
+    plan: &Request,
+    (id, guard): (&TaskId, Guard),
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
+    let answer = match plan.status {
+        RequestStatus::Plan(PlanStatus::Approved) => Answer::Approve,
+        RequestStatus::Plan(PlanStatus::Rejected) => Answer::Reject,
+        _ => return block(view, id, &plan_awaited(plan.id), guard, now),
+    };
+    go_on(guarded(view, id, guard)?, plan, answer, now)
 }
 
 /// Withdraws a plan that nothing waits for any more.

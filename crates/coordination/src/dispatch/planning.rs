@@ -8,7 +8,8 @@
 use biplane_control::{Changes, View, board};
 use biplane_execution::supervise::{How, StopReason};
 use biplane_model::{
-    CommitId, Mail, PlanPolicy, PlanStatus, Request, RequestStatus, Role, RunId, Task, Timestamp, Worktree,
+    CommitId, Mail, PlanPolicy, PlanStatus, Request, RequestStatus, Role, RunId, Task, TaskStatus, Timestamp,
+    Worktree,
 };
 
 use super::{
@@ -105,7 +106,8 @@ impl Shared<'_> {
 }
 
 impl Service {
-    /// Submits a plan, unless its agent has done that itself, and sets the task aside until it is decided on.
+    /// Submits a plan, unless its agent has done that itself, and sets the task aside until it is decided on; when that was done while the
+    /// agent was still at work, the task goes on.
     pub(super) fn await_plan(
         &self,
         view: &dyn View,
@@ -127,20 +129,23 @@ impl Service {
                 board::submit_plan(view, &self.roster(), &new, guard, now)?
             }
         };
-        let reason = board::plan_awaited(request.id);
-        let (blocked, task) = board::block(view, &task.id, &reason, guard, now)?;
-        changes.and(blocked);
+        let (moved, task) = board::set_aside_for(view, &request, (&task.id, guard), now)?;
+        changes.and(moved);
+        let reason = match task.status {
+            TaskStatus::Pending if task.reason.is_empty() => format!("plan {} is approved", request.id),
+            _ => task.reason.clone(),
+        };
         Ok((changes, task, reason))
     }
 }
 
-/// The plan that was submitted for the task under its present claim and waits.
+/// The plan that was submitted for the task under its present claim; it may have been decided on already.
 fn submitted_in(
     view: &dyn View,
     task: &Task,
 ) -> std::result::Result<Option<Request>, biplane_control::BoardError> {
     let plan = board::plan_of(view, task)?;
-    Ok(plan.filter(|plan| plan.status.is_open() && plan.epoch == task.epoch))
+    Ok(plan.filter(|plan| plan.epoch == task.epoch))
 }
 
 /// The plan in an agent's last words: what stands in the last block that is marked as one, otherwise all of them; cut where it is
