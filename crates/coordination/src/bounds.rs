@@ -206,6 +206,10 @@ pub const POOL_SIZE: usize = 2;
 pub const MOST_SPARES: usize = 64;
 /// How long the background tends a home at a time.
 pub const TEND_FOR: Duration = Duration::from_secs(600);
+/// How long it waits in one go, at most, while worktrees are being made that somebody waits for.
+pub const TEND_PATIENCE: Duration = Duration::from_secs(60);
+/// How long it pauses before it looks again whether they are there.
+pub const TEND_PAUSE: Duration = Duration::from_millis(100);
 /// How often it looks whether there is something new to do.
 pub const TEND_ROUNDS: u32 = 100;
 /// After what time spares are tried again where none could be made.

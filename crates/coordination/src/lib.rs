@@ -51,6 +51,6 @@ pub use service::{
     MailBox, MailQuery, MailRequest, MailShare, MergeRequest, Notice, Outside, Own, PlanQuery, PlanText,
     Processes, Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunLife, RunQuery,
     RunReport, RunRequest, Scope, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Stand,
-    Start, Steered, StopRequest, StopTarget, Stopped, Submitted, TaskChange, UpState, UsageBy, UsageReport,
-    UsageRequest, UsageRow, WorktreeStatusReport, checked_token, read_token,
+    Start, Steered, StopRequest, StopTarget, Stopped, Submitted, TaskChange, Tended, UpState, UsageBy,
+    UsageReport, UsageRequest, UsageRow, WorktreeStatusReport, checked_token, read_token,
 };

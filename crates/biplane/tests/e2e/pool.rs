@@ -411,6 +411,16 @@ fn only_one_tends_at_a_time() {
 }
 
 #[test]
+fn the_background_goes_by_the_settings_as_they_are_now() {
+    let lab = lab("[pool]\nsize = 4\n");
+    let running = lab.call(&["tend"]).spawn();
+    biplane_testkit::eventually(DEADLINE, "it is at work", || !pool(&lab).is_empty());
+    lab.settings_file("[pool]\nsize = 6\n");
+    running.wait(DEADLINE).success();
+    assert_eq!(pool(&lab), ["1", "2", "3", "4", "5", "6"]);
+}
+
+#[test]
 fn what_a_shell_that_stands_in_it_writes_after_the_removal_is_not_deleted() {
     let lab = Lab::new();
     let left = || -> Vec<String> {

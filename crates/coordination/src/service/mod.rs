@@ -74,6 +74,7 @@ pub use steer::{Steered, UpState};
 pub use stop::{StopRequest, StopTarget, Stopped};
 pub use submit::{Examined, MergeRequest, Submitted};
 pub use team::LEAD;
+pub use tend::Tended;
 pub use token::{AccessToken, checked_token, read_token};
 pub use usage::{UsageBy, UsageReport, UsageRequest, UsageRow};
 pub use worktree::{Diff, WorktreeStatusReport};

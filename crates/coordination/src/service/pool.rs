@@ -151,7 +151,8 @@ impl Service {
         let _ = supervise::detach(&args, &env);
     }
 
-    fn has_to_tend(&self, happened: Happened) -> bool {
+    /// Whether there is something to do for the background, after this has happened.
+    pub(super) fn has_to_tend(&self, happened: Happened) -> bool {
         if self.home().repository.is_none() {
             return false;
         }

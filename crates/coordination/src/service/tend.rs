@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use biplane_control::WorktreeFilter;
 use biplane_execution::{
     git::{Git, Manner},
     supervise,
@@ -15,20 +16,33 @@ use biplane_execution::{
     },
 };
 use biplane_failpoint as failpoint;
-use biplane_model::CommitId;
+use biplane_model::{CommitId, Worktree, WorktreeStatus};
 use camino::Utf8Path;
 
 use super::{
     Service,
+    pool::Happened,
     remove::{delete_removed, removed_id},
 };
 use crate::{
     bounds,
     error::{Error, Result},
+    recovery::is_dead,
+    settings::Settings,
 };
 
 /// What the names of removed worktrees begin with that something was written into later.
 pub(crate) const LATE: &str = ".late-";
+
+/// How the background has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "who finds other settings is to begin anew with them"]
+pub enum Tended {
+    /// There is nothing left to do, somebody else is at it, or it has taken long enough.
+    Done,
+    /// The settings are other ones by now than those that it had.
+    OtherSettings,
+}
 
 /// What may become of a directory that a removal has put aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +69,12 @@ impl Service {
     ///
     /// # Errors
     /// When git, the ledger or the system refuses. Nothing is lost by it; the next one goes on.
-    pub fn tend(&self) -> Result<()> {
+    pub fn tend(&self) -> Result<Tended> {
         supervise::be_quiet();
         let until = Instant::now() + bounds::TEND_FOR;
         let mut idle = 0;
         for round in 0..bounds::TEND_ROUNDS {
-            let Some(lock) = self.tend_lock()? else { return Ok(()) };
+            let Some(lock) = self.tend_lock()? else { return Ok(Tended::Done) };
             let mut done = false;
             let (services, _) = self.everywhere();
             if round == 0 {
@@ -73,14 +87,22 @@ impl Service {
             idle = if done { 0 } else { idle + 1 };
             drop(lock);
             // Who found the lock held has left it to us: so we look once more after we have let go of it.
+            if self.has_other_settings() {
+                return Ok(Tended::OtherSettings);
+            }
             if idle > 1
                 || Instant::now() > until
-                || (idle == 1 && services.iter().all(|there| there.asides().is_empty()))
+                || (idle == 1 && !services.iter().any(|there| there.has_to_tend(Happened::Worktrees)))
             {
                 break;
             }
         }
-        Ok(())
+        Ok(Tended::Done)
+    }
+
+    /// Whether the settings file says something else than when it was read. One that can't be read says nothing.
+    fn has_other_settings(&self) -> bool {
+        Settings::load(&self.home().board().settings_path()).is_ok_and(|now| now != *self.board_settings)
     }
 
     /// Does what there is to do; whether there was anything.
@@ -120,10 +142,29 @@ impl Service {
             done = true;
         }
         let Some(wanted) = wanted else { return Ok(done) };
-        while Instant::now() < until && self.improve(&wanted, size)? {
+        let patience = until.min(Instant::now() + bounds::TEND_PATIENCE);
+        while Instant::now() < until {
+            self.let_creations_first(patience)?;
+            if !self.improve(&wanted, size)? {
+                break;
+            }
             done = true;
         }
         Ok(done)
+    }
+
+    /// Waits while worktrees are being made that somebody waits for, until then at most: to make spares at the same time would
+    /// only hold them up.
+    fn let_creations_first(&self, until: Instant) -> Result<()> {
+        let is_begun = |worktree: &Worktree| {
+            worktree.status == WorktreeStatus::Creating
+                && worktree.operation.as_ref().is_some_and(|operation| !is_dead(&operation.by))
+        };
+        let live = WorktreeFilter { live: true, ..WorktreeFilter::default() };
+        while self.look(|view| Ok(view.worktrees(&live)?))?.iter().any(is_begun) && Instant::now() < until {
+            std::thread::sleep(bounds::TEND_PAUSE);
+        }
+        Ok(())
     }
 
     /// What may become of what a removal has put aside: nobody stands in it, and nobody has written into it since it was

@@ -39,7 +39,7 @@ pub use starter::starter_file;
 pub use worktrees::{Pool, Ports, Setup, Snapshots, Worktrees};
 
 /// The settings, with defaults for what the file does not say.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Whether there is a settings file.
     pub from_file: bool,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use biplane_coordination::{
-    Access, ImportMode, ImportRequest, Mode,
+    Access, ImportMode, ImportRequest, Mode, Tended,
     doctor::{Diagnosis, DoctorRequest, Finding, Severity},
 };
 use biplane_model::sanitize_line;
@@ -20,7 +20,7 @@ use crate::cli::{
 
 /// What other commands start in the background.
 pub(super) fn tend(app: &App) -> anyhow::Result<ExitCode> {
-    app.service(Access::Read)?.tend()?;
+    while app.service(Access::Read)?.tend()? == Tended::OtherSettings {}
     Ok(ExitCode::SUCCESS)
 }
 
