@@ -27,6 +27,9 @@ pub const ORDERS_LOOK: Duration = Duration::from_secs(1);
 pub const RECOVERIES: u32 = 3;
 /// The most runs of agents on one task before it waits for a person, unless told otherwise.
 pub const TASK_ATTEMPTS: u32 = 10;
+/// How many runs of agents on one task may come to nothing in a row because their provider asked to slow down, before it waits for a
+/// person. `up` rests longer after each of them, so that it takes hours to get there.
+pub const RATE_LIMITED_RUNS: u32 = 20;
 /// The largest limit on what a task may cost, in US dollars.
 pub const MOST_DOLLARS: u64 = 1_000_000;
 /// How long is waited for a supervisor to note the end of a run that was asked to stop, once its processes are gone.
@@ -71,6 +74,8 @@ pub const CONFLICT_FILES: usize = 50;
 pub const GIT_LOCK_WAIT: Duration = Duration::from_secs(120);
 /// How long is waited for another process that writes views.
 pub const VIEWS_LOCK_WAIT: Duration = Duration::from_secs(30);
+/// How long is waited for another process that reads the same inbox, and for whoever it writes to.
+pub const INBOX_LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How long is waited for another process that gates and lands; a gate may take long.
 pub const MERGE_LOCK_WAIT: Duration = Duration::from_secs(3600);
 /// How often a candidate is made anew because the target moved while the gate ran.

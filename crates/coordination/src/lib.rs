@@ -50,7 +50,7 @@ pub use service::{
     Access, AccessToken, AdoptRequest, BounceKind, Broadcast, ClaimRequest, Closing, CreateWorktree, Diff,
     EventQuery, Examined, Finished, GateReport, Hand, Hookup, HookupChange, HookupEffect, HookupPart,
     HookupPlan, HookupRequest, InitReport, LEAD, Landing, LeadAt, LeadBy, LeadConversation, LeadFree,
-    LeadRequest, Leases, ListedPlan, ListedSnapshot, ListedTask, MailBox, MailQuery, MailRequest,
+    LeadRequest, Leases, ListedPlan, ListedSnapshot, ListedTask, MailBox, MailQuery, MailRequest, MailShare,
     MergeRequest, Notice, Outside, Own, PlanQuery, PlanText, Processes, Pruned, Removal, RemovalPlan,
     RemoveRequest, Restoration, RestoreRequest, RunLife, RunQuery, RunReport, RunRequest, Scope, Service,
     SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Stand, Start, Steered, StopRequest,

@@ -118,6 +118,15 @@ impl Toolbox {
         self.0.push(tool);
     }
 
+    /// Those of `others` too, but for such whose name is taken.
+    pub fn join(&mut self, others: Self) {
+        for other in others.0 {
+            if self.get(&other.spec().name).is_none() {
+                self.0.push(other);
+            }
+        }
+    }
+
     /// How all of them are called, in the order in which they were added.
     pub fn specs(&self) -> Vec<Spec> {
         self.0.iter().map(|tool| tool.spec()).collect()

@@ -291,7 +291,7 @@ pub(crate) struct TaskCreateArgs {
     /// A label; may be given several times.
     #[arg(long = "label", value_name = "LABEL", value_delimiter = ',')]
     pub(crate) labels: Vec<Label>,
-    /// Whose it is from the start, until it is given or sent back. A profile says which agent does it each time.
+    /// Who it is meant for: whose it is whenever nobody has claimed it.
     #[arg(long, value_name = "AGENT")]
     pub(crate) owner: Option<AgentName>,
     /// The gate its work must pass instead of the settings' one.
@@ -332,7 +332,7 @@ pub(crate) struct TaskUpdateArgs {
     /// The state to go to.
     #[arg(long, value_name = "STATE")]
     pub(crate) status: Option<TaskStatus>,
-    /// The owner.
+    /// Give it to somebody: whose it is now, and whenever nobody has claimed it.
     #[arg(long, value_name = "AGENT", conflicts_with = "no_owner")]
     pub(crate) owner: Option<AgentName>,
     /// Nobody owns it.

@@ -25,6 +25,7 @@ mod ledger_file;
 mod life;
 mod logs;
 mod mail;
+mod mail_shown;
 mod mail_views;
 mod merge;
 mod merge_checkouts;

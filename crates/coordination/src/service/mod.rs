@@ -64,7 +64,7 @@ pub use land::{BounceKind, GateReport, Landing};
 pub use leading::{LeadAt, LeadBy, LeadConversation, LeadFree, LeadRequest};
 pub use leases::Leases;
 pub use log::EventQuery;
-pub use mail::{Broadcast, MailBox, MailQuery, MailRequest};
+pub use mail::{Broadcast, MailBox, MailQuery, MailRequest, MailShare};
 pub use place::{CreateWorktree, Start};
 pub use plan::{ListedPlan, PlanQuery, PlanText};
 pub use remove::{Closing, Processes, Removal, RemoveRequest};
@@ -92,7 +92,7 @@ pub(crate) use {
     place::record,
     pool::Happened,
     remove::{ASIDE, delete_removed, removed_id},
-    run::{Ended, Job, Judge, Judged, marker},
+    run::{Ended, InPrompt, Job, Judge, Judged, marker},
     submit::{PINS, pin_name, refuse_other_branch},
     talk::Talk,
     team::lead,

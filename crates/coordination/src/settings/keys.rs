@@ -399,7 +399,7 @@ pub const KEYS: &[Key] = &[
         "limits.task_attempts",
         "integer from 1 on",
         Means("10"),
-        "How many runs of agents one task may have until it waits for a person, since it was last opened. Those that somebody stopped don't count.",
+        "How many runs of agents one task may have until it waits for a person, since it was last opened. Those that somebody stopped, or that came to nothing because their provider asked to slow down, don't count.",
     ),
     key(
         "limits.task_cost",
