@@ -257,3 +257,5 @@ pub const FIRST_PROCESS_WAIT: Duration = Duration::from_secs(3);
 pub const HOOKUP_FILE: u64 = 1 << 20;
 /// How many names are tried for a worktree that a program asks for in words of its own.
 pub const NAMES_TRIED: u32 = 50;
+/// How long an `up` that was started in the background may take until it is seen to be at work.
+pub const UP_BEGINS: Duration = Duration::from_secs(20);

@@ -7,12 +7,6 @@ use serde_json::{Value, json};
 
 use crate::parity;
 
-/// An answer, with every text in it fit to be shown.
-pub(crate) fn done(mut value: Value) -> CallToolResult {
-    clean(&mut value);
-    CallToolResult::structured(value)
-}
-
 /// Where the parts of a failure stand in the metadata of its answer.
 const FAILURE: &str = "biplane/error";
 
@@ -22,16 +16,27 @@ const FAILURE: &str = "biplane/error";
 /// asked would hear of the schema then, and not of the reason.
 pub(crate) fn failed(error: &Error) -> CallToolResult {
     let (code, exit_code) = code(error.kind);
-    let message = sanitize(&error.message);
-    let hints: Vec<String> = error.hints.iter().map(|hint| parity::in_tools(&sanitize(hint))).collect();
-    let mut text = format!("error ({code}): {message}");
+    let (message, hints) = said(error);
+    let value = json!({ "error": message, "hints": hints, "code": code, "exit_code": exit_code });
+    let mut result = CallToolResult::error(vec![rmcp::model::ContentBlock::text(failure(error))]);
+    result.meta.get_or_insert_default().insert(FAILURE.to_owned(), value);
+    result
+}
+
+/// A call that came to nothing, as a text for a model: what was wrong, and what to do next.
+pub fn failure(error: &Error) -> String {
+    let (message, hints) = said(error);
+    let mut text = format!("error ({}): {message}", code(error.kind).0);
     for hint in &hints {
         text.push_str(&format!("\nhint: {hint}"));
     }
-    let value = json!({ "error": message, "hints": hints, "code": code, "exit_code": exit_code });
-    let mut result = CallToolResult::error(vec![rmcp::model::ContentBlock::text(text)]);
-    result.meta.get_or_insert_default().insert(FAILURE.to_owned(), value);
-    result
+    text
+}
+
+/// The message, and the hints in the words of tools.
+fn said(error: &Error) -> (String, Vec<String>) {
+    let hints = error.hints.iter().map(|hint| parity::in_tools(&sanitize(hint))).collect();
+    (sanitize(&error.message), hints)
 }
 
 /// The stable word for a kind of failure, and the exit code of the command line.

@@ -21,6 +21,7 @@ pub const PARITY: &[(&str, Faced)] = &[
     ("import", LeftOut(ONCE)),
     ("demo", LeftOut("it is for a person to watch")),
     ("mcp", LeftOut("it is this server")),
+    ("chat", LeftOut("it is a lead itself, with these tools")),
     ("doctor", LeftOut(A_PERSON)),
     (
         "up",

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails in a test fails the test")]
 
 mod lab;
+mod leading;
 
 mod attached;
 mod failures;

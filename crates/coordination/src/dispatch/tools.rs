@@ -16,7 +16,12 @@ const NAME: &str = "biplane";
 impl Service {
     /// The server that `agent` is handed; none when it takes none, or where this is a library and not the program.
     pub(super) fn tool_server(&self, agent: &Agent) -> Option<ToolServer> {
-        let program = supervise::background_program().filter(|_| agent.takes_server())?;
+        if agent.takes_server() { self.own_server() } else { None }
+    }
+
+    /// The server, for whoever has a use for it; none where this is a library and not the program.
+    pub(crate) fn own_server(&self) -> Option<ToolServer> {
+        let program = supervise::background_program()?;
         // Some programs start it elsewhere, and without `BIPLANE_ROOT`.
         let root = self.home().board().root.as_str();
         let command = [program.as_str(), "-C", root, "mcp"].map(str::to_owned).to_vec();

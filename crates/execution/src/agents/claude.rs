@@ -63,7 +63,7 @@ impl Driver for Claude {
 }
 
 /// The server in the form of `.mcp.json`.
-fn servers(server: &ToolServer) -> Value {
+pub(super) fn servers(server: &ToolServer) -> Value {
     let (program, args) = server.parts();
     json!({"mcpServers": {server.name: {"type": "stdio", "command": program, "args": args, "env": server.env}}})
 }

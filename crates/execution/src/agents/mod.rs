@@ -27,6 +27,7 @@ use crate::supervise::Input;
 
 pub mod bounds;
 pub mod find;
+pub mod leading;
 pub mod presets;
 
 mod acp;

@@ -9,7 +9,7 @@ use biplane_agent::{
     session::{Identity, Limits},
     tools::without_variable,
 };
-use biplane_coordination::variables;
+use biplane_coordination::{Error, Surroundings, variables};
 use camino::Utf8PathBuf;
 
 use crate::cli::{App, args::BuiltinArgs, surroundings};
@@ -18,15 +18,8 @@ pub(super) fn run(app: &App, args: BuiltinArgs) -> anyhow::Result<ExitCode> {
     let here = surroundings::read(app.directory.as_deref())?;
     let variable =
         |name: &str| here.env.get(name).map(String::as_str).filter(|value| !value.trim().is_empty());
-    let key = match &args.key {
-        None => None,
-        Some(name) => {
-            let value = variable(name).with_context(|| format!("the variable `{name}` holds no key"))?;
-            Key::new(value)
-        }
-    };
-    let base = args.endpoint.unwrap_or_else(|| args.protocol.base().to_owned());
-    let limits = args.context.map_or_else(Limits::default, Limits::of_context);
+    let endpoint = endpoint(&args, &here)?;
+    let limits = limits(&args);
     let absolute = |name: &str| variable(name).map(Utf8PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
     let state =
@@ -34,7 +27,7 @@ pub(super) fn run(app: &App, args: BuiltinArgs) -> anyhow::Result<ExitCode> {
     let word = |name: &str| variable(name).unwrap_or_default().to_owned();
     let now = surroundings::clock();
     let options = Options {
-        endpoint: Endpoint { protocol: args.protocol, base, model: args.model, key },
+        endpoint,
         patience: Patience::default(),
         limits,
         identity: Identity {
@@ -53,4 +46,26 @@ pub(super) fn run(app: &App, args: BuiltinArgs) -> anyhow::Result<ExitCode> {
     let success = program::run(options, std::io::stdin(), &mut app.printer.writer())
         .context("what the agent tells could not be written to standard output")?;
     Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The model, with its key from the environment.
+pub(super) fn endpoint(args: &BuiltinArgs, here: &Surroundings) -> anyhow::Result<Endpoint> {
+    let key = match &args.key {
+        None => None,
+        Some(name) => {
+            let held = here.var(name).and_then(Key::new);
+            Some(held.ok_or_else(|| {
+                Error::usage(format!("the variable `{name}` holds no key")).hint(format!(
+                    "`export {name}=…` puts it there; a server without one wants `endpoint` and no `key`"
+                ))
+            })?)
+        }
+    };
+    let base = args.endpoint.clone().unwrap_or_else(|| args.protocol.base().to_owned());
+    Ok(Endpoint { protocol: args.protocol, base, model: args.model.clone(), key })
+}
+
+/// How far it may go.
+pub(super) fn limits(args: &BuiltinArgs) -> Limits {
+    args.context.map_or_else(Limits::default, Limits::of_context)
 }

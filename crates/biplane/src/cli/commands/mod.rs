@@ -1,6 +1,7 @@
 //! One file for each family of commands.
 
 mod builtin;
+mod chat;
 mod conflicts;
 mod demo;
 mod events;
@@ -46,6 +47,7 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Mail(command) => mail::run(app, command),
         Command::Plan(command) => plan::run(app, command),
         Command::Team { command } => team::run(app, command),
+        Command::Chat(args) => chat::run(app, args),
         Command::Events(args) => events::run(app, &args),
         Command::Log(args) => log::run(app, &args),
         Command::Usage(args) => usage::run(app, &args),

@@ -108,6 +108,7 @@ const ANSWERS: &[(&str, &str)] = &[
     ("team list", "an array of [MemberView](#memberview)"),
     ("team shutdown, respond", "a [RequestView](#requestview)"),
     ("team recall", "a [RequestView](#requestview); null when the agent takes tasks already"),
+    ("chat -p", "an event of the conversation a line; [their kinds](../chat.md#in-scripts)"),
     ("events", "an [EventView](#eventview) a line"),
     (
         "log",
