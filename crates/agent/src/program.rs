@@ -241,7 +241,7 @@ impl Host for Wire<'_> {
             }
             Event::Again { why, .. } => AgentEvent::Raw { line: format!("{why}; asked again") },
             Event::Message(text) => AgentEvent::Message { text },
-            Event::Call { id, tool, summary, paths } => AgentEvent::ToolCall { id, tool, summary, paths },
+            Event::Call { id, tool, summary, paths, .. } => AgentEvent::ToolCall { id, tool, summary, paths },
             Event::Answered { id, answer } => {
                 AgentEvent::ToolResult { id, failed: answer.failed, text: answer.text }
             }

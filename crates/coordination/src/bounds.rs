@@ -62,6 +62,14 @@ pub const LOGS_KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);
 pub const LOGS_LOOK: u64 = 50;
 /// The most runs in a list when no number is asked for.
 pub const RUNS_SHOWN: usize = 50;
+/// The most worktrees of a repository that are looked into for conflicts; of more those that somebody was in last.
+pub const CONFLICT_WORKTREES: usize = 100;
+/// The most pairs of them that are merged to see whether they can be; those that share no path need not be.
+pub const CONFLICT_PAIRS: usize = 2000;
+/// How long pairs are merged before the rest is left out.
+pub const CONFLICT_TIME: Duration = Duration::from_secs(20);
+/// The most files that a conflict names.
+pub const CONFLICT_FILES: usize = 50;
 /// How long is waited for the lock around git's adding of worktrees.
 pub const GIT_LOCK_WAIT: Duration = Duration::from_secs(120);
 /// How long is waited for another process that writes views.
@@ -254,3 +262,5 @@ pub const FIRST_PROCESS_WAIT: Duration = Duration::from_secs(3);
 pub const HOOKUP_FILE: u64 = 1 << 20;
 /// How many names are tried for a worktree that a program asks for in words of its own.
 pub const NAMES_TRIED: u32 = 50;
+/// How long an `up` that was started in the background may take until it is seen to be at work.
+pub const UP_BEGINS: Duration = Duration::from_secs(20);

@@ -7,13 +7,19 @@ use serde_json::{Value, json};
 
 use crate::parity;
 
+/// Where the parts of a failure stand in the metadata of its answer.
+const FAILURE: &str = "biplane/error";
+
 /// A call that came to nothing: what was wrong, what to do next, and the code that the command line exits with.
+///
+/// It has no structured content: a tool's schema says what that is when the tool did its work, and clients hold failures to it too; whoever
+/// asked would hear of the schema then, and not of the reason.
 pub(crate) fn failed(error: &Error) -> CallToolResult {
     let (code, exit_code) = code(error.kind);
     let (message, hints) = said(error);
     let value = json!({ "error": message, "hints": hints, "code": code, "exit_code": exit_code });
-    let mut result = CallToolResult::structured_error(value);
-    result.content = vec![rmcp::model::ContentBlock::text(failure(error))];
+    let mut result = CallToolResult::error(vec![rmcp::model::ContentBlock::text(failure(error))]);
+    result.meta.get_or_insert_default().insert(FAILURE.to_owned(), value);
     result
 }
 
@@ -101,7 +107,8 @@ mod tests {
     fn an_error_says_what_to_do_in_the_words_of_tools() {
         let error = Error::not_found("there is no task 9").hint("`biplane task list` shows the tasks");
         let result = failed(&error);
-        let value = result.structured_content.unwrap();
+        assert_eq!(result.structured_content, None);
+        let value = &result.meta.unwrap()[FAILURE];
         assert_eq!(value["code"], "not_found");
         assert_eq!(value["hints"][0], "`task_list` shows the tasks");
         assert_eq!(result.is_error, Some(true));

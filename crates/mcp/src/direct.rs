@@ -13,7 +13,7 @@ use crate::{
     answer::{failure, middle_cut},
     bounds,
     call::Call,
-    tools,
+    permit, tools,
 };
 
 /// A tool, as it is told to a model.
@@ -58,14 +58,15 @@ impl Direct {
 
     /// The tools that the caller may do something with, in the order in which they are listed.
     pub fn tools(&self) -> Vec<DirectTool> {
-        let open = tools::all().iter().filter(|tool| tool.sort.right.is_open_to(&self.scope));
-        open.map(|tool| DirectTool {
-            name: tool.name,
-            about: tool.listed.description.clone().unwrap_or_default().into_owned(),
-            input: tool.listed.schema_as_json_value(),
-            effect: tool.sort.effect,
-        })
-        .collect()
+        let useful = tools::all().iter().filter(|tool| permit::has_use(&self.scope, tool.sort.right));
+        useful
+            .map(|tool| DirectTool {
+                name: tool.name,
+                about: tool.listed.description.clone().unwrap_or_default().into_owned(),
+                input: tool.listed.schema_as_json_value(),
+                effect: tool.sort.effect,
+            })
+            .collect()
     }
 
     /// Calls the tool `name`, and waits for it. The answer is JSON, or that with its middle left out where it is longer than

@@ -15,6 +15,7 @@ pub mod bounds;
 mod call;
 mod direct;
 pub mod http;
+mod lines;
 mod page;
 mod parity;
 mod permit;

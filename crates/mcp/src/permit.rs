@@ -24,16 +24,6 @@ pub(crate) enum Right {
 }
 
 impl Right {
-    /// Whether a caller of this scope may do anything with such a tool.
-    pub(crate) fn is_open_to(self, scope: &Scope) -> bool {
-        match (scope, self) {
-            (Scope::Home, _) | (Scope::Own(_), Self::Board | Self::Look | Self::Speak) => true,
-            (Scope::Own(_), Self::Lead) => false,
-            (Scope::Own(own), Self::Work) => own.hand == Hand::Works,
-            (Scope::Own(own), Self::Plan) => own.hand != Hand::Judges,
-        }
-    }
-
     /// What a caller that belongs to a run may do with such a tool, in words.
     pub(crate) fn within_a_run(self) -> &'static str {
         match self {
@@ -44,6 +34,19 @@ impl Right {
             Self::Speak => "under its own name",
             Self::Lead => "nothing",
         }
+    }
+}
+
+/// Whether a tool of this right has any use for a caller of `scope`: others are refused whatever their arguments, and not listed.
+pub(crate) fn has_use(scope: &Scope, right: Right) -> bool {
+    let Scope::Own(own) = scope else { return true };
+    let has_something = own.task.is_some() || own.worktree.is_some();
+    match right {
+        Right::Board | Right::Speak => true,
+        Right::Look => has_something,
+        Right::Work => has_something && own.hand == Hand::Works,
+        Right::Plan => has_something && own.hand != Hand::Judges,
+        Right::Lead => false,
     }
 }
 
@@ -79,9 +82,11 @@ pub(crate) fn permit(
     match right {
         Right::Board => return Ok(()),
         Right::Lead => return Err(refused(own, format!("`{tool}` is for whoever leads"))),
-        Right::Work | Right::Plan if !right.is_open_to(scope) => {
-            let who = if right == Right::Plan { "plans the work or does it" } else { "does the work" };
-            return Err(refused(own, format!("`{tool}` is for whoever {who}")));
+        Right::Work if own.hand != Hand::Works => {
+            return Err(refused(own, format!("`{tool}` is for whoever does the work")));
+        }
+        Right::Plan if own.hand == Hand::Judges => {
+            return Err(refused(own, format!("`{tool}` is for whoever plans the work or does it")));
         }
         Right::Look | Right::Work | Right::Plan | Right::Speak => {}
     }
@@ -134,4 +139,33 @@ fn refused(own: &Own, why: String) -> Error {
         ),
     };
     Error::refused(why).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tools_without_use_are_not_listed() {
+        let own = |task: Option<&str>, hand| {
+            Scope::Own(Own {
+                task: task.and_then(|id| id.parse().ok()),
+                worktree: None,
+                run: None,
+                agent: None,
+                epoch: None,
+                hand,
+                known_by: "run r1".to_owned(),
+            })
+        };
+        let rights = [Right::Board, Right::Look, Right::Work, Right::Speak, Right::Lead];
+        for (scope, useful) in [
+            (Scope::Home, [true, true, true, true, true]),
+            (own(Some("1"), Hand::Works), [true, true, true, true, false]),
+            (own(Some("1"), Hand::Judges), [true, true, false, true, false]),
+            (own(None, Hand::Works), [true, false, false, true, false]),
+        ] {
+            assert_eq!(rights.map(|right| has_use(&scope, right)), useful, "{scope:?}");
+        }
+    }
 }

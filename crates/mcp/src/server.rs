@@ -239,9 +239,11 @@ impl ServerHandler for Server {
     async fn list_tools(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let all = tools::all().iter().map(|tool| tool.listed.clone()).collect();
+        let scope = self.look(&context, |call| Ok(call.scope.clone())).await?;
+        let useful = tools::all().iter().filter(|tool| permit::has_use(&scope, tool.sort.right));
+        let all = useful.map(|tool| tool.listed.clone()).collect();
         let name = |tool: &rmcp::model::Tool| tool.name.to_string();
         let page = page::page("tools", all, name, cursor(request.as_ref()), bounds::TOOLS_PAGE)
             .map_err(|fault| ErrorData::invalid_params(fault, None))?;

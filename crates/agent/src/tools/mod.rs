@@ -165,7 +165,16 @@ pub fn in_directory(tree: &Arc<Tree>, shell: Shell) -> Toolbox {
     tools.add(Box::new(files::WriteFile { tree: tree() }));
     tools.add(Box::new(files::EditFile { tree: tree() }));
     tools.add(Box::new(patch::ApplyPatch { tree: tree(), done: Vec::new() }));
-    tools.add(Box::new(search::Search { tree: tree() }));
+    tools.add(Box::new(search::Search { tree: tree(), but: Vec::new() }));
+    tools
+}
+
+/// Those of them that only read: `read_file` and `search`, which leaves out the directories `but` at the top.
+pub fn reading(tree: &Arc<Tree>, but: &[&str]) -> Toolbox {
+    let but = but.iter().map(|name| (*name).to_owned()).collect();
+    let mut tools = Toolbox::new();
+    tools.add(Box::new(files::ReadFile { tree: Arc::clone(tree) }));
+    tools.add(Box::new(search::Search { tree: Arc::clone(tree), but }));
     tools
 }
 

@@ -10,6 +10,7 @@ mod agents;
 mod bases;
 mod claims;
 mod concurrency;
+mod conflicts;
 mod copies;
 mod crash;
 mod disk;

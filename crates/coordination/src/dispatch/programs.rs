@@ -18,7 +18,7 @@ use crate::{
 impl Service {
     /// Refuses an agent whose program is not there, with the command that installs it. A known program that is older than
     /// what was seen to work, or does not say its version, is told of.
-    pub(super) fn refuse_missing(&self, name: &AgentName, agent: &Agent) -> Result<()> {
+    pub(crate) fn refuse_missing(&self, name: &AgentName, agent: &Agent) -> Result<()> {
         self.refuse_modelless(name, agent)?;
         self.refuse_idle_hands(name, agent)?;
         let program = agent.command.first().map(String::as_str).unwrap_or_default();

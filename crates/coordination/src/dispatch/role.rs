@@ -93,6 +93,7 @@ impl Shared<'_> {
             used: self.used_by(task, session.as_deref())?,
             session,
             permissions,
+            server: self.service.tool_server(agent),
         };
         let driver = agent.driver();
         let launch = driver.launch(&brief);

@@ -10,7 +10,7 @@ use biplane_agent::{
     tools::{Toolbox, without_variable},
 };
 use biplane_chat::board;
-use biplane_coordination::{Access, Outside, Surroundings, variables};
+use biplane_coordination::{Access, Error, Outside, Surroundings, variables};
 use biplane_mcp::Setting;
 use biplane_model::AgentName;
 use camino::Utf8PathBuf;
@@ -46,15 +46,8 @@ pub(super) fn run(app: &App, args: BuiltinArgs) -> anyhow::Result<ExitCode> {
     let here = surroundings::read(app.directory.as_deref())?;
     let variable =
         |name: &str| here.env.get(name).map(String::as_str).filter(|value| !value.trim().is_empty());
-    let key = match &args.key {
-        None => None,
-        Some(name) => {
-            let value = variable(name).with_context(|| format!("the variable `{name}` holds no key"))?;
-            Key::new(value)
-        }
-    };
-    let base = args.endpoint.unwrap_or_else(|| args.protocol.base().to_owned());
-    let limits = args.context.map_or_else(Limits::default, Limits::of_context);
+    let endpoint = endpoint(&args, &here)?;
+    let limits = limits(&args);
     let absolute = |name: &str| variable(name).map(Utf8PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
     let state =
@@ -68,7 +61,7 @@ pub(super) fn run(app: &App, args: BuiltinArgs) -> anyhow::Result<ExitCode> {
     };
     let rules = if team.tools.specs().is_empty() { RULES.to_owned() } else { format!("{RULES}{TEAM}") };
     let options = Options {
-        endpoint: Endpoint { protocol: args.protocol, base, model: args.model, key },
+        endpoint,
         patience: Patience::default(),
         limits,
         identity: Identity {
@@ -90,6 +83,28 @@ pub(super) fn run(app: &App, args: BuiltinArgs) -> anyhow::Result<ExitCode> {
     Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The model, with its key from the environment.
+pub(super) fn endpoint(args: &BuiltinArgs, here: &Surroundings) -> anyhow::Result<Endpoint> {
+    let key = match &args.key {
+        None => None,
+        Some(name) => {
+            let held = here.var(name).and_then(Key::new);
+            Some(held.ok_or_else(|| {
+                Error::usage(format!("the variable `{name}` holds no key")).hint(format!(
+                    "`export {name}=…` puts it there; a server without one wants `endpoint` and no `key`"
+                ))
+            })?)
+        }
+    };
+    let base = args.endpoint.clone().unwrap_or_else(|| args.protocol.base().to_owned());
+    Ok(Endpoint { protocol: args.protocol, base, model: args.model.clone(), key })
+}
+
+/// How far it may go.
+pub(super) fn limits(args: &BuiltinArgs) -> Limits {
+    args.context.map_or_else(Limits::default, Limits::of_context)
+}
+
 /// What it is in the team, and has of it.
 #[derive(Default)]
 struct Team {
@@ -102,6 +117,10 @@ impl Team {
     fn of(app: &App, here: &Surroundings, name: &str) -> anyhow::Result<Self> {
         let service = app.service(Access::Read)?;
         let agent = name.parse::<AgentName>().ok().and_then(|name| service.settings().agent(&name));
+        let (role, wants) = agent.map_or_else(|| (String::new(), true), |agent| (agent.role, agent.mcp));
+        if !wants {
+            return Ok(Self { role, tools: Toolbox::new() });
+        }
         let stand = service.stand(&here.cwd, None)?;
         let here = here.clone();
         let outside = Box::new(move |narrate| Outside {
@@ -116,6 +135,6 @@ impl Team {
                 tools.add(Box::new(tool));
             }
         }
-        Ok(Self { role: agent.map(|agent| agent.role).unwrap_or_default(), tools })
+        Ok(Self { role, tools })
     }
 }
