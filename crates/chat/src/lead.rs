@@ -160,7 +160,7 @@ impl Lead {
         let said = words::said(said)?;
         let looked = service(&self.setting, Access::Read)?;
         let board = if self.knows_board { None } else { Some(words::board(&looked)?) };
-        let prompt = words::prompt(&said, board.as_deref(), words::mail(&looked)?);
+        let prompt = words::prompt(&said, board.as_deref(), words::mail(&looked));
         drop(looked);
         self.knows_board = true;
         let mut stage = Stage {

@@ -24,6 +24,15 @@ pub(crate) enum Right {
 }
 
 impl Right {
+    /// Whether whoever does this to its own work may call such a tool.
+    fn is_for(self, hand: Hand) -> bool {
+        match self {
+            Self::Work => hand == Hand::Works,
+            Self::Plan => hand != Hand::Judges,
+            Self::Board | Self::Look | Self::Speak | Self::Lead => true,
+        }
+    }
+
     /// What a caller that belongs to a run may do with such a tool, in words.
     pub(crate) fn within_a_run(self) -> &'static str {
         match self {
@@ -44,8 +53,7 @@ pub(crate) fn has_use(scope: &Scope, right: Right) -> bool {
     match right {
         Right::Board | Right::Speak => true,
         Right::Look => has_something,
-        Right::Work => has_something && own.hand == Hand::Works,
-        Right::Plan => has_something && own.hand != Hand::Judges,
+        Right::Work | Right::Plan => has_something && right.is_for(own.hand),
         Right::Lead => false,
     }
 }
@@ -82,11 +90,9 @@ pub(crate) fn permit(
     match right {
         Right::Board => return Ok(()),
         Right::Lead => return Err(refused(own, format!("`{tool}` is for whoever leads"))),
-        Right::Work if own.hand != Hand::Works => {
-            return Err(refused(own, format!("`{tool}` is for whoever does the work")));
-        }
-        Right::Plan if own.hand == Hand::Judges => {
-            return Err(refused(own, format!("`{tool}` is for whoever plans the work or does it")));
+        Right::Work | Right::Plan if !right.is_for(own.hand) => {
+            let who = if right == Right::Plan { "plans the work or does it" } else { "does the work" };
+            return Err(refused(own, format!("`{tool}` is for whoever {who}")));
         }
         Right::Look | Right::Work | Right::Plan | Right::Speak => {}
     }
@@ -158,12 +164,13 @@ mod tests {
                 known_by: "run r1".to_owned(),
             })
         };
-        let rights = [Right::Board, Right::Look, Right::Work, Right::Speak, Right::Lead];
+        let rights = [Right::Board, Right::Look, Right::Work, Right::Plan, Right::Speak, Right::Lead];
         for (scope, useful) in [
-            (Scope::Home, [true, true, true, true, true]),
-            (own(Some("1"), Hand::Works), [true, true, true, true, false]),
-            (own(Some("1"), Hand::Judges), [true, true, false, true, false]),
-            (own(None, Hand::Works), [true, false, false, true, false]),
+            (Scope::Home, [true; 6]),
+            (own(Some("1"), Hand::Works), [true, true, true, true, true, false]),
+            (own(Some("1"), Hand::Plans), [true, true, false, true, true, false]),
+            (own(Some("1"), Hand::Judges), [true, true, false, false, true, false]),
+            (own(None, Hand::Works), [true, false, false, false, true, false]),
         ] {
             assert_eq!(rights.map(|right| has_use(&scope, right)), useful, "{scope:?}");
         }
