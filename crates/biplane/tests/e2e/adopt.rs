@@ -134,3 +134,18 @@ fn one_that_was_moved_is_refused_until_git_knows() {
     lab.ok(&["wt", "adopt", "../moved"]);
     lab.ok(&["doctor"]);
 }
+
+#[test]
+fn a_repository_where_git_says_clean_is_not_thrown_away_with_it() {
+    let lab = Lab::new();
+    lab.repo.write("d/f", "f\n");
+    lab.repo.commit("a directory");
+    let theirs = by_hand(&lab, "../by-hand", "by-hand");
+    lab.ok(&["wt", "adopt", "../by-hand"]);
+    lab.env.program("git").args(["init", "-q"]).arg(theirs.path().join("d")).run().success();
+    for args in [&["wt", "remove", "by-hand"][..], &["wt", "remove", "by-hand", "--force"]] {
+        let said = lab.fails(3, args).stderr;
+        assert!(said.contains("`d` is a repository inside"), "{said}");
+        assert!(theirs.path().join("d/.git/HEAD").exists());
+    }
+}
