@@ -327,7 +327,7 @@ impl Service {
         self.removed(&request, worktree.id, None)?;
         let aside = self.aside(worktree);
         // Who looked at it once, before it was put aside, has left the rest to the background.
-        if self.background() || self.fate(&aside)? == Fate::Goes {
+        if self.is_tended(&aside) || self.fate(&aside)? == Fate::Goes {
             self.clear_away(&aside)
         } else {
             Ok(())
