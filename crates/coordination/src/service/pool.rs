@@ -205,8 +205,7 @@ impl Service {
     pub(super) fn tend_lock(&self) -> Result<Option<File>> {
         let path = self.home().board().state_dir().join("tend.lock");
         let io = |e| Error::io("opened", &path, e);
-        let open = || std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = failpoint::around("tend.lock", open).map_err(io)?;
+        let file = failpoint::around("tend.lock", || files::open_lock(&path)).map_err(io)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
