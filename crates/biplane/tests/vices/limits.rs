@@ -21,12 +21,13 @@ fn one_that_is_asked_to_slow_down_rests_and_its_task_goes_back_uncounted() {
     for (id, agent) in (1..).zip(TOLD) {
         lab.ended(id, "pending", &["failed"], "its agent's provider asked to slow down: ");
         let task = lab.task(id);
-        // It was sent back for nothing that was wrong with the work; that there was a run is counted.
+        // It was sent back for nothing that was wrong with the work, and the run was no attempt.
         assert_eq!(
             (&task["attempts"], &task["used"]["attempts"]),
-            (&0.into(), &1.into()),
+            (&0.into(), &0.into()),
             "{agent}: {task:#}"
         );
+        assert_eq!(lab.json(&["log", "--list", "--task", &id.to_string()])[0]["rate_limited"], true);
     }
     let limited = lab.events("agent.limited");
     let mut rests: Vec<_> = limited.iter().map(rest).collect();

@@ -159,21 +159,26 @@ impl Service {
         {
             return;
         }
+        let env = self.without_own_variables();
+        let args = ["-C", self.home().board().root.as_str(), "tend"].map(Into::into);
+        // The next command tries again.
+        let _ = supervise::detach(&args, &env);
+    }
+
+    /// The environment of a process that is started in the background: ours, without what says who we are and what a git is about.
+    pub(crate) fn without_own_variables(&self) -> supervise::EnvChanges {
         let own = self
             .surroundings
             .env
             .keys()
             .filter(|name| name.starts_with("BIPLANE_") && name.as_str() != variables::BACKGROUND);
-        let env = supervise::EnvChanges {
+        supervise::EnvChanges {
             remove: own
                 .map(Into::into)
                 .chain(supervise::env::scrubbed_git_variables(self.surroundings.env.keys()))
                 .collect(),
             set: Vec::new(),
-        };
-        let args = ["-C", self.home().board().root.as_str(), "tend"].map(Into::into);
-        // The next command tries again.
-        let _ = supervise::detach(&args, &env);
+        }
     }
 
     /// Whether there is something to do for the background, after this has happened.
