@@ -36,6 +36,7 @@ mod outside;
 mod places;
 mod plans;
 mod pool;
+mod pool_settings;
 mod ports;
 mod rebuild;
 mod remove;
