@@ -49,15 +49,7 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
         };
         examination.add(Finding::note(code, stranger.path.as_str(), verdict).remedy(remedy));
     }
-    for path in service.left_elsewhere(ASIDE)? {
-        let shown = sanitize_line(&service.home().recorded(&path));
-        let verdict = "a removal has put this worktree aside, and was ended before it had deleted it";
-        let remedy = format!("its work has landed or is in a snapshot: `rm -r {}`", word(&path));
-        examination.add(Finding::note(Code::DirectoryOrphan, shown, verdict).remedy(remedy));
-    }
-    for path in service.left_elsewhere(LATE)? {
-        late(examination, &path);
-    }
+    elsewhere(examination)?;
     for name in names {
         let path = dir.join(&name);
         if name.starts_with(LATE) {
@@ -88,6 +80,21 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
                     .remedy("look at it; move it away or delete it by hand"),
             );
         }
+    }
+    Ok(())
+}
+
+/// What removals have left beside worktrees that lie somewhere else, where the background does not look.
+fn elsewhere(examination: &mut Examination<'_>) -> Result<()> {
+    let service = examination.service;
+    for path in service.left_elsewhere(ASIDE)? {
+        let shown = sanitize_line(&service.home().recorded(&path));
+        let verdict = "a removal has put this worktree aside, and was ended before it had deleted it";
+        let remedy = format!("its work has landed or is in a snapshot: `rm -r {}`", word(&path));
+        examination.add(Finding::note(Code::DirectoryOrphan, shown, verdict).remedy(remedy));
+    }
+    for path in service.left_elsewhere(LATE)? {
+        late(examination, &path);
     }
     Ok(())
 }
