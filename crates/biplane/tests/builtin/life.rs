@@ -103,3 +103,22 @@ fn who_it_is_is_said_again_when_what_was_said_is_put_together() {
     assert_eq!(again.number, 0, "nothing else is left of what was said");
     lab.is_sound();
 }
+
+#[test]
+fn an_agent_without_the_tools_of_the_board_has_its_directory_only() {
+    for (more, expected) in [("mcp = true\n", true), ("mcp = false\n", false)] {
+        let lab = Lab::new("anthropic", "edits", "", |_: &Turn| Answer::text("I can't."));
+        lab.repo.write("biplane.toml", lab.repo.read("biplane.toml") + more);
+        lab.repo.commit("settings");
+        lab.ok(&["task", "create", "do it"]);
+        let _ = lab.call(&["up", "--no-gate"]).run().fails_with(1);
+        let turn = lab.model.turns().remove(0);
+        assert!(turn.offers("apply_patch") && !turn.offers("worktree_run"), "{:?}", turn.tools);
+        for tool in ["read_inbox", "send_message", "plan_submit", "task_update", "shutdown_response"] {
+            assert_eq!(turn.offers(tool), expected, "{tool}: {:?}", turn.tools);
+        }
+        let system = turn.body["system"].to_string();
+        assert_eq!(system.contains("You are one of a team."), expected, "{system}");
+        lab.is_sound();
+    }
+}

@@ -117,6 +117,10 @@ impl Team {
     fn of(app: &App, here: &Surroundings, name: &str) -> anyhow::Result<Self> {
         let service = app.service(Access::Read)?;
         let agent = name.parse::<AgentName>().ok().and_then(|name| service.settings().agent(&name));
+        let (role, wants) = agent.map_or_else(|| (String::new(), true), |agent| (agent.role, agent.mcp));
+        if !wants {
+            return Ok(Self { role, tools: Toolbox::new() });
+        }
         let stand = service.stand(&here.cwd, None)?;
         let here = here.clone();
         let outside = Box::new(move |narrate| Outside {
@@ -131,6 +135,6 @@ impl Team {
                 tools.add(Box::new(tool));
             }
         }
-        Ok(Self { role: agent.map(|agent| agent.role).unwrap_or_default(), tools })
+        Ok(Self { role, tools })
     }
 }
