@@ -7,7 +7,7 @@ use biplane_model::{Submission, SubmissionStatus};
 use super::{Mode, Recovery, is_dead};
 use crate::{
     error::{Error, Result},
-    service::{Service, bring_along},
+    service::{SentTo, Service, bring_along},
 };
 
 impl Service {
@@ -45,6 +45,14 @@ impl Service {
                 }
                 None => false,
             };
+            if current.candidate.is_none() && mode == Mode::Fix && self.is_still(current)? {
+                // It never passed, and the run of its gate may have moved the target to it.
+                if let Some(reason) = self.take_back(&git, current) {
+                    let what = format!("{} was being tested, and {reason}", current.id);
+                    found.note(what, self.bounce(current.id, &reason, SentTo::Person));
+                    continue;
+                }
+            }
             let what = if landed {
                 format!("{} had landed; noted", current.id)
             } else {

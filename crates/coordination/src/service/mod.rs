@@ -33,6 +33,7 @@ mod steer;
 mod stop;
 mod submit;
 pub(crate) mod tail;
+mod taken_back;
 mod talk;
 mod team;
 mod tend;
@@ -83,6 +84,7 @@ pub use would::RemovalPlan;
 pub(crate) use {
     along::bring_along,
     evidence::ended,
+    land::SentTo,
     outside::Before,
     place::record,
     pool::Happened,
