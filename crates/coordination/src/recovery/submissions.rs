@@ -14,7 +14,16 @@ impl Service {
     /// As [`Service::recover`], for submissions alone and by whoever holds the lock around landing: a landing that a dead
     /// process did not finish is finished before another one begins on top of it.
     pub(crate) fn recover_landings(&self) -> Result<()> {
+        let filter = SubmissionFilter { open: true, ..SubmissionFilter::default() };
+        let open = self.look(|view| Ok(view.submissions(&filter)?))?;
         let mut found = Recovery::default();
+        if open.iter().any(|one| one.repo == self.repo() && one.worker.as_ref().is_some_and(is_dead)) {
+            // What is left of the run of its gate ends first: it could still do something.
+            self.recover_runs(Mode::Fix, &mut found)?;
+            for line in std::mem::take(&mut found.open) {
+                self.say(format!("not recovered: {line}"));
+            }
+        }
         self.recover_submissions(Mode::Fix, &mut found)?;
         for line in found.done {
             self.say(format!("recovered: {line}"));
