@@ -22,7 +22,7 @@ use crate::{
     cancel::Cancel,
     model::{Call, Client, Endpoint, ModelError, Patience},
     session::{Ended, Event, Host, Identity, Limits, Permit, Session, TurnError, With},
-    tools::{self, Shell, Wish},
+    tools::{self, Shell, Toolbox, Wish},
     transcript::{self, Transcript, TranscriptError},
     tree::Tree,
 };
@@ -62,6 +62,8 @@ pub struct Options {
     pub new_id: String,
     /// How the environment of commands differs from ours.
     pub env: EnvChanges,
+    /// What it has beside the tools that work in its directory.
+    pub tools: Toolbox,
     /// The clock's time.
     pub now: SystemTime,
 }
@@ -105,12 +107,18 @@ enum Asked<'a> {
 ///
 /// # Errors
 /// When the output can't be written.
-pub fn run(options: Options, input: impl Read + Send + 'static, output: &mut dyn Write) -> io::Result<bool> {
+pub fn run(
+    mut options: Options,
+    input: impl Read + Send + 'static,
+    output: &mut dyn Write,
+) -> io::Result<bool> {
     let cancel = Cancel::new();
     let lines = listen(input, cancel.clone());
     let mut wire = Wire { output, lines, asked: 0, cancel: cancel.clone(), broken: None };
     let done = match wire.lines.recv() {
-        Ok(In::Start { prompt, session }) => work(&options, &prompt, session.as_deref(), &cancel, &mut wire),
+        Ok(In::Start { prompt, session }) => {
+            work(&mut options, &prompt, session.as_deref(), &cancel, &mut wire)
+        }
         _ => Err("the first line of the input does not say what to do".to_owned()),
     };
     let (success, text) = match done {
@@ -146,7 +154,7 @@ fn listen(input: impl Read + Send + 'static, cancel: Cancel) -> mpsc::Receiver<I
 
 /// The turn. None when the conversation to go on with is not known.
 fn work(
-    options: &Options,
+    options: &mut Options,
     prompt: &str,
     session: Option<&str>,
     cancel: &Cancel,
@@ -172,6 +180,7 @@ fn work(
     wire.tell(&AgentEvent::Started { session: Some(id), model: Some(client.model().to_owned()) });
     let tree = Tree::open(&options.directory).map_err(|e| format!("`{}`: {e}", options.directory))?;
     let mut tools = tools::in_directory(&Arc::new(tree), Shell { env: options.env.clone() });
+    tools.join(std::mem::take(&mut options.tools));
     let mut session = Session::new(options.identity.clone(), Some(transcript), messages);
     let with =
         With { client: &mut client, tools: &mut tools, limits: options.limits, host: &mut *wire, cancel };
@@ -232,7 +241,7 @@ impl Host for Wire<'_> {
             }
             Event::Again { why, .. } => AgentEvent::Raw { line: format!("{why}; asked again") },
             Event::Message(text) => AgentEvent::Message { text },
-            Event::Call { id, tool, summary, paths } => AgentEvent::ToolCall { id, tool, summary, paths },
+            Event::Call { id, tool, summary, paths, .. } => AgentEvent::ToolCall { id, tool, summary, paths },
             Event::Answered { id, answer } => {
                 AgentEvent::ToolResult { id, failed: answer.failed, text: answer.text }
             }

@@ -10,6 +10,7 @@
 use std::time::{Duration, Instant};
 
 use biplane_model::{Usage, clip};
+use serde_json::Value;
 
 use crate::{
     bounds,
@@ -112,6 +113,8 @@ pub enum Event {
         summary: String,
         /// The files that it names.
         paths: Vec<String>,
+        /// All of its input.
+        input: Value,
     },
     /// A call was not permitted.
     Denied {
@@ -460,6 +463,7 @@ fn make(call: &Call, with: &mut With<'_>) -> Answer {
             tool: name.clone(),
             summary: String::new(),
             paths: Vec::new(),
+            input: call.input.clone(),
         });
         return Answer::failed(format!("there is no tool `{name}`"));
     };
@@ -473,6 +477,7 @@ fn make(call: &Call, with: &mut With<'_>) -> Answer {
         tool: call.name.clone(),
         summary: summary.clone(),
         paths,
+        input: call.input.clone(),
     });
     if let Some(fault) = &call.fault {
         return Answer::failed(fault.clone());

@@ -4,7 +4,7 @@
 //! whatever the tools have read, so it is for its owner alone.
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     io::{self, BufRead, BufReader, Read, Write},
     time::{Duration, SystemTime},
 };
@@ -53,6 +53,9 @@ pub enum TranscriptError {
         /// Why.
         why: String,
     },
+    /// Somebody goes on with it at this moment.
+    #[error("the conversation `{0}` is under way in another process")]
+    Busy(String),
     /// The system refuses.
     #[error("the transcript in `{path}`: {source}")]
     Io {
@@ -77,7 +80,7 @@ impl Transcript {
         let name = file_name(id)?;
         let open = Dir::open(dir).map_err(io)?;
         drop(open.create_file(&name).map_err(io)?);
-        let mut begun = Self { id: id.to_owned(), file: append(dir, id).map_err(io)? };
+        let mut begun = Self { id: id.to_owned(), file: alone(append(dir, id).map_err(io)?, id)? };
         begun.write(&Line::Begin { version: VERSION }).map_err(io)?;
         Ok(begun)
     }
@@ -103,6 +106,8 @@ impl Transcript {
         if !meta.is_file() || meta.len() > bounds::TRANSCRIPT {
             return Err(form("it is too long, or no file"));
         }
+        // Held until it is dropped, so that what two of them say is not mixed.
+        let end = alone(append(dir, id).map_err(io)?, id)?;
         let mut from = BufReader::new(file.take(bounds::TRANSCRIPT));
         let mut messages = Vec::new();
         let mut first = true;
@@ -126,7 +131,7 @@ impl Transcript {
         if first {
             return Err(form("it has not begun"));
         }
-        let mut resumed = Self { id: id.to_owned(), file: append(dir, id).map_err(io)? };
+        let mut resumed = Self { id: id.to_owned(), file: end };
         // So that what was not written whole ends.
         resumed.file.write_all(b"\n").map_err(io)?;
         Ok((resumed, messages))
@@ -158,6 +163,47 @@ impl Transcript {
         bytes.push(b'\n');
         failpoint::reach("transcript before");
         self.file.write_all(&bytes)
+    }
+}
+
+/// The name of the one that was written to last; none where there is none, or nothing can be read.
+pub fn newest(dir: &Utf8Path) -> Option<String> {
+    listed(&Dir::open(dir).ok()?).pop().map(|(_, id)| id)
+}
+
+/// Deletes all but the `most` that were written to last. What can't be looked at or deleted stays.
+pub fn keep_newest(dir: &Utf8Path, most: usize) {
+    let Ok(open) = Dir::open(dir) else { return };
+    let all = listed(&open);
+    for (_, id) in all.iter().take(all.len().saturating_sub(most)) {
+        let Ok(name) = file_name(id) else { continue };
+        failpoint::reach("transcript forgotten before");
+        let _ = open.unlink(&name);
+    }
+}
+
+/// When each was written to, and its name: the oldest first.
+fn listed(open: &Dir) -> Vec<((i64, i64), String)> {
+    let names = open.names().unwrap_or_default();
+    let mut all: Vec<_> = names
+        .iter()
+        .filter_map(|name| {
+            let id = name.to_str().ok()?.strip_suffix(".jsonl")?.to_owned();
+            let stat = open.look(name).ok()??;
+            let is_one = crate::tree::kind(&stat).is_file() && file_name(&id).is_ok();
+            is_one.then_some(((stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)), id))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// The file, for us alone.
+fn alone(file: File, id: &str) -> Result<File, TranscriptError> {
+    // Where files can't be locked, it is done without.
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(TranscriptError::Busy(id.to_owned())),
+        _ => Ok(file),
     }
 }
 
@@ -200,14 +246,18 @@ mod tests {
         one.said(&Message::prompt("first")).unwrap();
         one.said(&Message::prompt("second")).unwrap();
         assert!(Transcript::begin(&dir, "a-1").is_err());
+        assert!(matches!(Transcript::resume(&dir, "a-1"), Err(TranscriptError::Busy(_))));
+        drop(one);
         let (mut again, messages) = Transcript::resume(&dir, "a-1").unwrap();
         assert_eq!(messages, [Message::prompt("first"), Message::prompt("second")]);
         again.compacted(&[Message::prompt("sum")]).unwrap();
         again.said(&Message::prompt("third")).unwrap();
         again.file.write_all(b"{\"line\":\"said\",\"mess").unwrap();
+        drop(again);
         let (mut again, messages) = Transcript::resume(&dir, "a-1").unwrap();
         assert_eq!(messages, [Message::prompt("sum"), Message::prompt("third")]);
         again.said(&Message::prompt("fourth")).unwrap();
+        drop(again);
         assert_eq!(Transcript::resume(&dir, "a-1").unwrap().1.len(), 3);
         let mode = fs_err::metadata(dir.join("a-1.jsonl")).unwrap();
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode.permissions()) & 0o777, 0o600);
@@ -225,6 +275,25 @@ mod tests {
         assert!(Transcript::resume(dir, "v").unwrap_err().to_string().contains("another version"));
         std::os::unix::fs::symlink("v.jsonl", dir.join("l.jsonl")).unwrap();
         assert!(Transcript::resume(dir, "l").is_err());
+    }
+
+    #[test]
+    fn the_newest_is_gone_on_with_and_the_rest_is_bounded() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(temp.path()).unwrap();
+        assert_eq!(newest(&dir.join("none")), None);
+        assert_eq!(newest(dir), None);
+        for (id, at) in [("c", 1), ("a", 3), ("b", 2)] {
+            let begun = Transcript::begin(dir, id).unwrap();
+            begun.file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(at)).unwrap();
+        }
+        fs_err::write(dir.join("history"), "x").unwrap();
+        assert_eq!(newest(dir).as_deref(), Some("a"));
+        keep_newest(dir, 2);
+        assert_eq!(newest(dir).as_deref(), Some("a"));
+        assert!(
+            !dir.join("c.jsonl").exists() && dir.join("b.jsonl").exists() && dir.join("history").exists()
+        );
     }
 
     #[test]

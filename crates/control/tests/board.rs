@@ -298,3 +298,63 @@ fn another_owner_fences_the_former_one_off() {
     board.update("1", &update, Guard::default()).unwrap();
     assert!(matches!(board.complete("1", Guard::epoch(first.epoch)), Err(BoardError::StaleEpoch { .. })));
 }
+
+#[test]
+fn a_task_that_is_meant_for_somebody_goes_back_to_them() {
+    type Way = fn(&dyn View, &TaskId, Timestamp) -> Result<(Changes, Task), BoardError>;
+    let any = Guard::default();
+    let ways: [(&str, Way); 4] = [
+        ("given back", |v, id, now| board::give_back(v, id, "lost", Guard::default(), now)),
+        ("revised", |v, id, now| board::revise(v, id, "red", 9, Guard::default(), now)),
+        ("released", |v, id, now| board::release(v, id, Guard::default(), now)),
+        ("updated", |v, id, now| {
+            let update = TaskUpdate { status: Some(TaskStatus::Pending), ..TaskUpdate::default() };
+            board::update(v, id, &update, Guard::default(), now).map(|(changes, task, _)| (changes, task))
+        }),
+    ];
+    let board = Board::new();
+    let bo = Some("bo".parse().unwrap());
+    let mine = NewTask { subject: "a".into(), owner: bo.clone(), ..NewTask::default() };
+    let id = board.change(|v, now| board::create(v, &mine, now)).unwrap().id;
+    let is_theirs = |what: &str| {
+        let task = board.task("1");
+        assert_eq!((task.status, &task.owner), (TaskStatus::Pending, &bo), "{what}");
+        assert!(matches!(board.claim(Some("1"), "al", 60), Err(BoardError::Owned { .. })), "{what}");
+    };
+    for (what, way) in ways {
+        board.claim(Some("1"), "bo", 60).unwrap();
+        board.change(|v, now| way(v, &id, now)).unwrap();
+        is_theirs(what);
+    }
+    board.claim(Some("1"), "bo", 60).unwrap();
+    board.change(|v, now| board::fail(v, &id, "red", any, now)).unwrap();
+    board.change(|v, now| board::reopen(v, &id, any, now)).unwrap();
+    is_theirs("failed and reopened");
+    board.claim(Some("1"), "bo", 60).unwrap();
+    board.change(|v, now| board::block(v, &id, "odd", any, now)).unwrap();
+    board.change(|v, now| board::send_back(v, &id, "look again", any, now)).unwrap();
+    is_theirs("blocked and sent back");
+    // Who takes it up in the same breath claims it, and is not given it.
+    let owner = |name: Option<&str>, status| TaskUpdate {
+        owner: Some(name.map(|name| name.parse().unwrap())),
+        status,
+        ..TaskUpdate::default()
+    };
+    board.update("1", &owner(Some("al"), Some(TaskStatus::InProgress)), any).unwrap();
+    board.change(|v, now| board::give_back(v, &id, "lost", any, now)).unwrap();
+    is_theirs("taken up by another and lost");
+    // Given to another, or to nobody.
+    let task = board.update("1", &owner(Some("al"), None), any).unwrap();
+    assert_eq!(
+        (task.owner.as_ref(), task.owner.as_ref()),
+        (task.assignee.as_ref(), Some(&"al".parse().unwrap()))
+    );
+    board.change(|v, now| board::release(v, &id, any, now)).unwrap();
+    let task = board.task("1");
+    assert_eq!((task.owner, task.assignee), (None, None), "what nobody has claimed is given to nobody");
+    board.update("1", &owner(Some("bo"), None), any).unwrap();
+    board.update("1", &owner(None, None), any).unwrap();
+    board.claim(Some("1"), "al", 60).unwrap();
+    board.change(|v, now| board::give_back(v, &id, "lost", any, now)).unwrap();
+    assert_eq!(board.task("1").owner, None, "it was meant for whoever takes it");
+}

@@ -77,6 +77,7 @@ impl Bench {
                 exit_code: None,
                 signal: None,
                 error: String::new(),
+                rate_limited: false,
                 evidence: None,
                 rev: 0,
             };

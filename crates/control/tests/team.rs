@@ -58,8 +58,10 @@ impl Team {
     }
 
     fn read(&self, to: &str) -> Vec<(String, String)> {
-        let delivery = self.change(|view, now| board::deliver(view, &name(to), MOST, now)).unwrap();
-        delivery.mail.into_iter().map(|m| (m.from.to_string(), m.content)).collect()
+        let mail = self.waiting(to);
+        let ids: Vec<MailId> = mail.iter().map(|m| m.id).collect();
+        self.change(|view, now| Ok((board::deliver_shown(view, &name(to), &ids, None, now)?, ()))).unwrap();
+        mail.into_iter().map(|m| (m.from.to_string(), m.content)).collect()
     }
 
     fn waiting(&self, to: &str) -> Vec<Mail> {
@@ -372,6 +374,61 @@ fn a_plan_that_nothing_waits_for_moves_no_task() {
     );
 }
 
+/// The lead is quicker than the agent that has submitted its plan and not ended yet.
+#[test]
+fn a_plan_that_is_decided_on_while_its_agent_is_at_work_is_not_waited_for() {
+    for (answer, reason) in [(Answer::Approve, ""), (Answer::Reject, "plan q1 was rejected: smaller")] {
+        let team = Team::new();
+        let task = team.claimed("bob");
+        let plan = team.plan(&task, "bob", "rewrite all").unwrap();
+        let plan = team.decide(plan.id, "lead", answer, "smaller").unwrap();
+        assert_eq!(team.task(&task.id).status, TaskStatus::InProgress, "its agent goes on to its end");
+        let guard = Guard::epoch(task.epoch);
+        let aside = |view: &dyn View, now| board::set_aside_for(view, &plan, (&task.id, guard), now);
+        team.change(aside).unwrap();
+        let after = team.task(&task.id);
+        assert_eq!((after.status, after.owner, after.reason.as_str()), (TaskStatus::Pending, None, reason));
+        assert!(matches!(team.change(aside), Err(BoardError::StaleEpoch { .. })));
+    }
+}
+
+/// A plan takes the place of the one that its task waits for.
+#[test]
+fn a_plan_that_replaces_another_one_is_waited_for_and_its_author_is_told() {
+    for (answer, status, reason) in [
+        (Answer::Approve, TaskStatus::Pending, ""),
+        (Answer::Reject, TaskStatus::Pending, "plan q2 was rejected: smaller"),
+    ] {
+        let team = Team::new();
+        let task = team.claimed("bob");
+        let old = team.planned(&task, "rewrite all");
+        let aside = team.task(&task.id);
+        assert!(matches!(team.plan(&aside, "ann", "mine"), Err(BoardError::Owned { .. })));
+        let new = team.plan(&aside, "lead", "one line").unwrap();
+        let waits = team.task(&task.id);
+        assert_eq!((waits.status, waits.epoch), (TaskStatus::Blocked, aside.epoch));
+        assert!(waits.reason.starts_with("plan q2 waits for approval: "), "{}", waits.reason);
+        let told: Vec<_> = team.waiting("bob").into_iter().map(|m| (m.request, m.content)).collect();
+        let words = "your plan q1 was withdrawn: plan q2 of `lead` takes its place";
+        assert_eq!(told, [(Some(old.id), words.to_owned())]);
+        assert!(team.decide(old.id, "lead", Answer::Approve, "").is_err(), "it is withdrawn");
+        team.decide(new.id, "lead", answer, "smaller").unwrap();
+        let after = team.task(&task.id);
+        assert_eq!((after.status, after.reason.as_str()), (status, reason));
+    }
+    // Of a task that was set aside for something else, a plan moves nothing.
+    let team = Team::new();
+    let task = team.claimed("bob");
+    team.change(|view, now| board::block(view, &task.id, "broken", Guard::default(), now)).unwrap();
+    let blocked = team.task(&task.id);
+    let plan = team.plan(&blocked, "bob", "x").unwrap();
+    assert!(matches!(
+        team.decide(plan.id, "lead", Answer::Approve, ""),
+        Err(BoardError::PlanUnwanted { .. })
+    ));
+    assert_eq!(team.task(&task.id), blocked);
+}
+
 /// A move somebody makes.
 #[derive(Debug, Clone)]
 enum Move {
@@ -414,12 +471,15 @@ proptest! {
                 }
                 Move::Read { who, most } => {
                     let most = Waiting { count: most, bytes: usize::MAX };
-                    let got = team.change(|v, now| board::deliver(v, &name(names[who]), most, now)).unwrap();
+                    let shown: Vec<MailId> =
+                        team.look(|v| most.of(v, &name(names[who])).unwrap()).iter().map(|m| m.id).collect();
+                    team.change(|v, now| {
+                        Ok((board::deliver_shown(v, &name(names[who]), &shown, None, now)?, ()))
+                    }).unwrap();
                     let waiting = model.get_mut(names[who]).unwrap();
-                    for mail in got.mail {
-                        prop_assert_eq!(Some(mail.id.0), waiting.pop_front());
+                    for id in shown {
+                        prop_assert_eq!(Some(id.0), waiting.pop_front());
                     }
-                    prop_assert_eq!(got.left, waiting.len() as u64);
                 }
                 Move::Prompt { who, most } => {
                     let most = Waiting { count: most, bytes: usize::MAX };

@@ -445,3 +445,66 @@ impl ReadyWorktree {
         Self { worktree: worktree.clone(), setup: Some(SetUp { state, done, notes, ran, failed }) }
     }
 }
+
+/// What conflicts among the works in worktrees, uncommitted and untracked files included.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct ConflictReport {
+    /// The conflicts: of each repository first those with the target.
+    pub conflicts: Vec<Conflict>,
+    /// How many worktrees were looked into.
+    pub worktrees: usize,
+    /// Those that could not be: whether they conflict is not known.
+    pub unknown: Vec<UnknownWork>,
+    /// What was not looked into, because there is too much of it.
+    pub left_out: ConflictsLeftOut,
+}
+
+/// A worktree whose work can't be merged into the target, or not together with another one's.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Conflict {
+    /// The repository; `main` for the home's own.
+    pub repo: RepoName,
+    /// The worktree.
+    pub worktree: WorktreeName,
+    /// Its task.
+    pub task_id: Option<TaskId>,
+    /// The other worktree; null when it is the target that it conflicts with.
+    pub with: Option<WorktreeName>,
+    /// The task of that one.
+    pub with_task_id: Option<TaskId>,
+    /// The target.
+    pub target: String,
+    /// The files.
+    pub files: Vec<ConflictingFile>,
+    /// How many more there are.
+    pub files_left_out: usize,
+}
+
+/// A file in conflict.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ConflictingFile {
+    /// Its path; empty when git names none, as when a directory was moved to two places.
+    pub path: String,
+    /// `both_changed`, `both_added`, `changed_and_deleted` or `moved`.
+    pub how: &'static str,
+    /// Whether a worktree has changes in it that are not committed.
+    pub uncommitted: bool,
+}
+
+/// A worktree that could not be looked into.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct UnknownWork {
+    /// The worktree.
+    pub worktree: WorktreeName,
+    /// Why.
+    pub reason: String,
+}
+
+/// What was not looked into.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct ConflictsLeftOut {
+    /// Worktrees: those that nobody was in for the longest time.
+    pub worktrees: usize,
+    /// Pairs of worktrees that change the same paths.
+    pub pairs: usize,
+}

@@ -27,6 +27,9 @@ pub const ORDERS_LOOK: Duration = Duration::from_secs(1);
 pub const RECOVERIES: u32 = 3;
 /// The most runs of agents on one task before it waits for a person, unless told otherwise.
 pub const TASK_ATTEMPTS: u32 = 10;
+/// How many runs of agents on one task may come to nothing in a row because their provider asked to slow down, before it waits for a
+/// person. `up` rests longer after each of them, so that it takes hours to get there.
+pub const RATE_LIMITED_RUNS: u32 = 20;
 /// The largest limit on what a task may cost, in US dollars.
 pub const MOST_DOLLARS: u64 = 1_000_000;
 /// How long is waited for a supervisor to note the end of a run that was asked to stop, once its processes are gone.
@@ -59,10 +62,20 @@ pub const LOGS_KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);
 pub const LOGS_LOOK: u64 = 50;
 /// The most runs in a list when no number is asked for.
 pub const RUNS_SHOWN: usize = 50;
+/// The most worktrees of a repository that are looked into for conflicts; of more those that somebody was in last.
+pub const CONFLICT_WORKTREES: usize = 100;
+/// The most pairs of them that are merged to see whether they can be; those that share no path need not be.
+pub const CONFLICT_PAIRS: usize = 2000;
+/// How long pairs are merged before the rest is left out.
+pub const CONFLICT_TIME: Duration = Duration::from_secs(20);
+/// The most files that a conflict names.
+pub const CONFLICT_FILES: usize = 50;
 /// How long is waited for the lock around git's adding of worktrees.
 pub const GIT_LOCK_WAIT: Duration = Duration::from_secs(120);
 /// How long is waited for another process that writes views.
 pub const VIEWS_LOCK_WAIT: Duration = Duration::from_secs(30);
+/// How long is waited for another process that reads the same inbox, and for whoever it writes to.
+pub const INBOX_LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How long is waited for another process that gates and lands; a gate may take long.
 pub const MERGE_LOCK_WAIT: Duration = Duration::from_secs(3600);
 /// How often a candidate is made anew because the target moved while the gate ran.
@@ -251,3 +264,5 @@ pub const FIRST_PROCESS_WAIT: Duration = Duration::from_secs(3);
 pub const HOOKUP_FILE: u64 = 1 << 20;
 /// How many names are tried for a worktree that a program asks for in words of its own.
 pub const NAMES_TRIED: u32 = 50;
+/// How long an `up` that was started in the background may take until it is seen to be at work.
+pub const UP_BEGINS: Duration = Duration::from_secs(20);

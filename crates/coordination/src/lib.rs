@@ -35,7 +35,9 @@ pub use biplane_control::{
 };
 pub use biplane_execution::{
     git::CheckoutState,
-    supervise::{Echo, How, Input, RunObserver, StopFlag, StopReason, Tick, allow_background},
+    supervise::{
+        Echo, How, Input, RunObserver, StopFlag, StopReason, Tick, allow_background, leave_terminal,
+    },
     worktrees::Merged,
 };
 pub use error::{Error, ErrorKind, Result};
@@ -47,10 +49,11 @@ pub use recovery::{Mode, Recovery};
 pub use service::{
     Access, AccessToken, AdoptRequest, BounceKind, Broadcast, ClaimRequest, Closing, CreateWorktree, Diff,
     EventQuery, Examined, Finished, GateReport, Hand, Hookup, HookupChange, HookupEffect, HookupPart,
-    HookupPlan, HookupRequest, InitReport, LEAD, Landing, Leases, ListedPlan, ListedSnapshot, ListedTask,
-    MailBox, MailQuery, MailRequest, MergeRequest, Notice, Outside, Own, PlanQuery, PlanText, Processes,
-    Pruned, Removal, RemovalPlan, RemoveRequest, Restoration, RestoreRequest, RunLife, RunQuery, RunReport,
-    RunRequest, Scope, Service, SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Stand, Start,
-    Steered, StopRequest, StopTarget, Stopped, Submitted, TaskChange, Tended, UpState, UsageBy, UsageReport,
-    UsageRequest, UsageRow, WorktreeStatusReport, checked_token, read_token,
+    HookupPlan, HookupRequest, InitReport, LEAD, Landing, LeadAt, LeadBy, LeadConversation, LeadFree,
+    LeadRequest, Leases, ListedPlan, ListedSnapshot, ListedTask, MailBox, MailQuery, MailRequest, MailShare,
+    MergeRequest, Notice, Outside, Own, PlanQuery, PlanText, Processes, Pruned, Removal, RemovalPlan,
+    RemoveRequest, Restoration, RestoreRequest, RunLife, RunQuery, RunReport, RunRequest, Scope, Service,
+    SetupEnd, SetupFailure, SetupReport, SetupState, SetupText, Stand, Start, Steered, StopRequest,
+    StopTarget, Stopped, Submitted, TaskChange, Tended, UpStart, UpState, UsageBy, UsageReport, UsageRequest,
+    UsageRow, WorktreeStatusReport, checked_token, read_token,
 };

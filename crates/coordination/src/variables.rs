@@ -32,6 +32,18 @@ pub const MCP_TOKEN: &str = "BIPLANE_MCP_TOKEN";
 /// Whether anything may be started in the background.
 pub const BACKGROUND: &str = "BIPLANE_BACKGROUND";
 
+/// What a server needs that an agent's program starts, beyond what every program gets; some hand on hardly any of their variables. None of
+/// them is a secret: they may stand on a command line.
+pub(crate) const FOR_SERVER: [&str; 7] = [
+    BACKGROUND,
+    "XDG_STATE_HOME",
+    "XDG_CONFIG_HOME",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_EXEC_PATH",
+];
+
 /// A variable, for the reference.
 #[derive(Debug, Clone, Copy)]
 pub struct Variable {

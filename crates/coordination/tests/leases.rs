@@ -8,6 +8,7 @@ mod home;
 
 use std::time::{Duration, Instant};
 
+use biplane_control::{LedgerError, LedgerExt, SqliteLedger};
 use biplane_coordination::{
     Echo, Input, Leases, Mode, RunObserver, RunRequest, StopRequest, StopTarget, UsageBy, UsageRequest,
     bounds,
@@ -207,4 +208,34 @@ fn a_run_in_another_container_is_asked_to_stop() {
     assert!(stopped.runs[0].stop_by.is_some());
     assert_eq!((attempt.status(), attempt.run().as_str()), (TaskStatus::Blocked, "running"));
     assert!(attempt.is_running());
+}
+
+#[test]
+fn a_task_whose_agents_are_turned_away_again_and_again_waits_for_a_person() {
+    let home = Home::new();
+    let id = home.task("t");
+    home.worktree_for("x", Some("1"));
+    for _ in 0..bounds::RATE_LIMITED_RUNS {
+        let ran = home.open().run(RunRequest {
+            name: "x".parse().unwrap(),
+            command: vec!["true".to_owned()],
+            timeout: None,
+            input: Input::Null,
+            echo: Echo::default(),
+            foreground: false,
+            interactive: false,
+            observer: &mut Quiet,
+        });
+        ran.unwrap();
+    }
+    home.sql("UPDATE run SET kind = 'agent', status = 'failed', rate_limited = 1");
+    let ledger = SqliteLedger::open(&home.root.join(".git/biplane/ledger.db")).unwrap();
+    let task = ledger.look::<_, LedgerError>(|view| view.task(&id)).unwrap().unwrap();
+    let service = home.open();
+    assert_eq!(service.task_used(&id).unwrap().attempts, 0, "none of them was an attempt");
+    let why = service.over_limit(&task).unwrap().unwrap();
+    assert!(why.starts_with("its agent's provider has turned it away 20 times in a row"), "{why}");
+    // One that went its way begins a new row.
+    home.sql("UPDATE run SET rate_limited = 0 WHERE id = 5");
+    assert_eq!(home.open().over_limit(&task).unwrap(), None);
 }

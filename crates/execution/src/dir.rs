@@ -84,6 +84,31 @@ impl Dir {
         Ok(names)
     }
 
+    /// What is in it, in no order, with what each was when it was listed.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn entries(&self) -> io::Result<Vec<(CString, FileType)>> {
+        let mut entries = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.0)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                // Not every file system tells.
+                FileType::Unknown => match self.look(name)? {
+                    Some(stat) => FileType::from_raw_mode(stat.st_mode),
+                    None => continue,
+                },
+                kind => kind,
+            };
+            entries.push((name.to_owned(), kind));
+        }
+        Ok(entries)
+    }
+
     /// Opens `name` for reading. It may be anything but a link: look at what was opened.
     ///
     /// # Errors

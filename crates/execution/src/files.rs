@@ -25,6 +25,20 @@ pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
     Ok(file)
 }
 
+/// Opens the lock file at `path`, which is made when it is not there. No link is followed.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_lock(path: impl AsRef<Path>) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+    let file = File::from(rustix::fs::open(path.as_ref(), flags, mode)?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    Ok(file)
+}
+
 /// The bytes of a regular file.
 ///
 /// # Errors

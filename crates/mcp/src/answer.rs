@@ -7,25 +7,36 @@ use serde_json::{Value, json};
 
 use crate::parity;
 
-/// An answer, with every text in it fit to be shown.
-pub(crate) fn done(mut value: Value) -> CallToolResult {
-    clean(&mut value);
-    CallToolResult::structured(value)
-}
+/// Where the parts of a failure stand in the metadata of its answer.
+const FAILURE: &str = "biplane/error";
 
 /// A call that came to nothing: what was wrong, what to do next, and the code that the command line exits with.
+///
+/// It has no structured content: a tool's schema says what that is when the tool did its work, and clients hold failures to it too; whoever
+/// asked would hear of the schema then, and not of the reason.
 pub(crate) fn failed(error: &Error) -> CallToolResult {
     let (code, exit_code) = code(error.kind);
-    let message = sanitize(&error.message);
-    let hints: Vec<String> = error.hints.iter().map(|hint| parity::in_tools(&sanitize(hint))).collect();
-    let mut text = format!("error ({code}): {message}");
+    let (message, hints) = said(error);
+    let value = json!({ "error": message, "hints": hints, "code": code, "exit_code": exit_code });
+    let mut result = CallToolResult::error(vec![rmcp::model::ContentBlock::text(failure(error))]);
+    result.meta.get_or_insert_default().insert(FAILURE.to_owned(), value);
+    result
+}
+
+/// A call that came to nothing, as a text for a model: what was wrong, and what to do next.
+pub fn failure(error: &Error) -> String {
+    let (message, hints) = said(error);
+    let mut text = format!("error ({}): {message}", code(error.kind).0);
     for hint in &hints {
         text.push_str(&format!("\nhint: {hint}"));
     }
-    let value = json!({ "error": message, "hints": hints, "code": code, "exit_code": exit_code });
-    let mut result = CallToolResult::structured_error(value);
-    result.content = vec![rmcp::model::ContentBlock::text(text)];
-    result
+    text
+}
+
+/// The message, and the hints in the words of tools.
+fn said(error: &Error) -> (String, Vec<String>) {
+    let hints = error.hints.iter().map(|hint| parity::in_tools(&sanitize(hint))).collect();
+    (sanitize(&error.message), hints)
 }
 
 /// The stable word for a kind of failure, and the exit code of the command line.
@@ -96,7 +107,8 @@ mod tests {
     fn an_error_says_what_to_do_in_the_words_of_tools() {
         let error = Error::not_found("there is no task 9").hint("`biplane task list` shows the tasks");
         let result = failed(&error);
-        let value = result.structured_content.unwrap();
+        assert_eq!(result.structured_content, None);
+        let value = &result.meta.unwrap()[FAILURE];
         assert_eq!(value["code"], "not_found");
         assert_eq!(value["hints"][0], "`task_list` shows the tasks");
         assert_eq!(result.is_error, Some(true));

@@ -14,8 +14,14 @@ pub const PAGE_BYTES: usize = 200 << 10;
 pub const EVENTS: usize = 20;
 /// The most events in an answer.
 pub const MOST_EVENTS: usize = 200;
+/// The most messages that are delivered in an answer.
+pub const MAIL: usize = 50;
+/// The most bytes of what they say; one that is longer comes alone.
+pub const MAIL_BYTES: usize = 24 << 10;
 /// The most bytes of a run's output, or of a patch, in an answer.
 pub const OUTPUT: usize = 50_000;
+/// The most bytes of an answer to a caller in the same process; a bit less than a tool of the built-in agent may answer.
+pub const DIRECT: usize = 48_000;
 /// About how many bytes of a run's output are read; more are not kept.
 pub const OUTPUT_READ: usize = 16 << 20;
 /// The most paths of each kind that the status of a worktree names.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use biplane_coordination::{Access, Error, Notice, RunObserver, Scope, Service, StopReason, Tick};
 use biplane_model::{clip, sanitize_line};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use serde_json::Value;
 
-use crate::{Setting, bounds};
+use crate::{
+    Setting, answer, bounds, permit,
+    tool::{Prepared, Tool},
+};
 
 /// A call.
 pub(crate) struct Call {
@@ -21,27 +23,38 @@ pub(crate) struct Call {
 
 /// Who waits for a call.
 #[derive(Clone)]
-pub(crate) struct Watch {
-    /// Whether it is still waited for.
-    stop: CancellationToken,
+pub struct Watch {
+    /// Whether nobody waits for it any more.
+    stop: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Takes messages about progress.
-    tell: mpsc::Sender<String>,
+    tell: Arc<dyn Fn(String) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
 }
 
 impl Watch {
-    pub(crate) fn new(stop: CancellationToken, tell: mpsc::Sender<String>) -> Self {
-        Self { stop, tell }
+    /// `stop` is asked again and again whether the call is to end, `tell` is told how far it is: a line of at most
+    /// [`bounds::MESSAGE`] characters, fit to be shown. Neither may block.
+    pub fn new(
+        stop: impl Fn() -> bool + Send + Sync + 'static,
+        tell: impl Fn(String) + Send + Sync + 'static,
+    ) -> Self {
+        Self { stop: Arc::new(stop), tell: Arc::new(tell) }
     }
 
-    /// Says how far it is; what finds no room is left out.
+    /// Says how far it is.
     pub(crate) fn say(&self, text: &str) {
-        let _ = self.tell.try_send(clip(&sanitize_line(text), bounds::MESSAGE));
+        (self.tell)(clip(&sanitize_line(text), bounds::MESSAGE));
     }
 }
 
 impl RunObserver for Watch {
     fn tick(&mut self) -> Tick {
-        if self.stop.is_cancelled() { Tick::Stop(StopReason::Cancelled) } else { Tick::Continue }
+        if (self.stop)() { Tick::Stop(StopReason::Cancelled) } else { Tick::Continue }
     }
 
     fn line(&mut self, line: &str) {
@@ -60,5 +73,16 @@ impl Call {
         let service = Service::open(outside, access)?;
         let scope = service.scope(&setting.stand)?;
         Ok(Self { service: service.under(&scope), scope, watch })
+    }
+
+    /// Does what was understood, when the caller may. The answer has every text fit to be shown.
+    ///
+    /// # Errors
+    /// When the caller may not, or the verb fails.
+    pub(crate) fn carry_out(&self, tool: &Tool, prepared: Prepared) -> Result<Value, Error> {
+        permit::permit(&self.scope, (tool.name, tool.sort.right), &prepared.concern, &self.service)?;
+        let mut value = (prepared.act)(self)?;
+        answer::clean(&mut value);
+        Ok(value)
     }
 }

@@ -13,7 +13,9 @@
 mod answer;
 pub mod bounds;
 mod call;
+mod direct;
 pub mod http;
+mod lines;
 mod page;
 mod parity;
 mod permit;
@@ -28,10 +30,15 @@ use std::sync::Arc;
 
 use biplane_coordination::{Access, Error, Notice, Outside, Scope, Service, Stand};
 
+pub use answer::failure;
+pub use call::Watch;
+pub use direct::{Direct, DirectTool};
 pub use http::{Bound, Exposure, HttpOptions};
 pub use parity::{Faced, LEFT_OUT_OPTIONS, PARITY};
 pub use permit::own_words;
+pub use prompts::LEAD;
 pub use stdio::{Ended, stdio};
+pub use tool::Effect;
 
 /// Takes what a verb says while it is at work.
 pub type Narrate = Arc<dyn Fn(Notice) + Send + Sync>;

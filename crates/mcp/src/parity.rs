@@ -21,6 +21,7 @@ pub const PARITY: &[(&str, Faced)] = &[
     ("import", LeftOut(ONCE)),
     ("demo", LeftOut("it is for a person to watch")),
     ("mcp", LeftOut("it is this server")),
+    ("chat", LeftOut("it is a lead itself, with these tools")),
     ("doctor", LeftOut(A_PERSON)),
     (
         "up",
@@ -64,6 +65,7 @@ pub const PARITY: &[(&str, Faced)] = &[
     ("setup approve", LeftOut(A_PERSON)),
     ("setup revoke", LeftOut(A_PERSON)),
     ("run", Tool("worktree_run")),
+    ("conflicts", Tool("conflicts")),
     ("submit", Tool("submit")),
     ("merge", Tool("merge")),
     ("events", Tool("worktree_events")),

@@ -15,6 +15,8 @@ pub(crate) enum Right {
     Look,
     /// Whoever does the work on what is named.
     Work,
+    /// Whoever does the work on what is named, or plans it.
+    Plan,
     /// Everybody, under one's own name.
     Speak,
     /// Whoever leads: it belongs to no run.
@@ -22,15 +24,37 @@ pub(crate) enum Right {
 }
 
 impl Right {
+    /// Whether whoever does this to its own work may call such a tool.
+    fn is_for(self, hand: Hand) -> bool {
+        match self {
+            Self::Work => hand == Hand::Works,
+            Self::Plan => hand != Hand::Judges,
+            Self::Board | Self::Look | Self::Speak | Self::Lead => true,
+        }
+    }
+
     /// What a caller that belongs to a run may do with such a tool, in words.
     pub(crate) fn within_a_run(self) -> &'static str {
         match self {
             Self::Board => "everything",
             Self::Look => "what is its own",
-            Self::Work => "what is its own, unless it judges work",
+            Self::Work => "what is its own, unless it plans or judges work",
+            Self::Plan => "what is its own, unless it judges work",
             Self::Speak => "under its own name",
             Self::Lead => "nothing",
         }
+    }
+}
+
+/// Whether a tool of this right has any use for a caller of `scope`: others are refused whatever their arguments, and not listed.
+pub(crate) fn has_use(scope: &Scope, right: Right) -> bool {
+    let Scope::Own(own) = scope else { return true };
+    let has_something = own.task.is_some() || own.worktree.is_some();
+    match right {
+        Right::Board | Right::Speak => true,
+        Right::Look => has_something,
+        Right::Work | Right::Plan => has_something && right.is_for(own.hand),
+        Right::Lead => false,
     }
 }
 
@@ -66,10 +90,11 @@ pub(crate) fn permit(
     match right {
         Right::Board => return Ok(()),
         Right::Lead => return Err(refused(own, format!("`{tool}` is for whoever leads"))),
-        Right::Work if own.hand == Hand::Judges => {
-            return Err(refused(own, format!("`{tool}` is for whoever does the work")));
+        Right::Work | Right::Plan if !right.is_for(own.hand) => {
+            let who = if right == Right::Plan { "plans the work or does it" } else { "does the work" };
+            return Err(refused(own, format!("`{tool}` is for whoever {who}")));
         }
-        Right::Look | Right::Work | Right::Speak => {}
+        Right::Look | Right::Work | Right::Plan | Right::Speak => {}
     }
     if let Some(argument) = concern.beyond.first() {
         return Err(refused(own, format!("the argument `{argument}` of `{tool}` is for whoever leads")));
@@ -120,4 +145,34 @@ fn refused(own: &Own, why: String) -> Error {
         ),
     };
     Error::refused(why).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tools_without_use_are_not_listed() {
+        let own = |task: Option<&str>, hand| {
+            Scope::Own(Own {
+                task: task.and_then(|id| id.parse().ok()),
+                worktree: None,
+                run: None,
+                agent: None,
+                epoch: None,
+                hand,
+                known_by: "run r1".to_owned(),
+            })
+        };
+        let rights = [Right::Board, Right::Look, Right::Work, Right::Plan, Right::Speak, Right::Lead];
+        for (scope, useful) in [
+            (Scope::Home, [true; 6]),
+            (own(Some("1"), Hand::Works), [true, true, true, true, true, false]),
+            (own(Some("1"), Hand::Plans), [true, true, false, true, true, false]),
+            (own(Some("1"), Hand::Judges), [true, true, false, false, true, false]),
+            (own(None, Hand::Works), [true, false, false, false, true, false]),
+        ] {
+            assert_eq!(rights.map(|right| has_use(&scope, right)), useful, "{scope:?}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use rmcp::{
 use crate::call::Call;
 
 /// What a lead is told.
-const LEAD: &str = "You lead the work on a repository with biplane. Tasks say what is to be done, worktrees are where it is done, each \
+pub const LEAD: &str = "You lead the work on a repository with biplane. Tasks say what is to be done, worktrees are where it is done, each \
 on a branch of its own; a task and its worktree are bound to each other. Use the tools for everything about them, and never \
 change files in the main checkout.\n\n\
 - Break the wish of the person down into tasks with `task_create`; `after` says what must be completed first.\n\

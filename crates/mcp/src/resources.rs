@@ -171,13 +171,9 @@ pub(crate) fn read(call: &Call, uri: &str) -> Result<ReadResourceResult, ErrorDa
 fn contents(call: &Call, address: &Address) -> Result<(String, &'static str), Error> {
     // As the tools that give the same.
     let tool = |name: &str, arguments: serde_json::Value| -> Result<(String, &'static str), Error> {
-        let tool = tools::find(name).ok_or_else(|| Error::failed("a tool is missing"))?;
         let arguments = arguments.as_object().cloned().unwrap_or_default();
-        let prepared = tool.prepare(arguments).map_err(Error::usage)?;
-        permit(&call.scope, (tool.name, tool.sort.right), &prepared.concern, &call.service)?;
-        let mut value = (prepared.act)(call)?;
-        answer::clean(&mut value);
-        Ok((value.to_string(), JSON))
+        let (tool, prepared) = tools::understand(name, arguments).map_err(Error::usage)?;
+        Ok((call.carry_out(tool, prepared)?.to_string(), JSON))
     };
     match address {
         Address::Events => {

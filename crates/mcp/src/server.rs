@@ -72,7 +72,10 @@ impl Server {
             () = context.ct.cancelled() => return Err(gone()),
             () = self.ends.cancelled() => return Err(gone()),
         };
-        let (setting, watch) = (Arc::clone(&self.setting), Watch::new(stop.clone(), tell));
+        let setting = Arc::clone(&self.setting);
+        let stopped = stop.clone();
+        // What finds no room is left out.
+        let watch = Watch::new(move || stopped.is_cancelled(), move |text| _ = tell.try_send(text));
         let mut work = self.at_work.spawn_blocking(move || {
             let done = act(&setting, watch);
             drop(room);
@@ -113,23 +116,14 @@ impl Server {
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
-        let Some(tool) = tools::find(&request.name) else {
-            let shown = biplane_model::clip(&biplane_model::sanitize_line(&request.name), 80);
-            let fault = format!("there is no tool `{shown}`; `tools/list` shows them");
-            return Err(ErrorData::invalid_params(fault, None));
-        };
-        let prepared = tool.prepare(request.arguments.unwrap_or_default()).map_err(|fault| {
-            let fault = biplane_model::clip(&biplane_model::sanitize_line(&fault), 500);
-            ErrorData::invalid_params(format!("the arguments of `{}` are wrong: {fault}", tool.name), None)
-        })?;
+        let (tool, prepared) = tools::understand(&request.name, request.arguments.unwrap_or_default())
+            .map_err(|fault| ErrorData::invalid_params(fault, None))?;
         let done = self
-            .on_thread(context, move |setting, watch| -> Result<_, Error> {
-                let call = Call::open(setting, tool.sort.access, watch)?;
-                permit::permit(&call.scope, (tool.name, tool.sort.right), &prepared.concern, &call.service)?;
-                (prepared.act)(&call)
+            .on_thread(context, move |setting, watch| {
+                Call::open(setting, tool.sort.access, watch)?.carry_out(tool, prepared)
             })
             .await?;
-        Ok(done.map_or_else(|error| answer::failed(&error), answer::done))
+        Ok(done.map_or_else(|error| answer::failed(&error), CallToolResult::structured))
     }
 }
 
@@ -245,9 +239,11 @@ impl ServerHandler for Server {
     async fn list_tools(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let all = tools::all().iter().map(|tool| tool.listed.clone()).collect();
+        let scope = self.look(&context, |call| Ok(call.scope.clone())).await?;
+        let useful = tools::all().iter().filter(|tool| permit::has_use(&scope, tool.sort.right));
+        let all = useful.map(|tool| tool.listed.clone()).collect();
         let name = |tool: &rmcp::model::Tool| tool.name.to_string();
         let page = page::page("tools", all, name, cursor(request.as_ref()), bounds::TOOLS_PAGE)
             .map_err(|fault| ErrorData::invalid_params(fault, None))?;

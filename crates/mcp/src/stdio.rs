@@ -3,11 +3,11 @@
 use biplane_coordination::Error;
 use rmcp::{
     service::{ServerInitializeError, serve_server_with_ct},
-    transport::{async_rw::AsyncRwTransport, stdio_pipes},
+    transport::stdio_pipes,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Setting, bounds, server::Server};
+use crate::{Setting, bounds, lines::Lines, server::Server};
 
 /// How the server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ async fn serve(setting: Setting) -> Result<Ended, Error> {
     let server = Server::new(setting, ends.clone())?;
     let mut signals = Signals::new()?;
     let (input, output) = stdio_pipes();
-    let transport = AsyncRwTransport::new_server(input, output).with_max_line_length(bounds::LINE);
+    let transport = Lines::new(input, output);
     let serving = async {
         match serve_server_with_ct(server.clone(), transport, ends.child_token()).await {
             Ok(running) => {

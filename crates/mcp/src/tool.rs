@@ -15,7 +15,7 @@ use crate::{
 
 /// What a call of a tool does to the home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effect {
+pub enum Effect {
     /// It only answers.
     Reads,
     /// It adds or changes, and takes nothing away.

@@ -86,7 +86,7 @@ pub struct Mail {
     pub sent_at: Timestamp,
     /// When it was delivered; `None` while it waits.
     pub delivered_at: Option<Timestamp>,
-    /// The run in whose prompt it was delivered.
+    /// The run that got it: in its prompt, or by reading it.
     pub run: Option<RunId>,
     /// Grows by one with every change; 0 before it is stored.
     pub rev: u64,

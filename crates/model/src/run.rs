@@ -133,6 +133,8 @@ pub struct Run {
     pub signal: Option<i32>,
     /// Why it failed, in a sentence; empty otherwise.
     pub error: String,
+    /// Whether it came to nothing because its agent's provider asked to slow down.
+    pub rate_limited: bool,
     /// What git shows afterwards.
     pub evidence: Option<RunEvidence>,
     /// Grows by one with every change; 0 before it is stored.

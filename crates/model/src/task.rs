@@ -135,6 +135,8 @@ pub struct Task {
     pub status: TaskStatus,
     /// Whose it is.
     pub owner: Option<AgentName>,
+    /// Who it is meant for: whose it is whenever nobody has claimed it. `None` for whoever takes it.
+    pub assignee: Option<AgentName>,
     /// Higher goes first; 0 unless set.
     pub priority: i64,
     /// Its labels, in the order given.

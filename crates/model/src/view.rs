@@ -29,6 +29,9 @@ pub struct TaskView {
     pub status: TaskStatus,
     /// The owner, `""` when it has none.
     pub owner: String,
+    /// Who it is meant for, and goes back to whenever nobody has claimed it; `""` when it is for whoever takes it.
+    #[serde(default)]
+    pub assignee: String,
     /// The worktree it is bound to, `""` when it is unbound.
     pub worktree: String,
     /// Whether it has a worktree.
@@ -87,6 +90,7 @@ impl TaskView {
             description: task.description.clone(),
             status: task.status,
             owner: task.owner.as_ref().map(ToString::to_string).unwrap_or_default(),
+            assignee: task.assignee.as_ref().map(ToString::to_string).unwrap_or_default(),
             worktree: name(&task.worktree),
             worktree_state: task.worktree_state,
             last_worktree: name(&task.last_worktree),
@@ -285,6 +289,8 @@ pub struct RunView {
     pub signal: Option<i32>,
     /// Why it failed, in a sentence.
     pub error: String,
+    /// Whether it came to nothing because its agent's provider asked to slow down; it is no attempt then.
+    pub rate_limited: bool,
     /// What git shows afterwards.
     pub evidence: Option<RunEvidence>,
     /// Unix seconds.
@@ -315,6 +321,7 @@ impl From<&Run> for RunView {
             exit_code: run.exit_code,
             signal: run.signal,
             error: run.error.clone(),
+            rate_limited: run.rate_limited,
             evidence: run.evidence.clone(),
             started_at: run.started_at,
             ended_at: run.ended_at,

@@ -50,6 +50,13 @@ impl Conversation {
         }
     }
 
+    /// Sends these bytes as they are. Nothing happens when the program listens no more.
+    pub fn send(&mut self, bytes: &[u8]) {
+        if let Some(input) = &mut self.input {
+            let _ = input.write_all(bytes).and_then(|()| input.flush());
+        }
+    }
+
     /// Says no more: the program's standard input ends.
     pub fn hang_up(&mut self) {
         self.input = None;

@@ -118,6 +118,15 @@ impl Toolbox {
         self.0.push(tool);
     }
 
+    /// Those of `others` too, but for such whose name is taken.
+    pub fn join(&mut self, others: Self) {
+        for other in others.0 {
+            if self.get(&other.spec().name).is_none() {
+                self.0.push(other);
+            }
+        }
+    }
+
     /// How all of them are called, in the order in which they were added.
     pub fn specs(&self) -> Vec<Spec> {
         self.0.iter().map(|tool| tool.spec()).collect()
@@ -156,7 +165,16 @@ pub fn in_directory(tree: &Arc<Tree>, shell: Shell) -> Toolbox {
     tools.add(Box::new(files::WriteFile { tree: tree() }));
     tools.add(Box::new(files::EditFile { tree: tree() }));
     tools.add(Box::new(patch::ApplyPatch { tree: tree(), done: Vec::new() }));
-    tools.add(Box::new(search::Search { tree: tree() }));
+    tools.add(Box::new(search::Search { tree: tree(), but: Vec::new() }));
+    tools
+}
+
+/// Those of them that only read: `read_file` and `search`, which leaves out the directories `but` at the top.
+pub fn reading(tree: &Arc<Tree>, but: &[&str]) -> Toolbox {
+    let but = but.iter().map(|name| (*name).to_owned()).collect();
+    let mut tools = Toolbox::new();
+    tools.add(Box::new(files::ReadFile { tree: Arc::clone(tree) }));
+    tools.add(Box::new(search::Search { tree: Arc::clone(tree), but }));
     tools
 }
 

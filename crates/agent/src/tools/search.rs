@@ -28,6 +28,8 @@ use crate::{
 /// `search`.
 pub(super) struct Search {
     pub(super) tree: Arc<Tree>,
+    /// Directories at the top that it leaves out, unless it is to look in there.
+    pub(super) but: Vec<String>,
 }
 
 impl Tool for Search {
@@ -70,8 +72,17 @@ impl Search {
                 Some(RelPath::given(path, self.tree.path().as_str()).map_err(|fault| fail(&fault))?)
             }
         };
-        let mut walk =
-            Walk { pattern, glob, cancel, found: Vec::new(), files: 0, ignores: Vec::new(), more: false };
+        let but = &self.but;
+        let mut walk = Walk {
+            pattern,
+            glob,
+            cancel,
+            but,
+            found: Vec::new(),
+            files: 0,
+            ignores: Vec::new(),
+            more: false,
+        };
         match &at {
             None => {
                 let root = self.tree.root().child(c".").map_err(|fault| fail(&fault))?;
@@ -108,6 +119,7 @@ struct Walk<'a> {
     pattern: Option<Regex>,
     glob: Option<Gitignore>,
     cancel: &'a Cancel,
+    but: &'a [String],
     found: Vec<String>,
     files: usize,
     /// What the directories on the way say is ignored, the outermost first.
@@ -146,6 +158,9 @@ impl Walk<'_> {
         let path = at.map_or_else(|| RelPath::of_name(name), |at| at.join(name));
         // A worktree in the worktree is somebody else's.
         if name.to_bytes().eq_ignore_ascii_case(b".git") {
+            return;
+        }
+        if at.is_none() && self.but.iter().any(|but| but.as_bytes() == name.to_bytes()) {
             return;
         }
         let Ok(Some(stat)) = dir.look(name) else { return };

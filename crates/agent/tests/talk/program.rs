@@ -10,6 +10,7 @@ use biplane_agent::{
     model::Protocol,
     program::{self, Options},
     session::Identity,
+    tools::Toolbox,
 };
 use biplane_testkit::standin::{Answer, Part, steps};
 use serde_json::{Value, json};
@@ -73,6 +74,7 @@ fn run(lab: &Lab, start: &Value, id: &str, allow: Option<bool>) -> (bool, Vec<Va
         transcripts: lab.env.root().join("sessions"),
         new_id: id.to_owned(),
         env: Default::default(),
+        tools: Toolbox::new(),
         now: SystemTime::now(),
     };
     let mut seen = Seen { lines: Vec::new(), answer, allow };

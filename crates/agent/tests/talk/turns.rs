@@ -147,6 +147,8 @@ fn a_conversation_is_gone_on_with_from_its_transcript() {
         let turns = lab.model.turns();
         let last = turns.last().unwrap();
         assert_eq!((last.prompt.as_str(), &last.earlier[..]), ("Second.", &["First.".to_owned()][..]));
+        assert!(Transcript::resume(&dir, "s-1").is_err(), "it is under way");
+        drop(session);
         assert_eq!(Transcript::resume(&dir, "s-1").unwrap().1.len(), 8);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Long because it is the one list of commands and arguments, with the help text of each.
 
+mod chat;
 mod team;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use biplane_model::{
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use chat::ChatArgs;
 pub(crate) use team::{
     DecideArgs, MailCommand, MailListArgs, MailReadArgs, MailSendArgs, PlanCommand, PlanListArgs,
     RespondArgs, ShutdownArgs, TeamCommand, YesOrNo,
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Resume,
     /// Have every `up` end when what is at work is done.
     Drain,
+    /// Show whose work would conflict with the target or with one another's, uncommitted changes included.
+    Conflicts(ConflictsArgs),
     /// Freeze a worktree's branch for landing; its task is in review then.
     Submit(MergeArgs),
     /// Submit a worktree's branch, test the merged result, and land it.
@@ -80,6 +84,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<TeamCommand>,
     },
+    /// Talk with a lead, who has the board's tools: say in your own words what is to be done.
+    Chat(ChatArgs),
     /// What happened, in order.
     Events(EventsArgs),
     /// What a run wrote and what its agent told; or which runs there were.
@@ -285,7 +291,7 @@ pub(crate) struct TaskCreateArgs {
     /// A label; may be given several times.
     #[arg(long = "label", value_name = "LABEL", value_delimiter = ',')]
     pub(crate) labels: Vec<Label>,
-    /// Whose it is from the start, until it is given or sent back. A profile says which agent does it each time.
+    /// Who it is meant for: whose it is whenever nobody has claimed it.
     #[arg(long, value_name = "AGENT")]
     pub(crate) owner: Option<AgentName>,
     /// The gate its work must pass instead of the settings' one.
@@ -326,7 +332,7 @@ pub(crate) struct TaskUpdateArgs {
     /// The state to go to.
     #[arg(long, value_name = "STATE")]
     pub(crate) status: Option<TaskStatus>,
-    /// The owner.
+    /// Give it to somebody: whose it is now, and whenever nobody has claimed it.
     #[arg(long, value_name = "AGENT", conflicts_with = "no_owner")]
     pub(crate) owner: Option<AgentName>,
     /// Nobody owns it.
@@ -599,6 +605,12 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ConflictsArgs {
+    /// Only what one of these worktrees has a part in; all unless given.
+    pub(crate) names: Vec<WorktreeName>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct MergeArgs {
     /// The worktree.
     pub(crate) name: WorktreeName,
@@ -637,6 +649,9 @@ pub(crate) struct UpArgs {
     /// Wait for new tasks and submissions when nothing is left to do, until `^C` or `biplane drain`.
     #[arg(long)]
     pub(crate) watch: bool,
+    /// Started by a lead, away from any terminal.
+    #[arg(long, hide = true)]
+    pub(crate) in_background: bool,
     /// A command to use as agent instead of one in `biplane.toml`; `{prompt}` in it stands for the prompt.
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
@@ -787,7 +802,7 @@ fn since(text: &str) -> Result<Since, String> {
     parse_duration(text).map(Since::Ago).map_err(|_| fault.to_owned())
 }
 
-/// The model of the built-in agent.
+/// The model of the built-in agent, as its settings become arguments.
 #[derive(Debug, Args)]
 pub(crate) struct BuiltinArgs {
     /// The model, by its server's name for it.
@@ -807,6 +822,6 @@ pub(crate) struct BuiltinArgs {
     pub(crate) context: Option<u64>,
 }
 
-fn parse_protocol(word: &str) -> Result<Protocol, String> {
+pub(crate) fn parse_protocol(word: &str) -> Result<Protocol, String> {
     Protocol::from_word(word).ok_or_else(|| "use anthropic, openai or responses".to_owned())
 }

@@ -38,7 +38,7 @@ pub(crate) const CODES: [(u8, &str, &str); 7] = [
 ];
 
 /// What the exit codes of single commands say beyond that.
-pub(crate) const SPECIAL: [(&str, &str); 8] = [
+pub(crate) const SPECIAL: [(&str, &str); 9] = [
     (
         "biplane init --agent",
         "2 when there is nobody to ask and neither `--yes` nor `--dry-run` is given, 3 when the answer is no or a file can't be \
@@ -62,8 +62,13 @@ pub(crate) const SPECIAL: [(&str, &str); 8] = [
         "biplane up",
         "1 when a task has failed or is blocked, 130 when it was asked to stop, 0 otherwise, whatever still waits",
     ),
+    (
+        "biplane chat",
+        "with `-p`: 1 when the model can't be asked or does not go on, 3 when something was refused as nobody was there to permit it, 6 at \
+         a limit, 130 when it was stopped; that of the other program with `--agent`",
+    ),
     ("biplane stop", "5 when nothing of it is at work; 1 when a process does not end"),
-    ("biplane mcp", "130 when a signal ended it; 0 when its client has gone"),
+    ("biplane mcp", "0 when its client has gone or SIGTERM ended it, 130 when another signal did"),
     ("biplane doctor", "1 when a problem is left, 0 otherwise; with `--rebuild` 3 when the ledger is whole"),
 ];
 

@@ -66,6 +66,16 @@ impl Printer {
         std::io::stdout().lock()
     }
 
+    /// For narration that is written by others.
+    pub(crate) fn narrator(&self) -> impl Write + Send + use<> {
+        std::io::stderr()
+    }
+
+    /// For an answer that is written by others, from several threads.
+    pub(crate) fn speaker(&self) -> impl Write + Send + use<> {
+        std::io::stdout()
+    }
+
     /// Whether the reader of the answer has gone away: what would go on for long may end.
     pub(crate) fn is_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)

@@ -1,11 +1,17 @@
 //! Servers that fail, models that err, and what becomes of their tasks.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
-use biplane_testkit::standin::{Answer, Part, Turn};
+use biplane_testkit::{
+    Signal, eventually,
+    standin::{Answer, Part, Turn},
+};
 use serde_json::{Value, json};
 
-use crate::lab::Lab;
+use crate::lab::{DEADLINE, Lab};
 
 fn write(path: &str) -> Answer {
     Answer::call("write_file", json!({"path": path, "content": "x\n"}))
@@ -47,6 +53,41 @@ fn a_server_that_is_busy_for_a_while_and_a_stream_that_is_cut() {
     assert_eq!(lab.repo.git(&["ls-tree", "--name-only", "main"]), "README.md\na.txt\nb.txt\nbiplane.toml");
     let told = lab.ok(&["log", "1"]).stdout;
     assert!(told.contains("Too many requests, says the stand-in."), "{told}");
+}
+
+/// A provider that turns the agent away for longer than that waits uses up no attempts, however few there are.
+#[test]
+fn runs_that_are_turned_away_are_no_attempts() {
+    const TURNED_AWAY: usize = 3;
+    let asked = AtomicUsize::new(0);
+    let script = move |turn: &Turn| match turn.step {
+        0 if asked.fetch_add(1, Ordering::SeqCst) < TURNED_AWAY => {
+            let status = if turn.attempt.is_multiple_of(2) { 429 } else { 529 };
+            Answer::refuse(status).retry_after(Duration::from_secs(600))
+        }
+        0 => write("a.txt"),
+        _ => Answer::text("Done."),
+    };
+    let lab = Lab::new("anthropic", "edits", "[limits]\ntask_attempts = 1", script);
+    lab.ok(&["task", "create", "do it", "--owner", "builtin"]);
+    lab.ok(&["mail", "send", "builtin", "use tabs"]);
+    for n in 1..=TURNED_AWAY {
+        let mut up = lab.call(&["up", "--no-gate"]).spawn();
+        eventually(DEADLINE, "it was turned away", || lab.events("task.returned").len() == n);
+        up.signal(Signal::INT);
+        let _ = up.wait(DEADLINE).fails_with(130);
+        let task = lab.task(1);
+        let facts = json!([task["status"], task["owner"], task["attempts"], task["used"]["attempts"]]);
+        assert_eq!(facts, json!(["pending", "builtin", 0, 0]), "{task:#}");
+    }
+    lab.ok(&["up", "--no-gate"]);
+    let (task, runs) = (lab.task(1), lab.json(&["log", "--list"]));
+    assert_eq!(json!([task["status"], task["used"]["attempts"]]), json!(["completed", 1]), "{task:#}");
+    let limited: Vec<_> = runs.as_array().unwrap().iter().map(|run| run["rate_limited"].clone()).collect();
+    assert_eq!(limited, [true, true, true, false], "{runs:#}");
+    // Who did nothing has read nothing: its mail went to the one that came through.
+    assert_eq!(lab.json(&["mail", "list"])[0]["run"], "r4");
+    lab.is_sound();
 }
 
 #[test]

@@ -7,3 +7,4 @@ mod lab;
 mod life;
 mod settings;
 mod six;
+mod team;

@@ -134,3 +134,59 @@ fn one_that_was_moved_is_refused_until_git_knows() {
     lab.ok(&["wt", "adopt", "../moved"]);
     lab.ok(&["doctor"]);
 }
+
+#[test]
+fn a_repository_where_git_says_clean_is_not_thrown_away_with_it() {
+    let lab = Lab::new();
+    lab.repo.write("d/f", "f\n");
+    lab.repo.commit("a directory");
+    let theirs = by_hand(&lab, "../by-hand", "by-hand");
+    lab.ok(&["wt", "adopt", "../by-hand"]);
+    lab.env.program("git").args(["init", "-q"]).arg(theirs.path().join("d")).run().success();
+    for args in [&["wt", "remove", "by-hand"][..], &["wt", "remove", "by-hand", "--force"]] {
+        let said = lab.fails(3, args).stderr;
+        assert!(said.contains("`d` is a repository inside"), "{said}");
+        assert!(theirs.path().join("d/.git/HEAD").exists());
+    }
+}
+
+/// What removals have put aside below a directory.
+fn put_aside(dir: &camino::Utf8Path) -> Vec<String> {
+    let names = dir.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
+    names.filter(|name| name.starts_with(".removed-")).collect()
+}
+
+#[test]
+fn a_removal_outside_of_the_directory_of_worktrees_leaves_nothing() {
+    let lab = Lab::new();
+    let remove = |name: &str| {
+        lab.call(&["wt", "remove", name]).env("BIPLANE_BACKGROUND", "1").run().success();
+    };
+    by_hand(&lab, "../by-hand", "by-hand");
+    lab.ok(&["wt", "adopt", "../by-hand"]);
+    remove("by-hand");
+    assert_eq!(put_aside(lab.env.root()), [""; 0]);
+    // Made where worktrees are not made any more.
+    lab.create("old");
+    lab.settings("[worktrees]\ndir = \"../elsewhere\"\n");
+    remove("old");
+    assert_eq!(put_aside(&lab.root().join(".worktrees")), [""; 0]);
+    lab.is_sound();
+}
+
+#[test]
+fn what_a_killed_removal_left_outside_of_the_directory_of_worktrees_is_told() {
+    let lab = Lab::new();
+    let theirs = by_hand(&lab, "../by-hand", "by-hand");
+    lab.ok(&["wt", "adopt", "../by-hand"]);
+    let link = theirs.read(".git");
+    lab.ok(&["wt", "remove", "by-hand"]);
+    let left = lab.env.dir(".removed-w1");
+    // Another repository's is its own.
+    fs::write(left.join(".git"), "gitdir: /somewhere/.git/worktrees/by-hand\n").unwrap();
+    let doctor = lab.call(&["doctor"]).run();
+    assert!(!doctor.stdout.contains(".removed-w1"), "{doctor}");
+    fs::write(left.join(".git"), link).unwrap();
+    let doctor = lab.call(&["doctor"]).run();
+    assert!(doctor.stdout.contains(&format!("rm -r {left}")), "{doctor}");
+}

@@ -34,7 +34,7 @@ pub(crate) fn prompts(lab: &Lab) -> Vec<(String, String)> {
     prompts
 }
 
-fn words(list: &Value, field: &str) -> Vec<String> {
+pub(crate) fn words(list: &Value, field: &str) -> Vec<String> {
     list.as_array().unwrap().iter().map(|one| one[field].as_str().unwrap().to_owned()).collect()
 }
 
@@ -156,7 +156,7 @@ fn mail_stands_in_the_next_prompt_and_in_no_other() {
     assert!(first.contains(identity), "{first}");
     assert!(!prompts[1].1.contains("## Mail"), "{}", prompts[1].1);
     assert_eq!(words(&lab.json(&["mail", "list"]), "run"), ["r1", "r1"]);
-    assert!(lab.ok(&["mail", "list"]).contains("[in the prompt of r1]"));
+    assert!(lab.ok(&["mail", "list"]).contains("[handed to r1]"));
     // By a template without a place for it, mail is not delivered.
     lab.ok(&["mail", "send", "bob", "later"]);
     let settings = lab.repo.read("biplane.toml") + "[prompts]\nimplement = \"Do {task}\"\n";

@@ -25,7 +25,7 @@ fn a_dirty_main_checkout_is_left_as_it_is_and_main_moves() {
     assert_eq!(lab.repo.git(&["show", "main:README.md"]), "landed");
     insta::assert_snapshot!(said(&output, &lab), @r"
     biplane: s1: gate `true` (as asked)
-    biplane: `[REPO]` has uncommitted work, or files in the way, and was left as it is, off the branch; `git switch main` in it brings it along
+    biplane: `[REPO]` has uncommitted work, or files in the way, and was left as it is, off the branch; `git switch --no-overwrite-ignore main` in it brings it along
     ");
     lab.is_sound();
 }
@@ -36,7 +36,7 @@ fn the_way_back_that_is_told_works() {
     lab.work("w", "a.txt", "a\n");
     lab.repo.write("README.md", "my own work\n");
     lab.ok(&["merge", "w", "--no-gate"]);
-    lab.repo.git(&["switch", "-q", "main"]);
+    lab.repo.git(&["switch", "-q", "--no-overwrite-ignore", "main"]);
     assert_eq!(lab.repo.read("README.md"), "my own work\n");
     assert_eq!(lab.repo.read("a.txt"), "a\n");
 }
@@ -81,6 +81,35 @@ fn an_untracked_file_in_the_way_is_kept() {
     lab.is_sound();
 }
 
+/// The first command with which a text says that a checkout can be taken somewhere.
+fn told_way(text: &str) -> String {
+    let is_way = |part: &&str| part.starts_with("git switch") || part.starts_with("git diff-tree");
+    text.split('`').find(is_way).unwrap_or_else(|| panic!("{text}")).to_owned()
+}
+
+#[test]
+fn the_way_back_that_is_told_overwrites_no_ignored_file() {
+    let lab = Lab::new();
+    lab.repo.write(".gitignore", "secret\n");
+    lab.repo.commit("ignore");
+    let tree = lab.create("w");
+    tree.write("secret", "landed\n");
+    tree.git(&["add", "--force", "secret"]);
+    tree.git(&["commit", "-q", "-m", "a secret"]);
+    lab.repo.write("secret", "mine, ignored\n");
+    let way = told_way(&lab.call(&["merge", "w", "--no-gate"]).run().success().stderr);
+    let git = |expected: &str| {
+        let output = lab.env.program("sh").args(["-c", &way]).in_dir(lab.root()).run();
+        assert_eq!(lab.repo.read("secret"), expected, "{output}");
+        output.code
+    };
+    assert_ne!(git("mine, ignored\n"), 0);
+    // Once it is out of the way, the same command does it.
+    std::fs::remove_file(lab.root().join("secret")).unwrap();
+    assert_eq!(git("landed\n"), 0);
+    assert_eq!(lab.repo.git(&["branch", "--show-current"]), "main");
+}
+
 #[test]
 fn an_ignored_file_in_the_way_is_kept() {
     let lab = Lab::new();
@@ -94,6 +123,9 @@ fn an_ignored_file_in_the_way_is_kept() {
     lab.ok(&["merge", "w", "--no-gate"]);
     assert_eq!(lab.repo.read("local.db"), "mine, ignored\n");
     lab.is_sound();
+    let way = told_way(&lab.call(&["doctor"]).run().stdout);
+    assert_ne!(lab.env.program("sh").args(["-c", &way]).in_dir(lab.root()).run().code, 0);
+    assert_eq!(lab.repo.read("local.db"), "mine, ignored\n", "{way}");
 }
 
 #[test]

@@ -117,3 +117,16 @@ fn a_second_signal_ends_the_git_that_hangs() {
     lab.is_sound();
     assert_eq!(lab.json(&["task", "show", "1"])["status"], "pending");
 }
+
+#[test]
+fn a_named_pipe_of_the_lock_of_the_background_hinders_nothing() {
+    let lab = Lab::new();
+    lab.create("first");
+    let lock = lab.root().join(".git/biplane/tend.lock");
+    let _ = std::fs::remove_file(&lock);
+    lab.env.program("mkfifo").arg(&lock).run().success();
+    for args in [&["wt", "create", "other"][..], &["wt", "remove", "first"], &["doctor"]] {
+        lab.call(args).env("BIPLANE_BACKGROUND", "1").spawn().wait(SOON);
+    }
+    assert!(lab.root().join(".worktrees/other/README.md").exists());
+}

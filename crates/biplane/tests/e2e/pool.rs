@@ -163,6 +163,8 @@ fn there_is_no_pool_where_it_would_not_do() {
         ("[pool]\nsize = 0\n", [("a.b", "c")], None, "`pool.size` is 0"),
         ("[limits]\ndisk = \"4K\"\n", [("a.b", "c")], None, "`limits.disk` is reached"),
         ("", [("core.sparseCheckout", "true")], None, "the main checkout is a sparse one"),
+        ("", [("core.sharedRepository", "group")], None, "the repository is shared by a group"),
+        ("", [("includeIf.gitdir:worktrees/.path", "x")], None, "settings are included on a condition"),
         ("", [("filter.x.smudge", "cat")], Some("*.txt filter=x\n"), "files go through a filter"),
     ] {
         let lab = lab(settings);
@@ -195,11 +197,15 @@ fn a_spare_that_was_made_otherwise_is_not_taken() {
     let said = create(&lab, "c");
     assert!(said.contains("took spare"), "{said}");
     assert_eq!(tree(lab.worktree("c").path()), tree(&by_git(&lab)), "line ends are those of the setting");
-    let said = lab.env.program("sh").in_dir(lab.root());
-    let said = said.args(["-c", &format!("umask 077; '{BIPLANE}' -v wt create d")]).run().success().stderr;
-    assert!(said.contains("another `umask`"), "{said}");
-    let mode = lab.worktree("d").path().join("run.sh").metadata().unwrap().mode();
-    assert_eq!(mode & 0o777, 0o700);
+    // With the second one files have the same modes, and directories and programs have not.
+    for (name, umask, program) in [("d", "077", 0o700), ("e", "033", 0o744)] {
+        let shell = lab.env.program("sh").in_dir(lab.root());
+        let script = format!("umask {umask}; '{BIPLANE}' -v wt create {name}");
+        let said = shell.args(["-c", &script]).run().success().stderr;
+        assert!(said.contains("another `umask`"), "{said}");
+        let mode = |path: &str| lab.worktree(name).path().join(path).metadata().unwrap().mode() & 0o777;
+        assert_eq!((mode("run.sh"), mode("src")), (program, 0o777 & !u32::from_str_radix(umask, 8).unwrap()));
+    }
 }
 
 /// Everything that somebody could leave in a worktree to have others harmed by its reuse.

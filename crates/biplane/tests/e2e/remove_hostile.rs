@@ -163,6 +163,90 @@ fn a_repository_inside_a_worktree_is_not_thrown_away() {
     lab.is_sound();
 }
 
+/// Work that git's status tells nothing of, each in a directory with tracked files; the file that must stay.
+const UNSEEN: [(&str, &str, &str); 6] = [
+    (
+        "cd d; git init -q; git add -A; git commit -qm base; git checkout -qb work; echo mine > w; git add w; git commit -qm w; git checkout -q -",
+        "d",
+        "d/.git/refs/heads/work",
+    ),
+    (
+        "cd d; git init -q; git add -A; git commit -qm base; echo mine > f; git stash -q",
+        "d",
+        "d/.git/refs/stash",
+    ),
+    ("mkdir -p d/q/.git; echo mine > d/q/.git/mine", "d/q", "d/q/.git/mine"),
+    ("echo mine > d/.git", "d", "d/.git"),
+    ("mkdir d/.GIT; echo mine > d/.GIT/mine", "d", "d/.GIT/mine"),
+    ("mkdir .GIT; echo mine > .GIT/mine", ".GIT", ".GIT/mine"),
+];
+
+/// A repository with a directory that has a tracked file, in which git takes `.GIT` for `.git`.
+fn with_directory() -> Lab {
+    let lab = Lab::new();
+    lab.repo.write("d/f", "f\n");
+    lab.repo.write(".gitignore", "target/\n");
+    lab.repo.commit("a directory");
+    lab.repo.git(&["config", "core.ignoreCase", "true"]);
+    lab
+}
+
+#[test]
+fn a_repository_where_git_says_clean_is_not_thrown_away() {
+    let lab = with_directory();
+    for (n, (script, shown, stays)) in UNSEEN.iter().enumerate() {
+        let name = format!("w{n}");
+        let tree = lab.create(&name);
+        lab.env.program("sh").args(["-c", script]).in_dir(tree.path()).run().success();
+        assert_eq!(tree.git(&["status", "--porcelain"]), "", "{script}");
+        // What is made again hides nothing of it.
+        tree.write("target/made", "made\n");
+        for args in [
+            &["wt", "remove", &name][..],
+            &["wt", "remove", &name, "--dry-run"],
+            &["wt", "remove", &name, "--force"],
+        ] {
+            let said = lab.fails(3, args).stderr;
+            assert!(said.contains(&format!("`{shown}` is a repository inside")), "{args:?} {script}: {said}");
+            assert!(tree.path().join(stays).exists(), "{args:?} {script}");
+        }
+        assert!(lab.ok(&["wt", "list"]).contains(&name));
+    }
+    lab.is_sound();
+}
+
+#[test]
+fn a_repository_where_git_says_clean_stays_when_its_agent_is_done() {
+    let lab = with_directory();
+    let (nested, _, stays) = UNSEEN[0];
+    lab.ok(&["task", "create", "one"]);
+    let script = format!("echo a > a.txt; git add a.txt; git commit -qm a; {nested}");
+    lab.ok(&["up", "--no-gate", "--", "sh", "-c", &script]);
+    assert_eq!(lab.repo.git(&["show", "main:a.txt"]), "a");
+    assert!(lab.worktree("1-one").path().join(stays).exists());
+
+    lab.ok(&["task", "create", "two"]);
+    let script = format!("{nested}; exit 1");
+    let _ = lab.call(&["up", "--no-gate", "--", "sh", "-c", &script]).run();
+    assert!(lab.worktree("2-two").path().join(stays).exists(), "{}", lab.ok(&["wt", "list"]));
+    // Giving it up, or giving it out again, is no way around.
+    lab.ok(&["task", "retry", "2"]);
+    let _ = lab.call(&["up", "--no-gate", "--", "true"]).run();
+    lab.ok(&["task", "cancel", "2"]);
+    let _ = lab.call(&["up", "--no-gate", "--", "true"]).run();
+    assert!(lab.worktree("2-two").path().join(stays).exists());
+    lab.is_sound();
+}
+
+#[test]
+fn a_repository_in_what_is_made_again_hinders_no_removal() {
+    let lab = with_directory();
+    let tree = lab.create("w");
+    lab.env.program("git").args(["init", "-q"]).arg(tree.path().join("target/dep")).run().success();
+    lab.ok(&["wt", "remove", "w"]);
+    assert!(!tree.path().exists());
+}
+
 #[test]
 fn a_repository_inside_an_ignored_directory_is_not_thrown_away() {
     let lab = Lab::new();

@@ -62,6 +62,24 @@ fn a_program_that_is_not_there_is_said_before_anything_is_begun() {
     assert_eq!(lab.json(&["task", "show", "1"])["status"], "pending");
 }
 
+#[test]
+fn an_agent_whose_work_would_never_count_is_refused() {
+    let lab = Lab::new();
+    lab.ok(&["task", "create", "t"]);
+    for (agent, program) in [("codex", "codex"), ("gemini", "/opt/gemini")] {
+        let driver = if agent == "codex" { "codex" } else { "acp" };
+        lab.settings_file(&format!(
+            "agent = \"{agent}\"\n[up]\ncommit_leftovers = false\n[agents.{agent}]\ndriver = \"{driver}\"\ncommand = [\"{program}\"]\n"
+        ));
+        let said = lab.fails(2, &["up"]).stderr;
+        assert!(
+            said.contains(&format!("agent `{agent}` can't commit with `permissions = \"edits\"`")),
+            "{said}"
+        );
+    }
+    assert_eq!(lab.json(&["task", "show", "1"])["status"], "pending");
+}
+
 /// A profile in which a command verifies and an agent reviews.
 fn careful(lab: &Lab, verify: &str, reviewer: &str) {
     let work = "echo $BIPLANE_ATTEMPT > attempt; echo work > work";

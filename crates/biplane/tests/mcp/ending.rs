@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use biplane_testkit::{Signal, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     client::{Client, NEWEST},
@@ -55,14 +55,15 @@ fn a_client_that_goes_takes_its_calls_along() {
 
 #[test]
 fn a_signal_ends_a_server_and_what_it_does() {
-    for signal in [Signal::INT, Signal::TERM] {
+    // SIGTERM is an orderly end, as whoever manages servers asks for it.
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 0)] {
         let lab = Lab::with_two_tasks();
         let mut client = Client::new(lab.call(&["mcp"]));
         begin(&mut client);
         client.talk().running().signal(signal);
         eventually(DEADLINE, "the server has ended", || !client.talk().running().is_running());
-        let output = client.end().fails_with(130);
-        assert_eq!(output.stderr, "");
+        let output = client.end();
+        assert_eq!((output.code, output.stderr.as_str()), (code, ""));
         assert!(is_over(&lab));
     }
 }
@@ -100,13 +101,26 @@ fn calls_go_on_beside_each_other() {
 }
 
 #[test]
-fn what_is_no_protocol_is_refused_or_let_go_by() {
+fn what_is_no_protocol_is_answered() {
     let lab = Lab::new();
-    let output = lab.call(&["mcp"]).stdin("GET / HTTP/1.1\r\n\r\n").run();
-    assert_eq!(output.stdout.lines().filter(|line| !line.starts_with('{')).count(), 0, "{}", output.stdout);
+    let output = lab.call(&["mcp"]).stdin("GET / HTTP/1.1\r\n\r\n").run().success();
+    let answer: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(answer["error"]["code"], -32700, "{answer}");
     let mut client = Client::new(lab.call(&["mcp"]));
-    client.say("this is no JSON");
-    client.say("[]");
-    client.ok("task_list", json!({}));
+    let long = format!("\"{}\"", "x".repeat(4 << 20));
+    for (line, id, code) in [
+        ("this is no JSON", json!(null), -32700),
+        ("{\"jsonrpc\": \"2.0\", \"id\": 77, ", json!(null), -32700),
+        (&long, json!(null), -32700),
+        ("[]", json!(null), -32600),
+        ("{\"jsonrpc\": \"2.0\", \"id\": 77}", json!(77), -32600),
+    ] {
+        client.say(line);
+        let answer = client.talk().hear(DEADLINE, "an answer", |line| line.contains("\"error\""));
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let answer = answer.as_object().unwrap();
+        assert_eq!((answer.get("id"), &answer["error"]["code"]), (Some(&id), &json!(code)), "{answer:?}");
+        client.ok("task_list", json!({}));
+    }
     client.end().success();
 }

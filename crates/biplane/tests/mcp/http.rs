@@ -126,6 +126,17 @@ fn every_revision_is_served_over_http() {
 }
 
 #[test]
+fn a_server_on_a_port_ends_when_it_is_told_to() {
+    // SIGTERM is how whoever manages services asks for an orderly end.
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 0)] {
+        let mut served = Served::new(Lab::new().call(&["mcp", "--http", "127.0.0.1:0"]));
+        served.running.signal(signal);
+        let output = served.running.wait(DEADLINE);
+        assert_eq!(output.code, code, "{output}");
+    }
+}
+
+#[test]
 fn who_may_speak() {
     let lab = Lab::new();
     let served =

@@ -77,6 +77,7 @@ async def scenario(client):
     assert ran["output"] == "?? a.txt\n" and ran["exit_code"] == 3, ran
     assert (await call("worktree_status", name="auth"))["untracked"] == ["a.txt"]
     assert "+a" in (await call("worktree_diff", name="auth"))["patch"]
+    assert (await call("conflicts"))["worktrees"] >= 1
     assert (await call("run_output", run=ran["id"]))["output"] == "?? a.txt\n"
     assert (await call("run_list", task_id=1))["runs"][-1]["id"] == ran["id"]
     assert "uncommitted work" in await call.fails("refused", "submit", name="auth")

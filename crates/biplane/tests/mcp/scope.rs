@@ -137,6 +137,6 @@ fn an_agent_speaks_for_itself() {
     assert_eq!(to(2)["structuredContent"]["task_id"], 1);
     assert_ne!(to(2)["structuredContent"]["from"], "lead");
     for id in [3, 4] {
-        assert_eq!(to(id)["structuredContent"]["code"], "refused", "{text}");
+        assert_eq!(to(id)["_meta"]["biplane/error"]["code"], "refused", "{text}");
     }
 }

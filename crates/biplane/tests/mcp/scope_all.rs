@@ -85,6 +85,7 @@ fn table() -> BTreeMap<&'static str, (Must, Value, Value)> {
                 with(&own_tree, json!({ "command": "touch x" })),
             ),
         ),
+        ("conflicts", (Answer, json!({ "names": ["ui"] }), none.clone())),
         ("submit", (KeepToOwn, tree.clone(), Value::Null)),
         ("merge", (Refuse, tree.clone(), own_tree.clone())),
         ("queue", (Answer, none.clone(), none.clone())),
@@ -133,9 +134,12 @@ fn every_tool_keeps_a_run_to_what_is_its_own() {
     lab.ok(&["run", "ui", "--", "echo", "secret"]);
     let mut client = Client::new(lab.call(&["run", "auth", "--", BIPLANE, "mcp"]));
     let mut table = table();
-    for tool in client.tools() {
+    let listed = client.tools();
+    // Those that are for the lead alone are not listed to it; they are refused when they are called all the same.
+    for tool in Client::new(lab.call(&["mcp"])).tools() {
         let name = tool["name"].as_str().unwrap();
         let (must, others, own) = table.remove(name).unwrap_or_else(|| panic!("say what `{name}` must do"));
+        assert_eq!(listed.contains(&tool), must != Refuse, "whether it is told of `{name}`");
         let before = lab.last_event();
         let result = client.call(name, others);
         let text = result["content"][0]["text"].as_str().unwrap();
@@ -143,7 +147,7 @@ fn every_tool_keeps_a_run_to_what_is_its_own() {
             assert_ne!(result["isError"], true, "{name}: {text}");
             assert_eq!(tool["annotations"]["readOnlyHint"], true, "{name}");
         } else {
-            assert_eq!(result["structuredContent"]["code"], "refused", "{name}: {text}");
+            assert_eq!(result["_meta"]["biplane/error"]["code"], "refused", "{name}: {text}");
             assert!(text.contains("this caller works on task 1 in worktree `auth`"), "{name}: {text}");
         }
         assert_eq!(lab.last_event(), before, "{name} did something");

@@ -13,13 +13,13 @@ use crate::lab::Program;
 const BIPLANE: &str = env!("CARGO_BIN_EXE_biplane");
 
 /// A repository in which all programs are told of biplane, which is on `PATH`.
-struct Told {
-    env: TestEnv,
-    repo: Repo,
+pub(crate) struct Told {
+    pub(crate) env: TestEnv,
+    pub(crate) repo: Repo,
 }
 
 impl Told {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let env = TestEnv::new();
         let repo = env.repo("app");
         let bin = env.dir("bin");
@@ -31,7 +31,12 @@ impl Told {
         told
     }
 
-    fn on_path(&self, call: Call) -> Call {
+    /// Biplane, as it is found on `PATH`.
+    pub(crate) fn biplane(&self, args: &[&str]) -> Call {
+        self.on_path(self.env.biplane(BIPLANE)).args(args)
+    }
+
+    pub(crate) fn on_path(&self, call: Call) -> Call {
         let path = real_agents_path();
         let dirs = std::iter::once(self.env.root().join("bin").into_std_path_buf())
             .chain(std::env::split_paths(&path));
@@ -49,7 +54,7 @@ impl Told {
         output.stdout + &output.stderr
     }
 
-    fn write_home(&self, file: &str, text: &str) {
+    pub(crate) fn write_home(&self, file: &str, text: &str) {
         let path = self.env.home().join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
@@ -94,12 +99,11 @@ fn claude_codes_own_worktrees_are_ours() {
     }
     let args = ["-p", "Fix it in a worktree.", "--permission-mode", "bypassPermissions"];
     let said = call.env("IS_SANDBOX", "1").args(args).run().success();
-    let biplane = |args: &[&str]| told.on_path(told.env.biplane(BIPLANE)).args(args).run().success();
     let tree = told.repo.path().join(".worktrees/fix-it");
     let results = model.turns().pop().unwrap().results;
     assert!(results.iter().any(|r| r.text.contains(tree.as_str())), "it worked there: {results:?}\n{said}");
     assert!(!tree.exists(), "it is removed: {results:?}");
-    biplane(&["wt", "restore", "fix-it"]);
+    told.biplane(&["wt", "restore", "fix-it"]).run().success();
     assert_eq!(told.repo.at(&tree).read("work.txt"), "unsaved\n");
     assert_eq!(Records::read(told.repo.path()).report(), [""; 0]);
 }

@@ -51,6 +51,14 @@ impl Program {
         }
     }
 
+    /// Has the model use a tool of ours.
+    pub(crate) fn tool(self, name: &str, input: Value) -> Answer {
+        match self {
+            Self::Claude | Self::Qwen => Answer::call(format!("mcp__biplane__{name}"), input),
+            Self::Codex => Answer::call(format!("mcp__biplane.{name}"), input),
+        }
+    }
+
     /// Its table in the settings: it talks to `model`, and to nobody else.
     fn table(self, model: &StandIn, home: &Utf8Path, permissions: &str) -> String {
         let (name, program) = (self.name(), real_agent(self.name()));
@@ -68,7 +76,7 @@ impl Program {
         )
     }
 
-    fn arguments(self, url: &str) -> Vec<String> {
+    pub(crate) fn arguments(self, url: &str) -> Vec<String> {
         if self != Self::Codex {
             return Vec::new();
         }

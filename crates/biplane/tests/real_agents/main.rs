@@ -2,11 +2,14 @@
 //!
 //! `bash .ci/agents` installs the programs.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails in a test fails the test")]
 
 mod lab;
+mod leading;
 
+mod attached;
 mod failures;
 mod hookup;
+mod lead;
 mod sessions;
 mod six;

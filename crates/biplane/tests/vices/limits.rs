@@ -21,12 +21,13 @@ fn one_that_is_asked_to_slow_down_rests_and_its_task_goes_back_uncounted() {
     for (id, agent) in (1..).zip(TOLD) {
         lab.ended(id, "pending", &["failed"], "its agent's provider asked to slow down: ");
         let task = lab.task(id);
-        // It was sent back for nothing that was wrong with the work; that there was a run is counted.
+        // It was sent back for nothing that was wrong with the work, and the run was no attempt.
         assert_eq!(
             (&task["attempts"], &task["used"]["attempts"]),
-            (&0.into(), &1.into()),
+            (&0.into(), &0.into()),
             "{agent}: {task:#}"
         );
+        assert_eq!(lab.json(&["log", "--list", "--task", &id.to_string()])[0]["rate_limited"], true);
     }
     let limited = lab.events("agent.limited");
     let mut rests: Vec<_> = limited.iter().map(rest).collect();
@@ -71,6 +72,31 @@ fn the_task_of_one_that_rests_goes_to_another_that_may_take_it() {
     assert_eq!(who, ["claude", "codex"], "{runs:#}");
     assert_eq!(lab.repo.read("a.txt"), "by the fake agent\n");
     lab.is_sound_but_for_main();
+}
+
+/// Who was to review the work and was turned away has found no fault with it.
+#[test]
+fn work_whose_reviewer_is_turned_away_is_not_sent_back() {
+    let lab = Lab::new();
+    let settings = lab.repo.read("biplane.toml");
+    let limited = "args = [\"--do\", \"limit 90\"]\n[profiles.claude]";
+    let reviewed = "implement.agent = \"plain\"\nreview.agent = \"claude\"\n";
+    let settings = settings.replace("[profiles.claude]", limited);
+    lab.repo.write("biplane.toml", settings.replace("implement.agent = \"plain\"\n", reviewed));
+    lab.repo.commit("a reviewer that is asked to slow down");
+    lab.order("plain", "write a.txt; commit");
+    let mut up = lab.call(&["up", "--no-gate"]).spawn();
+    eventually(DEADLINE, "the reviewer is told to slow down", || lab.events("task.returned").len() == 1);
+    up.signal(Signal::INT);
+    up.wait(DEADLINE).fails_with(130);
+    let why = lab.events("task.returned")[0]["error"].as_str().unwrap().to_owned();
+    assert!(why.starts_with("its agent's provider asked to slow down: "), "{why}");
+    // It was waiting for the reviewer's rest to be over; the work is not done again.
+    lab.ended(1, "pending", &["succeeded", "failed"], "stopped before it was done");
+    let (task, runs) = (lab.task(1), lab.json(&["log", "--list"]));
+    assert_eq!((&task["attempts"], &task["used"]["attempts"]), (&0.into(), &1.into()), "{task:#}");
+    assert_eq!((&runs[1]["role"], &runs[1]["rate_limited"]), (&"review".into(), &true.into()), "{runs:#}");
+    assert_eq!(lab.events("agent.limited")[0]["data"]["agent"], "claude");
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod bystanders;
 mod endings;
 mod floods;
+mod handed;
 mod lab;
 mod lies;
 mod limits;

@@ -2,7 +2,7 @@
 
 use biplane_model::{AgentName, EventKind, NewEvent, ProcessIdentity, Task, TaskId, TaskStatus, Timestamp};
 
-use super::{Guard, changed, changed_as, fence, guarded, readiness, shift};
+use super::{Guard, changed, changed_as, fence, guarded, readiness, shift, unclaim};
 use crate::{BoardError, Changes, ReadyOrder, View};
 
 /// How many ready tasks are looked at before all of them are.
@@ -135,7 +135,8 @@ pub fn renew(
     Ok(Changes { tasks: vec![task], ..Changes::default() })
 }
 
-/// Gives a claim back: the task is pending again, nobody's, and the former holder can't change it any more.
+/// Gives a claim back: the task is pending again, its assignee's or nobody's, and the former holder can't change it any more. A
+/// pending task that nobody has claimed is nobody's then.
 ///
 /// # Errors
 /// An illegal move, or the guard.
@@ -148,11 +149,11 @@ pub fn release(
     let mut task = guarded(view, id, guard)?;
     if task.status == TaskStatus::Pending && task.owner.is_some() {
         task.updated_at = now;
+        task.assignee = None;
     } else {
         shift(&mut task, TaskStatus::Pending, now)?;
     }
-    fence(&mut task);
-    task.owner = None;
+    unclaim(&mut task);
     Ok(changed_as(task, EventKind::TaskReleased))
 }
 

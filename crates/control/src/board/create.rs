@@ -59,6 +59,7 @@ pub fn create(view: &dyn View, new: &NewTask, now: Timestamp) -> Result<(Changes
         description: new.description.clone(),
         status: TaskStatus::Pending,
         owner: new.owner.clone(),
+        assignee: new.owner.clone(),
         priority: new.priority,
         labels: distinct(&new.labels),
         after,

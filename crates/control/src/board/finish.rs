@@ -2,7 +2,7 @@
 
 use biplane_model::{EventKind, NewEvent, Task, TaskId, TaskStatus, Timestamp, clip, sanitize};
 
-use super::{Guard, changed, changed_as, fence, guarded, readiness, shift};
+use super::{Guard, changed, changed_as, fence, guarded, readiness, shift, unclaim};
 use crate::{BoardError, Changes, View};
 
 /// The fact in an event that says that work was sent back to be done again.
@@ -74,7 +74,7 @@ pub fn review(
     Ok((changes, task))
 }
 
-/// Sends a task back to be worked on again: pending, nobody's, with the reason. From review it counts as an attempt.
+/// Sends a task back to be worked on again: pending, its assignee's or nobody's, with the reason. From review it counts as an attempt.
 ///
 /// # Errors
 /// An illegal move, or the guard.
@@ -89,8 +89,7 @@ pub fn give_back(
     let is_revision = task.status == TaskStatus::InReview;
     task.attempts += u32::from(is_revision);
     shift(&mut task, TaskStatus::Pending, now)?;
-    fence(&mut task);
-    task.owner = None;
+    unclaim(&mut task);
     let back = with_reason(task, reason, EventKind::TaskReturned);
     Ok(if is_revision { as_revision(back) } else { back })
 }
@@ -116,12 +115,11 @@ pub fn send_back(
     }
     task.attempts += 1;
     shift(&mut task, TaskStatus::Pending, now)?;
-    fence(&mut task);
-    task.owner = None;
+    unclaim(&mut task);
     Ok(as_revision(with_reason(task, comments, EventKind::TaskReturned)))
 }
 
-/// Sends a task back because its work did not do: pending, nobody's, with the reason; to a person when that was done `most` times.
+/// Sends a task back because its work did not do: pending, its assignee's or nobody's, with the reason; to a person when that was done `most` times.
 /// Counts as an attempt.
 ///
 /// # Errors
@@ -143,9 +141,10 @@ pub fn revise(
     };
     task.attempts += 1;
     shift(&mut task, to, now)?;
-    fence(&mut task);
-    if !is_last {
-        task.owner = None;
+    if is_last {
+        fence(&mut task);
+    } else {
+        unclaim(&mut task);
     }
     Ok(as_revision(with_reason(task, reason, kind)))
 }
@@ -212,8 +211,7 @@ pub fn reopen(
 ) -> Result<(Changes, Task), BoardError> {
     let mut task = guarded(view, id, guard)?;
     shift(&mut task, TaskStatus::Pending, now)?;
-    fence(&mut task);
-    task.owner = None;
+    unclaim(&mut task);
     task.attempts = 0;
     task.opened_at = now;
     Ok(changed_as(task, EventKind::TaskReopened))

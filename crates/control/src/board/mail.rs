@@ -1,7 +1,7 @@
 //! Mail: sent to members of the team, delivered to each of them once and in order.
 //!
-//! **Invariant:** what waits for a recipient is delivered from its oldest message on, and a message is marked as delivered in the
-//! transaction that hands it out; so each message is handed out once, in the order in which it was sent.
+//! **Invariant:** what waits for a recipient is delivered from its oldest message on. Whoever hands it out lets no other reader of the
+//! same recipient in meanwhile, and marks it once it was shown; so each message is handed out once, in the order in which it was sent.
 
 use biplane_model::{
     AgentName, Answer, EventKind, Mail, MailId, MailKind, Member, NewEvent, Request, RequestId,
@@ -63,15 +63,6 @@ impl Waiting {
     }
 }
 
-/// What was delivered.
-#[derive(Debug, Clone, Default)]
-pub struct Delivery {
-    /// The messages, in the order in which they were sent.
-    pub mail: Vec<Mail>,
-    /// How many still wait.
-    pub left: u64,
-}
-
 /// Sends a message to one.
 ///
 /// # Errors
@@ -112,17 +103,26 @@ pub fn broadcast(
     Ok((post.close(), sent, full.into_iter().map(|m| m.name).collect()))
 }
 
-/// Delivers what waits for `to`: marks it, and hands it out.
+/// Marks those of the messages `ids` that still wait for `to` as delivered: they were shown, in `run` when that is in one.
 ///
 /// # Errors
-/// When the ledger can't be read. Who has no mail gets none, whoever it is.
-pub fn deliver(
+/// When the ledger can't be read.
+pub fn deliver_shown(
     view: &dyn View,
     to: &AgentName,
-    most: Waiting,
+    ids: &[MailId],
+    run: Option<RunId>,
     now: Timestamp,
-) -> Result<(Changes, Delivery), BoardError> {
-    deliver_these(view, to, most.of(view, to)?, None, now)
+) -> Result<Changes, BoardError> {
+    // They are the oldest, unless older ones came back meanwhile.
+    let oldest = Waiting { count: ids.len(), bytes: usize::MAX }.of(view, to)?;
+    let mut mail = if oldest.iter().map(|mail| mail.id).eq(ids.iter().copied()) {
+        oldest
+    } else {
+        view.mail(&MailFilter { to: Some(to.clone()), waiting: true, ..MailFilter::default() })?
+    };
+    mail.retain(|one| ids.contains(&one.id));
+    deliver_these(view, to, mail, run, now)
 }
 
 /// Marks exactly the messages `ids` as delivered in the prompt of `run`.
@@ -143,7 +143,7 @@ pub fn deliver_in_run(
     if !waiting.iter().map(|mail| mail.id).eq(ids.iter().copied()) {
         return Err(BoardError::MailMoved { to: to.clone() });
     }
-    deliver_these(view, to, waiting, Some(run), now).map(|(changes, _)| changes)
+    deliver_these(view, to, waiting, Some(run), now)
 }
 
 fn deliver_these(
@@ -152,11 +152,10 @@ fn deliver_these(
     mut mail: Vec<Mail>,
     run: Option<RunId>,
     now: Timestamp,
-) -> Result<(Changes, Delivery), BoardError> {
-    let Some(mut member) = view.member(to)? else { return Ok(Default::default()) };
-    if mail.is_empty() {
-        return Ok((Changes::default(), Delivery { mail, left: member.waiting }));
-    }
+) -> Result<Changes, BoardError> {
+    let Some(mut member) = view.member(to)?.filter(|_| !mail.is_empty()) else {
+        return Ok(Changes::default());
+    };
     for one in &mut mail {
         one.delivered_at = Some(now);
         one.run = run;
@@ -167,10 +166,7 @@ fn deliver_these(
     if let Some(run) = run {
         event = event.with("run", run.to_string());
     }
-    let left = member.waiting;
-    let changes =
-        Changes { mail: mail.clone(), members: vec![member], events: vec![event], ..Changes::default() };
-    Ok((changes, Delivery { mail, left }))
+    Ok(Changes { mail, members: vec![member], events: vec![event], ..Changes::default() })
 }
 
 /// Has the messages of a run's prompt wait again: the run was never started, or was lost.

@@ -23,9 +23,9 @@ pub use create::{NewTask, checked_gate, create};
 pub use depend::{Readiness, readiness, waits_for};
 pub use finish::{REVISION, block, cancel, complete, fail, give_back, reopen, review, revise, send_back};
 pub use lease::{Lease, check, fence_expired, give_back_lost};
-pub use limits::{TaskLimits, Used, used};
-pub use mail::{Delivery, NewMail, Roster, Waiting, broadcast, deliver, deliver_in_run, return_mail, send};
-pub use plan::{NewPlan, decide_plan, is_rejected_plan, plan_of, submit_plan, withdraw_plan};
+pub use limits::{TaskLimits, Used, rate_limited_in_a_row, used};
+pub use mail::{NewMail, Roster, Waiting, broadcast, deliver_in_run, deliver_shown, return_mail, send};
+pub use plan::{NewPlan, decide_plan, is_rejected_plan, plan_of, set_aside_for, submit_plan, withdraw_plan};
 pub use shutdown::{answer_shutdown, approve_idle, ask_to_shut_down, away, is_working, recall, shutdown_of};
 pub use update::{TaskUpdate, update};
 
@@ -74,6 +74,12 @@ fn fence(task: &mut Task) {
     task.lease_until = None;
     task.holder = None;
     task.run = None;
+}
+
+/// As [`fence`], and the task is its assignee's again, or nobody's.
+fn unclaim(task: &mut Task) {
+    fence(task);
+    task.owner.clone_from(&task.assignee);
 }
 
 /// One changed task and the event that says so.

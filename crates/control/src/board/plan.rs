@@ -1,15 +1,16 @@
 //! Plans: a task whose work needs one waits until the lead or a person has approved it.
 
 use biplane_model::{
-    AgentName, Answer, EventKind, MailKind, NewEvent, PlanStatus, Request, RequestId, RequestKind,
+    AgentName, Answer, EventKind, Mail, MailKind, NewEvent, PlanStatus, Request, RequestId, RequestKind,
     RequestStatus, RunId, Task, TaskId, TaskStatus, Timestamp, clip, sanitize,
 };
 
 use super::{
-    Guard, changed, fence, guarded,
+    Guard, block, changed, guarded,
     mail::{Draft, Post, Roster, checked_text},
     shift,
     shutdown::addressed,
+    unclaim,
 };
 use crate::{BoardError, Changes, RequestFilter, View};
 
@@ -39,6 +40,18 @@ pub struct NewPlan {
     pub run: Option<RunId>,
 }
 
+/// Why a task waits that was set aside for the plan `id`, for people.
+fn plan_awaited(id: RequestId) -> String {
+    format!(
+        "plan {id} waits for approval: `biplane plan show {id}`, then `biplane plan approve {id}` or `biplane plan reject {id} --feedback …`"
+    )
+}
+
+/// Whether `task` was set aside for `plan`, and for nothing since: setting it aside takes one epoch.
+fn is_set_aside(task: &Task, plan: &Request) -> bool {
+    task.status == TaskStatus::Blocked && task.epoch == plan.epoch + 1
+}
+
 /// The newest plan for a task since it was last opened that was not withdrawn.
 ///
 /// # Errors
@@ -58,7 +71,8 @@ pub fn plan_of(view: &dyn View, task: &Task) -> Result<Option<Request>, BoardErr
     Ok(view.requests(&filter)?.into_iter().rev().find(counts))
 }
 
-/// Submits a plan for approval. One that waited for the same task is withdrawn. The task stays as it is.
+/// Submits a plan for approval. One that waited for the same task is withdrawn, which whoever made it is told; when the task was set
+/// aside for that one, it waits for the new one instead. The task stays as it is otherwise.
 ///
 /// # Errors
 /// [`BoardError::NoTask`], the guard, [`BoardError::Owned`] when the task is another agent's, or [`BoardError::Invalid`] for a
@@ -70,7 +84,7 @@ pub fn submit_plan(
     guard: Guard,
     now: Timestamp,
 ) -> Result<(Changes, Request), BoardError> {
-    let task = guarded(view, &new.task, guard)?;
+    let mut task = guarded(view, &new.task, guard)?;
     if task.status.is_closed() {
         let words = format!("task {} is {}, and takes no plan", task.id, task.status);
         return Err(BoardError::Invalid(words));
@@ -89,19 +103,35 @@ pub fn submit_plan(
         task: Some(task.id.clone()),
         ..RequestFilter::default()
     };
+    let status = RequestStatus::Plan(PlanStatus::Submitted);
+    let id = post.new_request(status)?;
+    let mut epoch = task.epoch;
+    let mut changes = Changes::default();
     for mut old in view.requests(&filter)?.into_iter().filter(|request| request.status.is_open()) {
         old.status = old.status.withdrawn(format_args!("plan {}", old.id))?;
         old.decided_at = Some(now);
-        post.keep(&old, NewEvent::new(EventKind::PlanWithdrawn))?;
+        post.keep(&old, NewEvent::new(EventKind::PlanWithdrawn).with("replaced_by", id.to_string()))?;
+        if old.from != new.from {
+            let words =
+                format!("your plan {} was withdrawn: plan {id} of `{}` takes its place", old.id, new.from);
+            let draft = Draft::new(MailKind::Message, &new.from, &words).about(&old, None);
+            full_is_fine(post.send(&draft, &old.from))?;
+        }
+        if is_set_aside(&task, &old) {
+            epoch = old.epoch;
+            task.reason = plan_awaited(id);
+            task.updated_at = now;
+            let event = NewEvent::new(EventKind::TaskUpdated).with("fields", vec!["reason"]);
+            changes = changed(task.clone(), event).0;
+        }
     }
-    let status = RequestStatus::Plan(PlanStatus::Submitted);
     let request = Request {
-        id: post.new_request(status)?,
+        id,
         status,
         from: new.from.clone(),
         to: new.to.clone(),
-        task: Some(task.id.clone()),
-        epoch: task.epoch,
+        task: Some(task.id),
+        epoch,
         run: new.run,
         content: new.text.clone(),
         feedback: String::new(),
@@ -110,13 +140,12 @@ pub fn submit_plan(
         rev: 0,
     };
     let draft = Draft::new(MailKind::PlanApprovalRequest, &new.from, &new.text).about(&request, None);
-    match post.send(&draft, &new.to) {
-        // The plan itself is kept, and is listed.
-        Ok(_) | Err(BoardError::InboxFull { .. }) => {}
-        Err(error) => return Err(error),
-    }
+    // The plan itself is kept, and is listed.
+    full_is_fine(post.send(&draft, &new.to))?;
     post.keep(&request, NewEvent::new(EventKind::PlanSubmitted).with("agent", new.from.as_str()))?;
-    Ok((post.close(), request))
+    let mut said = post.close();
+    said.and(changes);
+    Ok((said, request))
 }
 
 /// Approves a plan, or rejects it with feedback. Only its addressee does, once. The task that was set aside for it is pending
@@ -147,10 +176,7 @@ pub fn decide_plan(
     let mut post = Post::open(view, roster, now)?;
     let words = if feedback.trim().is_empty() { "approved" } else { feedback };
     let draft = Draft::new(MailKind::PlanApprovalResponse, by, words).about(&request, Some(answer));
-    match post.send(&draft, &request.from) {
-        Ok(_) | Err(BoardError::InboxFull { .. }) => {}
-        Err(error) => return Err(error),
-    }
+    full_is_fine(post.send(&draft, &request.from))?;
     let kind = match answer {
         Answer::Approve => EventKind::PlanApproved,
         Answer::Reject => EventKind::PlanRejected,
@@ -161,25 +187,35 @@ pub fn decide_plan(
     Ok((said, request))
 }
 
+/// Somebody whose inbox is full finds what was sent at the request.
+fn full_is_fine(sent: Result<Mail, BoardError>) -> Result<(), BoardError> {
+    match sent {
+        Ok(_) | Err(BoardError::InboxFull { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// What the answer means for the task.
-fn answer_task(
-    mut task: Task,
-    request: &Request,
-    answer: Answer,
-    now: Timestamp,
-) -> Result<Changes, BoardError> {
-    // Setting a task aside takes one epoch; whatever else happened to it since took more.
-    let is_set_aside = task.status == TaskStatus::Blocked && task.epoch == request.epoch + 1;
+fn answer_task(task: Task, request: &Request, answer: Answer, now: Timestamp) -> Result<Changes, BoardError> {
     let is_held = task.status == TaskStatus::InProgress && task.epoch == request.epoch;
     if is_held {
         return Ok(Changes::default());
     }
-    if !is_set_aside {
+    if !is_set_aside(&task, request) {
         return Err(BoardError::PlanUnwanted { id: request.id, task: task.id, status: task.status });
     }
+    Ok(go_on(task, request, answer, now)?.0)
+}
+
+/// Has a task go on whose plan was decided on: it is pending again, with the reason when the plan was rejected.
+fn go_on(
+    mut task: Task,
+    request: &Request,
+    answer: Answer,
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
     shift(&mut task, TaskStatus::Pending, now)?;
-    fence(&mut task);
-    task.owner = None;
+    unclaim(&mut task);
     let event = match answer {
         Answer::Approve => {
             task.reason = String::new();
@@ -191,7 +227,26 @@ fn answer_task(
             NewEvent::new(EventKind::TaskReturned).error(&task.reason)
         }
     };
-    Ok(changed(task, event.with("plan", request.id.to_string())).0)
+    Ok(changed(task, event.with("plan", request.id.to_string())))
+}
+
+/// Sets a task aside whose agent has ended with `plan`, until that is decided on. When it was decided on while the agent was still at
+/// work, the task goes on at once.
+///
+/// # Errors
+/// An illegal move, or the guard.
+pub fn set_aside_for(
+    view: &dyn View,
+    plan: &Request,
+    (id, guard): (&TaskId, Guard),
+    now: Timestamp,
+) -> Result<(Changes, Task), BoardError> {
+    let answer = match plan.status {
+        RequestStatus::Plan(PlanStatus::Approved) => Answer::Approve,
+        RequestStatus::Plan(PlanStatus::Rejected) => Answer::Reject,
+        _ => return block(view, id, &plan_awaited(plan.id), guard, now),
+    };
+    go_on(guarded(view, id, guard)?, plan, answer, now)
 }
 
 /// Withdraws a plan that nothing waits for any more.

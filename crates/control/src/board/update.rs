@@ -12,7 +12,7 @@ use crate::{BoardError, Changes, View};
 pub struct TaskUpdate {
     /// The state to go to, with everything the move entails.
     pub status: Option<TaskStatus>,
-    /// The owner; `Some(None)` for nobody.
+    /// The owner, to whom it also goes back later unless it is taken up at once; `Some(None)` for nobody.
     pub owner: Option<Option<AgentName>>,
     /// The subject.
     pub subject: Option<String>,
@@ -84,7 +84,13 @@ fn set_fields(
     if let Some(labels) = &update.labels {
         task.labels = create::distinct(labels);
     }
-    task.owner = update.owner.clone().unwrap_or(task.owner.take());
+    if let Some(owner) = &update.owner {
+        task.owner.clone_from(owner);
+        // Who takes it up in the same breath claims it; otherwise it is given to somebody.
+        if update.status != Some(TaskStatus::InProgress) {
+            task.assignee.clone_from(owner);
+        }
+    }
     if before.owner.is_some() && task.owner != before.owner {
         // Who held it holds it no more.
         fence(task);
@@ -97,6 +103,7 @@ fn set_fields(
         ("subject", task.subject != before.subject),
         ("description", task.description != before.description),
         ("owner", task.owner != before.owner),
+        ("assignee", task.assignee != before.assignee && task.owner == before.owner),
         ("priority", task.priority != before.priority),
         ("labels", task.labels != before.labels),
         ("blockedBy", task.after != before.after),

@@ -89,8 +89,8 @@ pub(super) fn mail_words(mail: &[Mail]) -> String {
     if mail.is_empty() {
         return String::new();
     }
-    let mut text = "\n## Mail\n\nWhat others of the team wrote to you, the oldest first. You are shown each message once. `biplane mail send NAME TEXT` \
-                    answers.\n"
+    let mut text = "\n## Mail\n\nWhat others of the team wrote to you, the oldest first. You are shown each message once. `biplane mail send NAME TEXT`, \
+                    or the tool `send_message`, answers.\n"
         .to_owned();
     for one in mail {
         let request = one.request.map(|request| format!(" {request}")).unwrap_or_default();

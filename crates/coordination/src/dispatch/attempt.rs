@@ -48,6 +48,14 @@ pub(super) enum Nothing {
     Error(Error),
 }
 
+impl Nothing {
+    /// A provider's wish, in its words.
+    pub(super) fn limited(limit: &RateLimit) -> Self {
+        let said = clip(&sanitize_line(&limit.text), bounds::LINE_SHOWN);
+        Self::Limited(format!("its agent's provider asked to slow down: {said}"))
+    }
+}
+
 impl From<Error> for Nothing {
     fn from(error: Error) -> Self {
         Self::Error(error)
@@ -191,8 +199,7 @@ impl Shared<'_> {
             }
             (_, Some(limit)) => {
                 self.slow_down(&member.name, limit);
-                let said = clip(&sanitize_line(&limit.text), bounds::LINE_SHOWN);
-                Err(Nothing::Limited(format!("its agent's provider asked to slow down: {said}")))
+                Err(Nothing::limited(limit))
             }
             (Some(Outcome::Nothing(why)), None) => Err(Nothing::Failed(why)),
             // What is half done or does not fit is not lost: whoever can go on with it gets it again.

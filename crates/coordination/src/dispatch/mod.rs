@@ -22,6 +22,7 @@ mod ready;
 mod refresh;
 mod report;
 mod role;
+mod tools;
 mod verdict;
 mod worktree;
 
@@ -61,6 +62,9 @@ pub struct UpRequest {
     pub watch: bool,
 }
 
+/// The agents of an `up`, and which tasks each takes.
+type Agents = Vec<(AgentName, Agent, Takes)>;
+
 /// What all threads of one `up` share.
 struct Shared<'a> {
     service: &'a Service,
@@ -94,16 +98,7 @@ impl Service {
         stop: Option<&StopFlag>,
         watcher: &dyn Watcher,
     ) -> Result<UpReport> {
-        self.require_targets()?;
-        board::checked_gate(request.gate.as_ref().and_then(Option::as_deref))?;
-        let agents = self.agents_for(request)?;
-        if !request.no_setup {
-            self.refuse_unapproved()?;
-        }
-        let parallel = request.parallel.unwrap_or(self.settings().parallel);
-        if !(1..=bounds::MOST_AGENTS).contains(&parallel) {
-            return Err(Error::usage(format!("use 1 to {} agents", bounds::MOST_AGENTS)));
-        }
+        let (agents, parallel) = self.checked_up(request)?;
         self.say_gates(request.gate.as_ref());
         let shared = Shared {
             service: self,
@@ -142,8 +137,28 @@ impl Service {
         Ok(report)
     }
 
+    /// Refuses what [`Service::up`] would refuse at once.
+    pub(crate) fn refuse_up(&self, request: &UpRequest) -> Result<()> {
+        self.checked_up(request).map(drop)
+    }
+
+    /// The agents of an `up` that may be begun, and how many at once.
+    fn checked_up(&self, request: &UpRequest) -> Result<(Agents, usize)> {
+        self.require_targets()?;
+        board::checked_gate(request.gate.as_ref().and_then(Option::as_deref))?;
+        let agents = self.agents_for(request)?;
+        if !request.no_setup {
+            self.refuse_unapproved()?;
+        }
+        let parallel = request.parallel.unwrap_or(self.settings().parallel);
+        if !(1..=bounds::MOST_AGENTS).contains(&parallel) {
+            return Err(Error::usage(format!("use 1 to {} agents", bounds::MOST_AGENTS)));
+        }
+        Ok((agents, parallel))
+    }
+
     /// The agents of an `up`, those that are preferred first, each of which can be started.
-    fn agents_for(&self, request: &UpRequest) -> Result<Vec<(AgentName, Agent, Takes)>> {
+    fn agents_for(&self, request: &UpRequest) -> Result<Agents> {
         let settings = self.settings();
         if let Some(command) = &request.command {
             let name = match request.agents.as_slice() {
@@ -168,7 +183,7 @@ impl Service {
         };
         // What profiles name may be started for the tasks that have them.
         let named = settings.profiles.values().flat_map(|profile| profile.agents());
-        let mut agents: Vec<(AgentName, Agent, Takes)> = Vec::new();
+        let mut agents = Agents::new();
         for (name, takes) in names.iter().map(|n| (n, Takes::Any)).chain(named.map(|n| (n, Takes::Named))) {
             let agent = settings.agent(name).ok_or_else(|| Error::not_found(settings.no_agent(name)))?;
             if !agents.iter().any(|(known, ..)| known == name) {

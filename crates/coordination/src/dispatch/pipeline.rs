@@ -58,6 +58,11 @@ impl Shared<'_> {
             self.refuse_outside(&ran)?;
             self.refuse_changed(worktree, head, role, ran.run)?;
             if let Some(fault) = ran.fault.clone().or_else(|| ended_badly(role, ran.how)) {
+                // Who was turned away has judged nothing, and the work is not sent back for it.
+                if let (Some(limit), Some(name)) = (&ran.told.rate_limited, asked(profile, role)) {
+                    self.slow_down(name, limit);
+                    return Err(Nothing::limited(limit));
+                }
                 return Err(Nothing::Returned(fault));
             }
         }
@@ -203,6 +208,18 @@ impl Service {
             run.role == Some(role) && run.evidence.as_ref().is_some_and(|seen| seen.head == *head)
         };
         Ok(runs.iter().rev().find(of_head).is_some_and(approves))
+    }
+}
+
+/// The agent that looks at the work in a role.
+fn asked(profile: &Profile, role: Role) -> Option<&AgentName> {
+    match role {
+        Role::Verify => match &profile.verify.as_ref()?.by {
+            VerifyBy::Agent(name) => Some(name),
+            VerifyBy::Command(_) => None,
+        },
+        Role::Review => Some(&profile.review.as_ref()?.agent),
+        Role::Plan | Role::Implement => None,
     }
 }
 

@@ -8,8 +8,8 @@
 use biplane_control::{Changes, View, board};
 use biplane_execution::supervise::{How, StopReason};
 use biplane_model::{
-    CommitId, Mail, PlanPolicy, PlanStatus, Request, RequestStatus, Role, RunId, Task, Timestamp, Worktree,
-    clip, sanitize_line,
+    CommitId, Mail, PlanPolicy, PlanStatus, Request, RequestStatus, Role, RunId, Task, TaskStatus, Timestamp,
+    Worktree,
 };
 
 use super::{
@@ -21,7 +21,6 @@ use super::{
     role::Part,
 };
 use crate::{
-    bounds,
     error::Result,
     service::{Ended, Judged, Service, lead},
     settings::Profile,
@@ -79,8 +78,7 @@ impl Shared<'_> {
         self.refuse_outside(&ran)?;
         if let Some(limit) = &ran.told.rate_limited {
             self.slow_down(name, limit);
-            let said = clip(&sanitize_line(&limit.text), bounds::LINE_SHOWN);
-            return Ok(Nothing::Limited(format!("its agent's provider asked to slow down: {said}")));
+            return Ok(Nothing::limited(limit));
         }
         if before.is_some_and(|before| self.state_of(worktree).map_or(true, |now| now != before)) {
             return Ok(Nothing::Blocked(format!(
@@ -108,7 +106,8 @@ impl Shared<'_> {
 }
 
 impl Service {
-    /// Submits a plan, unless its agent has done that itself, and sets the task aside until it is decided on.
+    /// Submits a plan, unless its agent has done that itself, and sets the task aside until it is decided on; when that was done while the
+    /// agent was still at work, the task goes on.
     pub(super) fn await_plan(
         &self,
         view: &dyn View,
@@ -130,23 +129,23 @@ impl Service {
                 board::submit_plan(view, &self.roster(), &new, guard, now)?
             }
         };
-        let reason = format!(
-            "plan {0} waits for approval: `biplane plan show {0}`, then `biplane plan approve {0}` or `biplane plan reject {0} --feedback …`",
-            request.id
-        );
-        let (blocked, task) = board::block(view, &task.id, &reason, guard, now)?;
-        changes.and(blocked);
+        let (moved, task) = board::set_aside_for(view, &request, (&task.id, guard), now)?;
+        changes.and(moved);
+        let reason = match task.status {
+            TaskStatus::Pending if task.reason.is_empty() => format!("plan {} is approved", request.id),
+            _ => task.reason.clone(),
+        };
         Ok((changes, task, reason))
     }
 }
 
-/// The plan that was submitted for the task under its present claim and waits.
+/// The plan that was submitted for the task under its present claim; it may have been decided on already.
 fn submitted_in(
     view: &dyn View,
     task: &Task,
 ) -> std::result::Result<Option<Request>, biplane_control::BoardError> {
     let plan = board::plan_of(view, task)?;
-    Ok(plan.filter(|plan| plan.status.is_open() && plan.epoch == task.epoch))
+    Ok(plan.filter(|plan| plan.epoch == task.epoch))
 }
 
 /// The plan in an agent's last words: what stands in the last block that is marked as one, otherwise all of them; cut where it is

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use biplane_execution::{
-    agents::{DriverName, find, find::Fitness, presets},
+    agents::{DriverName, Permissions, find, find::Fitness, presets},
     supervise::EnvChanges,
 };
 use biplane_model::{AgentName, sanitize_line};
@@ -18,8 +18,9 @@ use crate::{
 impl Service {
     /// Refuses an agent whose program is not there, with the command that installs it. A known program that is older than
     /// what was seen to work, or does not say its version, is told of.
-    pub(super) fn refuse_missing(&self, name: &AgentName, agent: &Agent) -> Result<()> {
+    pub(crate) fn refuse_missing(&self, name: &AgentName, agent: &Agent) -> Result<()> {
         self.refuse_modelless(name, agent)?;
+        self.refuse_idle_hands(name, agent)?;
         let program = agent.command.first().map(String::as_str).unwrap_or_default();
         // A path that is relative is one in the worktree, which is not there yet.
         if program.contains('/') && !Utf8Path::new(program).is_absolute() {
@@ -62,6 +63,20 @@ impl Service {
                 Ok(())
             }
         }
+    }
+
+    /// Refuses an agent whose work would never count: it can't commit, and what it leaves uncommitted is not committed for it.
+    fn refuse_idle_hands(&self, name: &AgentName, agent: &Agent) -> Result<()> {
+        let program = agent.command.first().map(|program| Utf8Path::new(program).file_name());
+        // Codex keeps git's directory read-only in its sandbox; what Gemini CLI asks to run can't be told.
+        let can_commit = agent.driver != DriverName::Codex && program != Some(Some("gemini"));
+        if can_commit || agent.permissions != Permissions::Edits || self.settings().commit_leftovers {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "agent `{name}` can't commit with `permissions = \"edits\"`, and with `commit_leftovers = false` only commits count"
+        ))
+        .hint("leave `commit_leftovers` out, or set `permissions = \"all\"`"))
     }
 
     /// Refuses a built-in agent without a model, or whose key is not there.

@@ -25,7 +25,7 @@ const PLAN: &str = "\
 {identity}
 
 Before anything is changed, a plan has to be approved. Read what you need in the current directory, a git worktree on branch `{branch}`, and say how you \
-would do the work. Change no file and commit nothing: what you change now is set aside. The answer is in the next prompt.
+would do the work. Change no file and commit nothing: what you change now is set aside. The answer is in the next prompt.{tools}
 
 End with your plan, as the last thing you say, in this form:
 
@@ -40,7 +40,7 @@ const IMPLEMENT: &str = "\
 {description}{dependencies}{plan}{findings}{progress}{mail}
 ## Where and how
 
-{identity} Work only in the current directory, a git worktree on branch `{branch}`. {finish}
+{identity} Work only in the current directory, a git worktree on branch `{branch}`. {finish}{tools}
 ";
 
 /// What the prompt of who tests it is made from.
@@ -53,7 +53,7 @@ const VERIFY: &str = "\
 ## Where and how
 
 {identity} The work lies in the current directory, a git worktree on branch `{branch}`. Find out whether it does what the task asks for: build it, run its tests, try it. \
-Change no file that git tracks and commit nothing.
+Change no file that git tracks and commit nothing.{tools}
 
 End with your verdict, as the last thing you say, in this form:
 
@@ -72,7 +72,7 @@ const REVIEW: &str = "\
 ## Where and how
 
 {identity} The work lies in the current directory, a git worktree on branch `{branch}`. Read the change and look for what is wrong with it: faults, missing cases, \
-missing tests, what the task asks for and is not there. Change no file and commit nothing.
+missing tests, what the task asks for and is not there. Change no file and commit nothing.{tools}
 
 End with your findings, as the last thing you say, in this form; the list is empty when there are none. `severity` is `critical` (must not land), `major` or \
 `minor`:
@@ -157,6 +157,7 @@ impl Service {
             "diff" => diff.clone(),
             "finish" => self.finish_words(),
             "identity" => identity.clone(),
+            "tools" => self.tools_words(reader),
             "plan" => plan.clone(),
             "mail" => mail_words(&reader.mail),
             _ => String::new(),

@@ -1,6 +1,6 @@
 //! One run of an agent, or of a command, in a role.
 
-use biplane_control::{BoardError, RunFilter};
+use biplane_control::{BoardError, RunFilter, gate::Pass};
 use biplane_execution::{
     agents::{Brief, Conversation, Permissions, Told},
     supervise::{How, RunObserver, StopReason, Tick},
@@ -14,7 +14,8 @@ use super::{Progress, Shared, prompt};
 use crate::{
     bounds,
     error::{Error, Result},
-    service::{Before, Job, Judge, Talk},
+    locks,
+    service::{Before, InPrompt, Job, Judge, Talk},
     settings::Agent,
     variables,
 };
@@ -53,11 +54,17 @@ impl Shared<'_> {
         loop {
             tries += 1;
             let there = self.service.in_repo(&part.task.repo)?;
-            let mail = there.mail_for_prompt(name, part.role)?;
+            // Whoever is shown this mail right now has it; what is left stands in the next prompt.
+            let mut mail = there.mail_for_prompt(name, part.role)?;
+            let mut pass = None;
+            if !mail.is_empty() {
+                pass = locks::inbox_if_free(self.service.home().board(), name, "making a prompt")?;
+                mail = if pass.is_some() { there.mail_for_prompt(name, part.role)? } else { Vec::new() };
+            }
             let ids: Vec<MailId> = mail.iter().map(|mail| mail.id).collect();
             let reader = prompt::Reader { agent: Some(name.clone()), mail };
             let prompt = there.prompt(part.task, Some(part.worktree), part.role, progress, &reader)?;
-            match self.run_once(part, (name, agent), (prompt, ids), session.clone()) {
+            match self.run_once(part, (name, agent), (prompt, ids, pass), session.clone()) {
                 // Somebody has read it meanwhile, such as another run of the same agent.
                 Err(error) if is_mail_moved(&error) && tries < bounds::MAIL_TRIES => {}
                 ran => return ran,
@@ -69,7 +76,7 @@ impl Shared<'_> {
         &self,
         part: &mut Part<'_>,
         (name, agent): (&AgentName, &Agent),
-        (prompt, mail): (String, Vec<MailId>),
+        (prompt, mail, pass): (String, Vec<MailId>, Option<Pass>),
         session: Option<String>,
     ) -> Result<Ran> {
         let task = part.task;
@@ -86,6 +93,7 @@ impl Shared<'_> {
             used: self.used_by(task, session.as_deref())?,
             session,
             permissions,
+            server: self.service.tool_server(agent),
         };
         let driver = agent.driver();
         let launch = driver.launch(&brief);
@@ -106,7 +114,7 @@ impl Shared<'_> {
             input: launch.input,
             renew: true,
             prompt: Some(prompt),
-            mail: (!mail.is_empty()).then(|| (name.clone(), mail)),
+            mail: (!mail.is_empty()).then(|| InPrompt { to: name.clone(), ids: mail, _pass: pass }),
             talk: Some(Talk { conversation: Conversation::new(&*driver, &brief), tell: &mut tell }),
             judge: Some(&mut *part.judge),
             ..Job::new(launch.command, part.worktree.clone(), place.path, &mut observer)

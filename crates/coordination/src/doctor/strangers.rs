@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Code, Examination, Finding, word};
 use crate::{
     error::{Error, Result},
-    service::{LATE, Service},
+    service::{ASIDE, LATE, Service},
 };
 
 /// What biplane keeps beside the worktrees. Names that start with a dot are its own too: no worktree's does.
@@ -49,13 +49,19 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
         };
         examination.add(Finding::note(code, stranger.path.as_str(), verdict).remedy(remedy));
     }
+    for path in service.left_elsewhere(ASIDE)? {
+        let shown = sanitize_line(&service.home().recorded(&path));
+        let verdict = "a removal has put this worktree aside, and was ended before it had deleted it";
+        let remedy = format!("its work has landed or is in a snapshot: `rm -r {}`", word(&path));
+        examination.add(Finding::note(Code::DirectoryOrphan, shown, verdict).remedy(remedy));
+    }
+    for path in service.left_elsewhere(LATE)? {
+        late(examination, &path);
+    }
     for name in names {
         let path = dir.join(&name);
         if name.starts_with(LATE) {
-            let shown = sanitize_line(&service.home().recorded(&path));
-            let verdict = "a process that stood in this worktree wrote into it after its removal; its snapshot has none of that";
-            let remedy = format!("take what is needed from it, then `rm -r {}`", word(&path));
-            examination.add(Finding::note(Code::DirectoryOrphan, shown, verdict).remedy(remedy));
+            late(examination, &path);
             continue;
         }
         let is_known = name.starts_with('.')
@@ -84,6 +90,14 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A removed worktree that somebody wrote into later.
+fn late(examination: &mut Examination<'_>, path: &Utf8Path) {
+    let shown = sanitize_line(&examination.service.home().recorded(path));
+    let verdict = "a process that stood in this worktree wrote into it after its removal; its snapshot has none of that";
+    let remedy = format!("take what is needed from it, then `rm -r {}`", word(path));
+    examination.add(Finding::note(Code::DirectoryOrphan, shown, verdict).remedy(remedy));
 }
 
 /// The entry that the directory's `.git` file names, when it is a file.

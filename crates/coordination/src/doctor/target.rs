@@ -92,7 +92,7 @@ fn detached(examination: &mut Examination<'_>, target: Option<String>) -> Result
             SUBJECT,
             format!("it is on no branch: what lands on `{target}` does not show in it"),
         )
-        .remedy(format!("`git switch {}`; uncommitted work goes along", word(&target))),
+        .remedy(format!("`git switch --no-overwrite-ignore {}`; uncommitted work goes along", word(&target))),
         None => {
             Finding::note(Code::CheckoutDetached, SUBJECT, "it is on no branch, so there is none to land on")
                 .remedy("`git switch` to a branch, or set `target` in `biplane.toml`")
@@ -122,9 +122,11 @@ fn lagging(examination: &mut Examination<'_>, checkout: &Git, target: &str, tip:
                 submission.id
             );
             let finding = Finding::problem(Code::CheckoutLagging, SUBJECT, verdict);
-            examination.add(
-                finding.remedy(format!("in it: `git read-tree -m -u {onto} {tip}`; changed files are kept")),
+            // Of git's ways this one overwrites nothing, ignored files neither.
+            let remedy = format!(
+                "in it: `git diff-tree -p --binary {onto} {tip} | git apply --index`; changed files are kept"
             );
+            examination.add(finding.remedy(remedy));
             return Ok(());
         }
     }

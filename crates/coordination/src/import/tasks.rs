@@ -182,13 +182,18 @@ fn task(json: &Map<String, Value>, entry: &Entry, notes: &mut Notes) -> std::res
         reason = fields.text("reason", 4000, notes);
     }
     let created_at = fields.time("created_at", notes).unwrap_or_default();
+    let owner = fields.agent("owner", notes);
+    // Other tools know an owner only: of a task that nobody has begun, that is who it is meant for.
+    let given = owner.clone().filter(|_| status == TaskStatus::Pending);
+    let assignee = fields.agent("assignee", notes).or(given);
     Ok(Task {
         id,
         repo: read::repo(fields.json.get("repo")),
         subject: subject(fields, notes),
         description: description(fields, notes),
         status,
-        owner: fields.agent("owner", notes),
+        assignee,
+        owner,
         priority: fields.json.get("priority").and_then(Value::as_i64).unwrap_or(0),
         labels: labels(fields.json),
         after: blocked_by(fields, notes),

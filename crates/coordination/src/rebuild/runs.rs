@@ -48,6 +48,8 @@ pub(super) struct WireRun {
     exit_code: Option<i32>,
     signal: Option<i32>,
     error: String,
+    #[serde(default)]
+    rate_limited: bool,
     evidence: Option<RunEvidence>,
     started_at: Timestamp,
     ended_at: Option<Timestamp>,
@@ -151,6 +153,7 @@ fn begun(event: &Event, numbers: &Numbers) -> Option<Run> {
         exit_code: None,
         signal: None,
         error: String::new(),
+        rate_limited: false,
         evidence: None,
         rev: 0,
     })
@@ -181,6 +184,7 @@ impl WireRun {
             run.exit_code = self.exit_code;
             run.signal = self.signal;
             run.error = clip(&sanitize_line(&self.error), 500);
+            run.rate_limited = self.rate_limited;
             run.evidence.clone_from(&self.evidence);
             run.ended_at = self.ended_at;
         }
@@ -210,6 +214,7 @@ impl WireRun {
             exit_code: None,
             signal: None,
             error: String::new(),
+            rate_limited: false,
             evidence: None,
             rev: 0,
         };

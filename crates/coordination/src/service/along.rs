@@ -12,7 +12,7 @@ fn shown_place(checkout: &Git) -> String {
 pub(super) fn stays_behind(checkout: &Git, target: &str) -> String {
     let (place, target) = (shown_place(checkout), sanitize_line(target));
     format!(
-        "`{place}` has uncommitted work, or files in the way, and was left as it is, off the branch; `git switch {target}` in it brings it along"
+        "`{place}` has uncommitted work, or files in the way, and was left as it is, off the branch; `git switch --no-overwrite-ignore {target}` in it brings it along"
     )
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn bring_along(
 fn not_brought_along(checkout: &Git, old: &CommitId, new: &CommitId) -> String {
     let place = shown_place(checkout);
     format!(
-        "`{place}` changed at that moment and still shows the files of {}; `git read-tree -m -u {old} {new}` in it brings it along",
+        "`{place}` changed at that moment and still shows the files of {}; `git diff-tree -p --binary {old} {new} | git apply --index` in it brings it along",
         old.short()
     )
 }

@@ -52,8 +52,8 @@ impl Service {
             }
             changes.events.push(event);
             changes.runs.push(run.clone());
-            if let Some((to, ids)) = &job.mail {
-                changes.and(board::deliver_in_run(view, to, ids, run.id, now)?);
+            if let Some(mail) = &job.mail {
+                changes.and(board::deliver_in_run(view, &mail.to, &mail.ids, run.id, now)?);
             }
             Ok((changes, run))
         })
@@ -90,6 +90,7 @@ impl Service {
             exit_code: None,
             signal: None,
             error: String::new(),
+            rate_limited: false,
             evidence: None,
             rev: 0,
         }

@@ -15,9 +15,9 @@ use std::{
 
 use biplane_control::{
     TaskFilter,
-    board::{self, Guard, Lease, TaskLimits, Used},
+    board::{self, Guard, Lease, Used},
 };
-use biplane_model::{ProcessIdentity, Task, TaskId, TaskStatus};
+use biplane_model::{ProcessIdentity, Run, Task, TaskId, TaskStatus};
 
 use super::Service;
 use crate::{
@@ -165,10 +165,16 @@ impl Service {
     /// When the ledger can't be read.
     pub fn over_limit(&self, task: &Task) -> Result<Option<String>> {
         let limits = self.settings().task_limits;
-        if limits == TaskLimits::default() {
-            return Ok(None);
+        let runs = self.runs_of(&task.id)?;
+        let in_a_row = board::rate_limited_in_a_row(task, &runs);
+        if in_a_row >= bounds::RATE_LIMITED_RUNS {
+            return Ok(Some(format!(
+                "its agent's provider has turned it away {in_a_row} times in a row, and that is the limit: look what it allows, then \
+                 `biplane task reopen {}`",
+                task.id
+            )));
         }
-        Ok(limits.reached_by(&self.used(task)?))
+        Ok(limits.reached_by(&board::used(task, &runs, self.now())))
     }
 
     /// What the agents' runs of the task `id` have used since a person last opened it.
@@ -176,13 +182,13 @@ impl Service {
     /// # Errors
     /// When there is no such task.
     pub fn task_used(&self, id: &TaskId) -> Result<Used> {
-        self.used(&self.look(|view| super::board::task(view, id))?)
+        let task = self.look(|view| super::board::task(view, id))?;
+        Ok(board::used(&task, &self.runs_of(id)?, self.now()))
     }
 
-    fn used(&self, task: &Task) -> Result<Used> {
-        let filter = biplane_control::RunFilter { task: Some(task.id.clone()), ..Default::default() };
-        let now = self.now();
-        self.look(|view| Ok(board::used(task, &view.runs(&filter)?, now)))
+    fn runs_of(&self, id: &TaskId) -> Result<Vec<Run>> {
+        let filter = biplane_control::RunFilter { task: Some(id.clone()), ..Default::default() };
+        self.look(|view| Ok(view.runs(&filter)?))
     }
 }
 

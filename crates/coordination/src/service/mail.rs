@@ -1,18 +1,22 @@
 //! Mail between the lead and agents.
 //!
-//! **Contract.** A message is in the ledger when `mail_send` returns. It is handed out once, in its order, and marked in the same
-//! transaction: by `mail_read`, or in the prompt of its recipient's next run (see [`crate::dispatch`]).
+//! **Contract.** A message is in the ledger when `mail_send` returns. It is handed out once, in its order: in the prompt of its
+//! recipient's next run (see [`crate::dispatch`]), or by `mail_read`, which marks it as delivered once it was shown. While one reader is
+//! shown its mail, no other one of that name is given any. What is read in a run belongs to that run: it waits again when the run is lost.
 
 use biplane_control::{
     MailFilter,
     board::{self, NewMail, Waiting},
+    gate::Pass,
 };
-use biplane_model::{AgentName, RequestId, view::MailView};
+use biplane_failpoint as failpoint;
+use biplane_model::{AgentName, MailId, RequestId, view::MailView};
 
 use super::Service;
 use crate::{
     bounds,
     error::{Error, Result},
+    locks,
 };
 
 /// A message that is to be sent to one.
@@ -33,6 +37,26 @@ pub struct Broadcast {
     pub mail: Vec<MailView>,
     /// Who does not get it, because too much waits for them.
     pub skipped: Vec<AgentName>,
+}
+
+/// How much is handed out at once.
+#[derive(Debug, Clone, Copy)]
+pub struct MailShare {
+    /// The most messages; 50 when absent.
+    pub count: Option<usize>,
+    /// The most bytes of what they say; one that is longer comes alone.
+    pub bytes: usize,
+}
+
+impl MailShare {
+    /// So many messages, of a MiB in all.
+    pub fn of(count: Option<usize>) -> Self {
+        Self { count, bytes: bounds::MAIL_READ_BYTES }
+    }
+
+    fn waiting(self) -> Result<Waiting> {
+        Ok(Waiting { count: count(self.count)?, bytes: self.bytes })
+    }
 }
 
 /// What was delivered to one.
@@ -92,35 +116,51 @@ impl Service {
         })
     }
 
-    /// Delivers what waits for `of`, or for whoever calls: marks it and hands it out, in one transaction. At most `limit`
-    /// messages, 50 when absent.
+    /// Delivers what waits for `of`, or for whoever calls: `show` is given it, and it is marked as delivered when that says that it was
+    /// shown. When it was not, or this process dies before that, it waits on.
     ///
     /// # Errors
-    /// Refused when an agent reads what is another's.
-    pub fn mail_read(&self, of: Option<&AgentName>, limit: Option<usize>) -> Result<MailBox> {
+    /// Refused when an agent reads what is another's; busy while somebody is shown the same mail; what `show` says.
+    pub fn mail_read(
+        &self,
+        of: Option<&AgentName>,
+        share: MailShare,
+        show: impl FnOnce(&MailBox) -> Result<()>,
+    ) -> Result<()> {
         let of = self.speaker(of)?;
-        let most = Waiting { count: count(limit)?, bytes: bounds::MAIL_READ_BYTES };
+        let most = share.waiting()?;
+        let Some(_pass) = self.open_inbox(&of)? else {
+            return show(&MailBox { of, mail: Vec::new(), left: 0 });
+        };
+        let mailbox = self.what_waits(&of, most)?;
+        failpoint::around("mail shown", || show(&mailbox))?;
+        let ids: Vec<MailId> = mailbox.mail.iter().map(|mail| mail.id).collect();
+        let run = self.own_run();
+        self.change(|view, now| Ok((board::deliver_shown(view, &of, &ids, run, now)?, ())))
+    }
+
+    /// The right to hand out what waits for `of`; none when nothing does.
+    fn open_inbox(&self, of: &AgentName) -> Result<Option<Pass>> {
         // Nearly always nothing waits for who polls: no lock is taken for that.
-        if self.look(|view| Ok(view.member(&of)?.is_none_or(|member| member.waiting == 0)))? {
-            return Ok(MailBox { of, mail: Vec::new(), left: 0 });
+        if self.look(|view| Ok(view.member(of)?.is_none_or(|member| member.waiting == 0)))? {
+            return Ok(None);
         }
-        self.change(|view, now| {
-            let (changes, delivery) = board::deliver(view, &of, most, now)?;
-            let mail = delivery.mail.iter().map(MailView::from).collect();
-            Ok((changes, MailBox { of: of.clone(), mail, left: delivery.left }))
-        })
+        locks::inbox(self.home().board(), of, &format!("reading the mail of `{of}`")).map(Some)
     }
 
     /// What [`Service::mail_read`] would deliver, delivering none of it.
     ///
     /// # Errors
     /// As there.
-    pub fn mail_peek(&self, of: Option<&AgentName>, limit: Option<usize>) -> Result<MailBox> {
+    pub fn mail_peek(&self, of: Option<&AgentName>, share: MailShare) -> Result<MailBox> {
         let of = self.speaker(of)?;
-        let most = Waiting { count: count(limit)?, bytes: bounds::MAIL_READ_BYTES };
+        self.what_waits(&of, share.waiting()?)
+    }
+
+    fn what_waits(&self, of: &AgentName, most: Waiting) -> Result<MailBox> {
         self.look(|view| {
-            let mail: Vec<MailView> = most.of(view, &of)?.iter().map(MailView::from).collect();
-            let waiting = view.member(&of)?.map_or(0, |member| member.waiting);
+            let mail: Vec<MailView> = most.of(view, of)?.iter().map(MailView::from).collect();
+            let waiting = view.member(of)?.map_or(0, |member| member.waiting);
             Ok(MailBox { of: of.clone(), left: waiting.saturating_sub(mail.len() as u64), mail })
         })
     }

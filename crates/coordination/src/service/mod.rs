@@ -6,11 +6,13 @@ mod approve;
 mod asked;
 mod base;
 mod board;
+mod conflicts;
 mod evidence;
 mod hookup;
 mod init;
 mod intend;
 mod land;
+mod leading;
 mod leases;
 mod log;
 mod mail;
@@ -29,6 +31,7 @@ mod runlog;
 mod scope;
 mod setup;
 mod snapshot;
+mod start;
 mod steer;
 mod stop;
 mod submit;
@@ -59,9 +62,10 @@ pub use board::{ClaimRequest, Finished, ListedTask, TaskChange};
 pub use hookup::{Hookup, HookupChange, HookupEffect, HookupPart, HookupPlan, HookupRequest};
 pub use init::InitReport;
 pub use land::{BounceKind, GateReport, Landing};
+pub use leading::{LeadAt, LeadBy, LeadConversation, LeadFree, LeadRequest};
 pub use leases::Leases;
 pub use log::EventQuery;
-pub use mail::{Broadcast, MailBox, MailQuery, MailRequest};
+pub use mail::{Broadcast, MailBox, MailQuery, MailRequest, MailShare};
 pub use place::{CreateWorktree, Start};
 pub use plan::{ListedPlan, PlanQuery, PlanText};
 pub use remove::{Closing, Processes, Removal, RemoveRequest};
@@ -71,6 +75,7 @@ pub use runlog::{RunLife, RunQuery};
 pub use scope::{Hand, Own, Scope, Stand};
 pub use setup::{SetupEnd, SetupFailure, SetupReport, SetupState};
 pub use snapshot::{ListedSnapshot, Pruned};
+pub use start::UpStart;
 pub use steer::{Steered, UpState};
 pub use stop::{StopRequest, StopTarget, Stopped};
 pub use submit::{Examined, MergeRequest, Submitted};
@@ -89,7 +94,7 @@ pub(crate) use {
     place::record,
     pool::Happened,
     remove::{ASIDE, delete_removed, removed_id},
-    run::{Ended, Job, Judge, Judged, marker},
+    run::{Ended, InPrompt, Job, Judge, Judged, marker},
     submit::{PINS, pin_name, refuse_other_branch},
     talk::Talk,
     team::lead,

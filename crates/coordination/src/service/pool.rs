@@ -1,10 +1,10 @@
 //! How a new worktree gets its files, and what is left for the background.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 
 use biplane_control::WorktreeFilter;
 use biplane_execution::{
-    supervise,
+    files, supervise,
     worktrees::{
         Place,
         pool::{Pool, Scrap, Taking},
@@ -59,7 +59,7 @@ impl Service {
                             return took;
                         }
                         let brought = place.git().files_between(taken.from.as_str(), worktree.base.as_str());
-                        format!("{took}, brought {} along", brought.map_or("some files".to_owned(), files))
+                        format!("{took}, brought {} along", brought.map_or("some files".to_owned(), counted))
                     });
                     return Ok(());
                 }
@@ -71,7 +71,7 @@ impl Service {
             match self.pool()?.copy(&taking, &self.sources(worktree)?) {
                 Ok(copied) => {
                     self.explain(|| {
-                        format!("copied {} of {} from other places", copied.files, files(copied.of))
+                        format!("copied {} of {} from other places", copied.files, counted(copied.of))
                     });
                     return Ok(());
                 }
@@ -85,7 +85,7 @@ impl Service {
             };
             let workers = workers.of(count);
             let noun = if workers == 1 { "worker" } else { "workers" };
-            format!("checked out {} with {workers} {noun}", files(count))
+            format!("checked out {} with {workers} {noun}", counted(count))
         });
         Ok(())
     }
@@ -119,13 +119,38 @@ impl Service {
         self.clear_away(aside)
     }
 
-    /// Deletes what was put aside: later where there is a background, else now.
+    /// Deletes what was put aside: later where the background finds it, else now.
     pub(crate) fn clear_away(&self, aside: &Utf8Path) -> Result<()> {
-        if self.background() {
-            self.tend_later(Happened::Worktrees);
-            return Ok(());
-        }
-        delete_removed(aside)
+        let deleted = if self.is_tended(aside) { Ok(()) } else { delete_removed(aside) };
+        self.tend_later(Happened::Worktrees);
+        deleted
+    }
+
+    /// Whether there is a background that will find what is put aside at this place: it looks where worktrees are made, and
+    /// not beside one that was adopted elsewhere, or made under other settings.
+    pub(crate) fn is_tended(&self, place: &Utf8Path) -> bool {
+        self.background() && self.is_among_worktrees(place)
+    }
+
+    fn is_among_worktrees(&self, place: &Utf8Path) -> bool {
+        let (Some(parent), dir) = (place.parent(), self.home().worktrees_dir()) else { return false };
+        let real = |dir: &Utf8Path| dir.canonicalize_utf8().ok();
+        parent == dir || real(parent).is_some_and(|parent| Some(parent) == real(&dir))
+    }
+
+    /// What removals have put aside elsewhere, and somebody has killed them before it was deleted: directories whose names
+    /// begin with `start`, and whose link file names an entry of this repository.
+    pub(crate) fn left_elsewhere(&self, start: &str) -> Result<Vec<Utf8PathBuf>> {
+        let filter = WorktreeFilter { removed: true, ..WorktreeFilter::default() };
+        let entries = self.home().repository()?.common_dir.join("worktrees");
+        let is_ours = |path: &Utf8PathBuf| {
+            let link = files::text(path.join(".git")).unwrap_or_default();
+            link.strip_prefix("gitdir: ").is_some_and(|entry| Utf8Path::new(entry).starts_with(&entries))
+        };
+        let removed = self.look(|view| Ok(view.worktrees(&filter)?))?;
+        let here = removed.iter().filter(|w| w.repo == self.repo());
+        let aside = here.map(|w| self.home().absolute(&w.path).with_file_name(format!("{start}{}", w.id)));
+        Ok(aside.filter(is_ours).filter(|path| !self.is_among_worktrees(path)).collect())
     }
 
     /// Has the background look after spares and leftovers, when there is something to do and nobody does it.
@@ -134,21 +159,26 @@ impl Service {
         {
             return;
         }
+        let env = self.without_own_variables();
+        let args = ["-C", self.home().board().root.as_str(), "tend"].map(Into::into);
+        // The next command tries again.
+        let _ = supervise::detach(&args, &env);
+    }
+
+    /// The environment of a process that is started in the background: ours, without what says who we are and what a git is about.
+    pub(crate) fn without_own_variables(&self) -> supervise::EnvChanges {
         let own = self
             .surroundings
             .env
             .keys()
             .filter(|name| name.starts_with("BIPLANE_") && name.as_str() != variables::BACKGROUND);
-        let env = supervise::EnvChanges {
+        supervise::EnvChanges {
             remove: own
                 .map(Into::into)
                 .chain(supervise::env::scrubbed_git_variables(self.surroundings.env.keys()))
                 .collect(),
             set: Vec::new(),
-        };
-        let args = ["-C", self.home().board().root.as_str(), "tend"].map(Into::into);
-        // The next command tries again.
-        let _ = supervise::detach(&args, &env);
+        }
     }
 
     /// Whether there is something to do for the background, after this has happened.
@@ -180,8 +210,7 @@ impl Service {
     pub(super) fn tend_lock(&self) -> Result<Option<File>> {
         let path = self.home().board().state_dir().join("tend.lock");
         let io = |e| Error::io("opened", &path, e);
-        let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = failpoint::around("tend.lock", open).map_err(io)?;
+        let file = failpoint::around("tend.lock", || files::open_lock(&path)).map_err(io)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -254,6 +283,6 @@ impl Service {
     }
 }
 
-fn files(count: usize) -> String {
+fn counted(count: usize) -> String {
     if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }

@@ -136,6 +136,9 @@ impl Service {
         }
         let inside = look_inside(self, &place);
         if request.dry_run {
+            if !standing.state.is_untouched {
+                worktrees::refuse_repositories(&place, &self.snapshot_rules())?;
+            }
             return self.would_remove(request, &worktree, &place, (&standing, &inside));
         }
         if let Some(remote) = &standing.only_in {
@@ -324,7 +327,11 @@ impl Service {
         self.removed(&request, worktree.id, None)?;
         let aside = self.aside(worktree);
         // Who looked at it once, before it was put aside, has left the rest to the background.
-        if self.background() || self.fate(&aside)? == Fate::Goes { self.clear_away(&aside) } else { Ok(()) }
+        if self.is_tended(&aside) || self.fate(&aside)? == Fate::Goes {
+            self.clear_away(&aside)
+        } else {
+            Ok(())
+        }
     }
 
     /// Where a worktree that is being removed is put aside: beside it, and so on the same file system. No worktree's name

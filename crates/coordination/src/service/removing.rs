@@ -49,7 +49,7 @@ impl Service {
     /// later by its time, and somebody will look.
     pub(super) fn looks_once(&self, standing: &Standing, place: &Place) -> Option<Seen> {
         let seen = standing.state.seen.clone().filter(|_| standing.state.is_untouched)?;
-        (self.background() && is_local(&place.path)).then_some(seen)
+        (self.is_tended(&place.path) && is_local(&place.path)).then_some(seen)
     }
 
     /// The effect: proof, rename aside, proof, look, snapshot, entry, branch.

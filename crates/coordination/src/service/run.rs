@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, time::Duration};
 
-use biplane_control::{Changes, View, board};
+use biplane_control::{Changes, View, board, gate::Pass};
 use biplane_execution::{
     agents::Told,
     mask::Masks,
@@ -87,6 +87,16 @@ pub(crate) struct Judged {
 /// Judges a run that ended by itself.
 pub(crate) type Judge<'a> = &'a mut dyn FnMut(&Ended<'_>) -> Result<Judged>;
 
+/// Messages that stand in a prompt.
+pub(crate) struct InPrompt {
+    /// Whose they are.
+    pub(crate) to: AgentName,
+    /// Which.
+    pub(crate) ids: Vec<MailId>,
+    /// Nobody else is given them meanwhile.
+    pub(crate) _pass: Option<Pass>,
+}
+
 /// A run as the service starts it. Begin with [`Job::new`].
 pub(crate) struct Job<'a> {
     pub(crate) kind: RunKind,
@@ -108,8 +118,8 @@ pub(crate) struct Job<'a> {
     pub(crate) renew: bool,
     /// Written into the run's directory before it starts, and named by `BIPLANE_PROMPT_FILE`.
     pub(crate) prompt: Option<String>,
-    /// Messages that stand in the prompt, and whose they are; delivered by the transaction that records the run.
-    pub(crate) mail: Option<(AgentName, Vec<MailId>)>,
+    /// Messages that stand in the prompt; delivered by the transaction that records the run.
+    pub(crate) mail: Option<InPrompt>,
     /// How an agent is talked with.
     pub(crate) talk: Option<Talk<'a>>,
     /// Asked when it has ended by itself.
@@ -193,6 +203,7 @@ impl Service {
             self.end_superseded(task, job.epoch)?;
         }
         let run = self.intend_run(&job)?;
+        job.mail = None;
         let dir = self.home().run_dir(run.id);
         let log = dir.join(logs::OUTPUT);
         let lease = job.renew.then(|| job.task.clone()).flatten();
@@ -419,6 +430,7 @@ impl Service {
             }
             run.usage = end.heard.told.usage;
             run.session = end.heard.session().or(run.session.take());
+            run.rate_limited = end.is_rate_limited(run.status);
             let error = end.error.as_deref().or(end.fault()).unwrap_or_default();
             run.error = biplane_model::clip(&biplane_model::sanitize_line(error), 500);
             match &evidence {
@@ -470,11 +482,17 @@ struct RunEnd<'a> {
 
 impl RunEnd<'_> {
     /// Whether nobody can have read the prompt: the program was never started, did not know the conversation to go on with, or was
-    /// turned away by its provider.
+    /// turned away by its provider before it did anything.
     fn is_unread(&self, run: &Run) -> bool {
         let told = &self.heard.told;
-        let is_turned_away = told.rate_limited.is_some() && run.status == RunStatus::Failed;
+        // One that has done something with its tools has read what it was told.
+        let is_turned_away = run.rate_limited && run.status == RunStatus::Failed && told.calls == 0;
         run.child.is_none() || told.lost_session || is_turned_away
+    }
+
+    /// Whether a run that ends in this state came to nothing because its agent's provider asked to slow down.
+    fn is_rate_limited(&self, status: RunStatus) -> bool {
+        self.heard.told.rate_limited.is_some() && matches!(status, RunStatus::Failed | RunStatus::TimedOut)
     }
 
     /// The state that the run ends in, and the event that says so.

@@ -68,6 +68,8 @@ pub struct Own {
 pub enum Hand {
     /// It does the work.
     Works,
+    /// It plans the work, and does none of it yet.
+    Plans,
     /// It judges the work: a gate, a verifier, a reviewer.
     Judges,
 }
@@ -79,14 +81,19 @@ impl Own {
     }
 
     fn of_run(run: Run) -> Self {
-        let works = run.kind != RunKind::Gate && matches!(run.role, None | Some(Role::Implement));
+        let hand = match (run.kind, run.role) {
+            (RunKind::Gate, _) => Hand::Judges,
+            (_, None | Some(Role::Implement)) => Hand::Works,
+            (_, Some(Role::Plan)) => Hand::Plans,
+            (_, Some(Role::Verify | Role::Review)) => Hand::Judges,
+        };
         Self {
             epoch: run.task.is_some().then_some(run.epoch),
             task: run.task,
             worktree: Some(run.worktree),
             run: Some(run.id),
             agent: run.agent,
-            hand: if works { Hand::Works } else { Hand::Judges },
+            hand,
             known_by: format!("run {}", run.id),
         }
     }

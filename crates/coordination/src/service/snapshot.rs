@@ -112,7 +112,7 @@ impl Service {
             return there.hold_uncommitted(worktree, why);
         }
         let place = worktrees::prove(&self.place(worktree)?)?.place;
-        let taken = self.hold(worktree, &place, why, Held::ByAnother)?;
+        let taken = self.hold(worktree, &place, why, Held::InPlace)?;
         if let Some(snapshot) = taken.as_ref().filter(|snapshot| snapshot.is_new) {
             self.change(|_, _| {
                 let events = vec![taken_event(worktree, snapshot)];

@@ -122,7 +122,7 @@ impl Service {
     }
 
     /// Whether an `up` is at work.
-    fn is_up(&self) -> Result<bool> {
+    pub(crate) fn is_up(&self) -> Result<bool> {
         // Nobody has ever been one where there is no lock.
         let path = self.home().board().state_dir().join("up.lock");
         match OpenOptions::new().read(true).open(&path) {

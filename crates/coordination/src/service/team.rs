@@ -2,7 +2,7 @@
 
 use biplane_control::{Changes, board};
 use biplane_model::{
-    AgentName, Answer, MemberState, RequestId, RunKind, TaskId, sanitize_line,
+    AgentName, Answer, MemberState, RequestId, RunId, RunKind, TaskId, sanitize_line,
     view::{MemberView, RequestView},
 };
 
@@ -61,6 +61,12 @@ impl Service {
             (None, Some(wish)) => Ok(wish.clone()),
             (None, None) => Ok(lead()),
         }
+    }
+
+    /// The run that the caller is in, when it is an agent's.
+    pub(super) fn own_run(&self) -> Option<RunId> {
+        self.own_agent().ok().flatten()?;
+        self.variable(variables::RUN_ID)?.parse().ok()
     }
 
     /// The task of the run that the caller is in.

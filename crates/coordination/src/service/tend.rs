@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use biplane_control::WorktreeFilter;
 use biplane_execution::{
-    git::{Git, Manner},
+    git::{Git, Manner, Variable},
     supervise,
     worktrees::{
         self,
-        pool::{Pool, Recycling},
+        pool::{Making, Pool, Recycling, Unmade},
     },
 };
 use biplane_failpoint as failpoint;
@@ -62,6 +62,23 @@ struct Wanted<'a> {
     manner: Manner,
     /// What a spare takes, in bytes.
     bytes: u64,
+}
+
+impl Wanted<'_> {
+    fn making<'a>(&'a self, variable: Variable<'a>) -> Making<'a> {
+        Making { commit: &self.tip, manner: &self.manner, variable, bytes: self.bytes }
+    }
+}
+
+/// What came of an attempt to do something to the spares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Improved {
+    /// One thing was done.
+    Something,
+    /// One has to be made anew: settings were changed meanwhile.
+    InVain,
+    /// There is nothing to do, or it can't be done.
+    Nothing,
 }
 
 impl Service {
@@ -133,22 +150,24 @@ impl Service {
                 return Ok(done);
             }
         }
-        let mut size = self.settings().worktrees.pool.size;
-        if wanted.is_none() {
-            size = size.min(pool.spares().len());
-        }
+        let size = self.settings().worktrees.pool.size;
         for spare in pool.spares().into_iter().skip(size) {
             pool.discard(spare.number)?;
             done = true;
         }
-        let Some(wanted) = wanted else { return Ok(done) };
+        if wanted.is_none() {
+            return Ok(done);
+        }
         let patience = until.min(Instant::now() + bounds::TEND_PATIENCE);
         while Instant::now() < until {
             self.let_creations_first(patience)?;
-            if !self.improve(&wanted, size)? {
+            // What was wanted before the wait, or before the last spare was made, may be out of date.
+            let Some(wanted) = self.wanted(&pool, &git)? else { break };
+            let improved = self.improve(&wanted, size)?;
+            done |= improved != Improved::Nothing;
+            if improved != Improved::Something {
                 break;
             }
-            done = true;
         }
         Ok(done)
     }
@@ -224,8 +243,9 @@ impl Service {
             && let Some(most) = self.room(wanted)?.filter(|most| *most >= wanted.bytes)
         {
             let keep = &self.settings().worktrees.pool.keep;
-            let (commit, manner, bytes) = (&wanted.tip, &wanted.manner, wanted.bytes);
-            let made = wanted.pool.recycle(aside, &Recycling { commit, manner, keep, bytes, most })?;
+            let variable = |name: &str| self.variable(name).map(str::to_owned);
+            let making = wanted.making(&variable);
+            let made = wanted.pool.recycle(aside, &Recycling { making, keep, most })?;
             if let Some(Err(why)) = made {
                 self.explain(|| format!("`{}` was deleted: {why}", aside.file_name().unwrap_or_default()));
             }
@@ -234,30 +254,37 @@ impl Service {
         delete_removed(aside)
     }
 
-    /// Does one thing to the spares; whether there was one.
-    fn improve(&self, wanted: &Wanted<'_>, size: usize) -> Result<bool> {
+    /// Does one thing to the spares, if there is one.
+    fn improve(&self, wanted: &Wanted<'_>, size: usize) -> Result<Improved> {
         let spares = wanted.pool.spares();
         let is_like = |card: &worktrees::pool::Card| card.is_of_this_boot() && card.is_in(&wanted.manner);
         if let Some(unlike) = spares.iter().find(|spare| !is_like(&spare.card)) {
             wanted.pool.discard(unlike.number)?;
-            return Ok(true);
+            return Ok(Improved::Something);
         }
+        let variable = |name: &str| self.variable(name).map(str::to_owned);
+        let making = wanted.making(&variable);
         let made = if let Some(stale) = spares.iter().find(|spare| spare.card.commit != wanted.tip) {
             let bytes = stale.card.bytes.max(wanted.bytes);
-            wanted.pool.bring_along(stale, &wanted.tip, &wanted.manner, bytes)?
+            wanted.pool.bring_along(stale, &Making { bytes, ..making })?
         } else if spares.len() < size {
             match self.room(wanted)? {
-                Some(most) if most >= wanted.bytes => {
-                    wanted.pool.make(&wanted.tip, &wanted.manner, wanted.bytes)?
+                Some(most) if most >= wanted.bytes => wanted.pool.make(&making)?,
+                _ => {
+                    let why = "the disk has no room for one, or `limits.disk` is reached";
+                    Err(Unmade::Unfit(why.to_owned()))
                 }
-                _ => Err("the disk has no room for one, or `limits.disk` is reached".to_owned()),
             }
         } else {
-            return Ok(false);
+            return Ok(Improved::Nothing);
         };
-        self.note_without(made.as_ref().err().map(String::as_str));
-        // Another target meanwhile is seen in the next round.
-        Ok(made.is_ok())
+        self.note_without(made.as_ref().err().map(ToString::to_string).as_deref());
+        Ok(match made {
+            Ok(_) => Improved::Something,
+            // There is something to do for another round, of which there are so many only.
+            Err(Unmade::Changed) => Improved::InVain,
+            Err(Unmade::Unfit(_)) => Improved::Nothing,
+        })
     }
 
     /// How many bytes one more spare may take; none when the disk is too full for any.

@@ -147,6 +147,7 @@ mod tests {
             exit_code: None,
             signal: None,
             error: String::new(),
+            rate_limited: false,
             evidence: None,
             rev: 1,
         }

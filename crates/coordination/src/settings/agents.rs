@@ -44,6 +44,8 @@ pub struct Agent {
     pub role: String,
     /// Whether a plan has to be approved before it begins the work on a task.
     pub plan: Option<PlanPolicy>,
+    /// Whether it is to have biplane's own tools, as far as its driver can hand them to it.
+    pub mcp: bool,
 }
 
 impl Agent {
@@ -66,6 +68,7 @@ impl Agent {
             key: None,
             role: String::new(),
             plan: None,
+            mcp: true,
         }
     }
 
@@ -88,6 +91,11 @@ impl Agent {
     /// What speaks with it.
     pub(crate) fn driver(&self) -> Box<dyn Driver> {
         self.driver.driver(self.prompt)
+    }
+
+    /// Whether its program is handed biplane's server.
+    pub(crate) fn takes_server(&self) -> bool {
+        self.mcp && self.driver.takes_server()
     }
 
     /// Whether its output is a protocol's, and not for people.
@@ -171,6 +179,7 @@ pub(super) struct FileAgent {
     context: Option<toml::Spanned<u64>>,
     role: Option<toml::Spanned<String>>,
     plan: Option<PlanPolicy>,
+    mcp: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -211,6 +220,10 @@ impl FileAgent {
         if self.prompt.is_some() && !is_plain {
             return Err(fault("`prompt` is for plain commands: the driver knows how to give it"));
         }
+        if self.mcp == Some(true) && is_plain {
+            return Err(fault("a plain command can't be handed tools: leave out `mcp`"));
+        }
+        agent.mcp = self.mcp.unwrap_or(agent.mcp);
         agent.prompt = self.prompt.unwrap_or(agent.prompt);
         let model = builtin::Table {
             model: &self.model,

@@ -151,6 +151,12 @@ pub const KEYS: &[Key] = &[
         "Whether it has to have a plan approved before it begins the work on a task. `required` here or in the profile is enough; a task's own `--plan` overrules both.",
     ),
     key(
+        "agents.NAME.mcp",
+        "boolean",
+        Otherwise("`true`; plain commands get none", "false"),
+        "Whether an agent that `up` starts gets biplane's tools: the board, its own task, mail.",
+    ),
+    key(
         "profile",
         "string",
         Otherwise("an agent does the work, and the gate tests it", "\"careful\""),
@@ -202,7 +208,7 @@ pub const KEYS: &[Key] = &[
         "prompts.implement",
         "string",
         Otherwise("the built-in one", "\"{task} {subject}\""),
-        "The template of the prompt of who does the work. `{task}`, `{subject}`, `{description}`, `{dependencies}`, `{findings}`, `{progress}`, `{branch}`, `{diff}`, `{finish}`, `{identity}`, `{plan}` and `{mail}` are filled in; mail is delivered by a prompt that has `{mail}`, and by no other.",
+        "The template of the prompt of who does the work. `{task}`, `{subject}`, `{description}`, `{dependencies}`, `{findings}`, `{progress}`, `{branch}`, `{diff}`, `{finish}`, `{identity}`, `{tools}`, `{plan}` and `{mail}` are filled in; mail is delivered by a prompt that has `{mail}`, and by no other.",
     ),
     key(
         "prompts.plan",
@@ -393,7 +399,7 @@ pub const KEYS: &[Key] = &[
         "limits.task_attempts",
         "integer from 1 on",
         Means("10"),
-        "How many runs of agents one task may have until it waits for a person, since it was last opened. Those that somebody stopped don't count.",
+        "How many runs of agents one task may have until it waits for a person, since it was last opened. Those that somebody stopped, or that came to nothing because their provider asked to slow down, don't count.",
     ),
     key(
         "limits.task_cost",

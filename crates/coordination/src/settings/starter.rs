@@ -86,6 +86,7 @@ pub fn starter_file(target: Option<&str>, gate: Option<&str>) -> String {
 # max = 4                    # how many of it at once
 # memory = "400M"            # none is started while less is free
 # labels = ["frontend"]      # tasks with such a label go to it first
+# mcp = false                # it gets none of biplane's tools
 
 # [agents.builtin]           # the built-in agent: nothing but a model's server
 # model = "a-model"

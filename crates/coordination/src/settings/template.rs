@@ -79,7 +79,7 @@ pub(super) fn check(text: &str, ports: usize) -> Result<(), String> {
 }
 
 /// The places of a prompt's template.
-pub(crate) const PROMPT_PLACES: [&str; 12] = [
+pub(crate) const PROMPT_PLACES: [&str; 13] = [
     "task",
     "subject",
     "description",
@@ -90,6 +90,7 @@ pub(crate) const PROMPT_PLACES: [&str; 12] = [
     "diff",
     "finish",
     "identity",
+    "tools",
     "plan",
     "mail",
 ];

@@ -28,7 +28,12 @@ pub(super) enum Fault {
 /// The view of what waits for `name`, relative to the home's root. Letters, digits, `_`, `-` and dots within stand as they are;
 /// every other byte is `%` and two hexadecimal digits, so that no name leaves the directory and no two share a file.
 pub(crate) fn file_name(name: &AgentName) -> Utf8PathBuf {
-    let mut file = String::from(".team/inbox/");
+    format!(".team/inbox/{}.jsonl", harmless(name)).into()
+}
+
+/// The name in characters that are harmless in a file's name; no two names share one.
+pub(crate) fn harmless(name: &AgentName) -> String {
+    let mut file = String::new();
     for (at, byte) in name.as_str().bytes().enumerate() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || (byte == b'.' && at > 0) {
             file.push(char::from(byte));
@@ -36,8 +41,7 @@ pub(crate) fn file_name(name: &AgentName) -> Utf8PathBuf {
             file.push_str(&format!("%{byte:02X}"));
         }
     }
-    file.push_str(".jsonl");
-    file.into()
+    file
 }
 
 pub(super) fn stale(

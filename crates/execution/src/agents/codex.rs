@@ -11,7 +11,9 @@ use biplane_model::{AgentEvent, Usage};
 use serde_json::Value;
 
 use super::{
-    Brief, Dialogue, Driver, Launch, Permissions, Said, bounds, limits,
+    Brief, Dialogue, Driver, Launch, Permissions, Said, ToolServer, bounds,
+    leading::Free,
+    limits,
     words::{self, at, count},
 };
 use crate::supervise::Input;
@@ -38,6 +40,7 @@ impl Driver for Codex {
         command.extend(
             ["-c", "approval_policy=\"never\"", "-c", "check_for_update_on_startup=false"].map(str::to_owned),
         );
+        command.extend(brief.server.iter().flat_map(|server| settings(server, &Free::All)));
         command.extend(brief.args.iter().cloned());
         match &brief.session {
             Some(session) => command.push(session.clone()),
@@ -53,6 +56,29 @@ impl Driver for Codex {
         let told = if resumed { brief.used } else { Usage::default() };
         Box::new(Talk { resumed, told, ..Talk::default() })
     }
+}
+
+/// The server as settings on the command line. It hands on few of its variables, and asks before a tool is used that changes something
+/// unless it is told not to.
+pub(super) fn settings(server: &ToolServer, free: &Free) -> Vec<String> {
+    let (program, args) = server.parts();
+    let args: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
+    let mut keys =
+        vec![("command".to_owned(), quoted(program)), ("args".to_owned(), format!("[{}]", args.join(",")))];
+    match free {
+        Free::All => keys.push(("default_tools_approval_mode".to_owned(), quoted("approve"))),
+        Free::These(tools) => {
+            keys.extend(tools.iter().map(|tool| (format!("tools.{tool}.approval_mode"), quoted("approve"))));
+        }
+    }
+    keys.extend(server.env.iter().map(|(name, value)| (format!("env.{name}"), quoted(value))));
+    let set = |(key, value)| ["-c".to_owned(), format!("mcp_servers.{}.{key}={value}", server.name)];
+    keys.into_iter().flat_map(set).collect()
+}
+
+/// A text as TOML has it, whose basic strings know every escape that JSON needs.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
 
 #[derive(Default)]

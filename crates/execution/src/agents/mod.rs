@@ -27,6 +27,7 @@ use crate::supervise::Input;
 
 pub mod bounds;
 pub mod find;
+pub mod leading;
 pub mod presets;
 
 mod acp;
@@ -63,6 +64,27 @@ pub struct Brief {
     pub used: Usage,
     /// What it may do without asking.
     pub permissions: Permissions,
+    /// The server whose tools it gets beside its own; it may use all of them without asking.
+    pub server: Option<ToolServer>,
+}
+
+/// A server of the Model Context Protocol on standard streams, which the agent's program starts and ends. What it is given here can be
+/// read by everybody on the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolServer {
+    /// What it is called: a word of `a-z`.
+    pub name: &'static str,
+    /// The program, by its full path, and its arguments.
+    pub command: Vec<String>,
+    /// Variables that it needs; some programs hand on hardly any of theirs.
+    pub env: BTreeMap<String, String>,
+}
+
+impl ToolServer {
+    /// The program and its arguments.
+    fn parts(&self) -> (&str, &[String]) {
+        self.command.split_first().map_or(("", &[]), |(program, args)| (program.as_str(), args))
+    }
 }
 
 /// What an agent may do without asking. What it asks for beyond that is refused: nobody is there to answer.
@@ -170,6 +192,11 @@ impl DriverName {
         }
     }
 
+    /// Whether its programs can be handed a [`ToolServer`].
+    pub fn takes_server(self) -> bool {
+        matches!(self, Self::Claude | Self::Codex | Self::Acp)
+    }
+
     /// The driver. How a program gets its prompt is asked of a plain command only; the others have a protocol for it.
     pub fn driver(self, prompt: PromptBy) -> Box<dyn Driver> {
         match self {
@@ -202,6 +229,7 @@ mod tests {
             session: None,
             used: Usage::default(),
             permissions: Permissions::Edits,
+            server: None,
         }
     }
 

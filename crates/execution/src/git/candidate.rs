@@ -57,6 +57,18 @@ pub enum MergeOutcome {
     Conflict(Vec<ConflictedFile>),
 }
 
+impl ConflictedFile {
+    /// What the two sides did, whoever they are, as a word.
+    pub fn kind(&self) -> &'static str {
+        match (self.in_base, self.in_target, self.in_branch) {
+            (true, true, true) => "both_changed",
+            (false, true, true) => "both_added",
+            (true, true, false) | (true, false, true) => "changed_and_deleted",
+            _ => "moved",
+        }
+    }
+}
+
 impl Git {
     /// Makes a candidate. Touches no checkout and no ref.
     ///
@@ -144,7 +156,7 @@ impl Git {
         Ok(if tip == *candidate.onto { MergeOutcome::Nothing } else { MergeOutcome::Clean(tip) })
     }
 
-    fn merge_trees(
+    pub(super) fn merge_trees(
         &self,
         base: Option<&CommitId>,
         ours: &CommitId,
@@ -254,8 +266,11 @@ impl Git {
     }
 }
 
-enum Merged {
+/// What came of merging two commits.
+pub(super) enum Merged {
+    /// This tree.
     Tree(String),
+    /// They contradict each other in these files.
     Conflict(Vec<ConflictedFile>),
 }
 

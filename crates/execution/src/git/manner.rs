@@ -107,6 +107,9 @@ impl Git {
             }
             (key, value).hash(&mut hasher);
             manner.weigh(key, value);
+            if key.starts_with("includeif.") && !is_same_for_all(key, self.common_dir(), variable) {
+                manner.unfit = Some("settings are included on a condition".to_owned());
+            }
             if key == "core.attributesfile" {
                 texts.push(at_home(value, variable));
             }
@@ -136,8 +139,8 @@ impl Manner {
             "core.sparsecheckout" if is_set => "the main checkout is a sparse one",
             "extensions.worktreeconfig" if is_set => "worktrees have settings of their own",
             "submodule.recurse" if is_set => "submodules are checked out too",
-            // What holds for a directory holds for all worktrees below it; other conditions may not.
-            _ if key.starts_with("includeif.") && !is_below(key) => "settings are included on a condition",
+            // Git gives the top of a worktree another mode then than a directory has that anybody else makes.
+            "core.sharedrepository" if is_set => "the repository is shared by a group",
             _ => "",
         };
         if !why.is_empty() {
@@ -193,9 +196,29 @@ impl Manner {
     }
 }
 
-/// Whether a condition is that of lying below a directory.
-fn is_below(key: &str) -> bool {
-    key.strip_prefix("includeif.gitdir").is_some_and(|rest| rest.ends_with("/.path"))
+/// Whether a condition holds for the repository's own directory exactly when it holds for git's directory of a worktree,
+/// which lies in it: it is that of lying below a directory that is neither that one nor in it.
+fn is_same_for_all(key: &str, common_dir: &Utf8Path, variable: Variable<'_>) -> bool {
+    let Some(rest) = key.strip_prefix("includeif.gitdir") else { return false };
+    let pattern = rest.strip_prefix(':').or_else(|| rest.strip_prefix("/i:"));
+    let Some(dir) = pattern.and_then(|pattern| pattern.strip_suffix(".path")) else { return false };
+    let dir = at_home(dir, variable);
+    // Any other begins with `**/`, or lies beside the file that it stands in.
+    if !dir.is_absolute() || !dir.as_str().ends_with('/') || dir.as_str().contains(['*', '?', '[', '\\']) {
+        return false;
+    }
+    let lower = |path: &Utf8Path| Utf8PathBuf::from(path.as_str().to_ascii_lowercase());
+    let is_outside = |dir: &Utf8Path, of: &Utf8Path| !lower(dir).starts_with(lower(of));
+    is_outside(&dir, common_dir) && is_outside(&resolved(&dir), &resolved(common_dir))
+}
+
+/// The path with links resolved, as far as it is there.
+fn resolved(path: &Utf8Path) -> Utf8PathBuf {
+    let real = |above: &Utf8Path| {
+        let below = path.strip_prefix(above).ok()?;
+        above.canonicalize_utf8().ok().map(|above| above.join(below))
+    };
+    path.ancestors().find_map(real).unwrap_or_else(|| path.to_owned())
 }
 
 /// Where git looks for settings, there or not.
@@ -263,6 +286,45 @@ mod tests {
         set("core.sparseCheckout", "false");
         set("includeIf.onbranch:x.path", "other");
         assert_eq!(manner().unfit.as_deref(), Some("settings are included on a condition"));
+    }
+
+    #[test]
+    fn a_condition_counts_when_it_may_hold_for_worktrees_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap().canonicalize_utf8().unwrap();
+        let home = dir.join("home");
+        let place = home.join("work/App");
+        fs_err::create_dir_all(&place).unwrap();
+        let git = Repository::create(&place, "main", ("Somebody", "somebody@example.com")).unwrap().git();
+        std::os::unix::fs::symlink(place.join(".git"), dir.join("link")).unwrap();
+        let variable = |name: &str| (name == "HOME").then(|| home.to_string());
+        for (condition, is_fit) in [
+            ("gitdir:~/work/", true),
+            ("gitdir/i:~/WORK/", true),
+            ("gitdir:~/", true),
+            ("gitdir:/", true),
+            (&format!("gitdir:{place}/"), true),
+            (&format!("gitdir:{place}/.github/"), true),
+            (&format!("gitdir:{place}/.git"), false),
+            (&format!("gitdir:{place}/.git/"), false),
+            (&format!("gitdir/i:{}/.GIT/", place.as_str().to_lowercase()), false),
+            (&format!("gitdir:{place}/.git/worktrees/"), false),
+            ("gitdir:~/work/App/.git/worktrees/", false),
+            (&format!("gitdir:{dir}/link/worktrees/"), false),
+            ("gitdir:worktrees/", false),
+            ("gitdir:./", false),
+            ("gitdir:**/worktrees/", false),
+            ("gitdir:~/*/App/.git/", false),
+            ("gitdir:~/work/App/.gi?/", false),
+            ("gitdir:~somebody/work/", false),
+            ("gitdir:", false),
+            ("onbranch:wt/", false),
+        ] {
+            let key = format!("includeIf.{condition}.path");
+            git.call(["config", &key, "some.inc"]).bytes().unwrap();
+            assert_eq!(git.manner(&variable).unwrap().unfit.is_none(), is_fit, "{condition}");
+            git.call(["config", "--unset", &key]).bytes().unwrap();
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod blob;
 mod candidate;
+mod clash;
 mod create;
 mod crew;
 mod deviations;
@@ -44,6 +45,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::supervise::{self, Capture, Captured, SuperviseError};
 
 pub use candidate::{Candidate, ConflictedFile, MergeOutcome};
+pub use clash::{Landed, Scratch, Touched, for_each};
 pub use deviations::{Change as Deviation, Deviations, How as Deviated, LookError, Skip};
 pub use discover::Repository;
 pub use list::ListedWorktree;

@@ -66,11 +66,31 @@ pub(super) fn children() -> Vec<u32> {
     STARTED.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Child::id).collect()
 }
 
+/// Becomes another program, in this very process: `command` with its arguments, in the directory `cwd` and at our terminal. It comes back
+/// only with the reason why it could not.
+#[expect(clippy::disallowed_methods, reason = "this module starts processes")]
+pub fn become_program(command: &[String], cwd: &Utf8Path, env: &EnvChanges) -> SuperviseError {
+    let program = command.first().cloned().unwrap_or_default();
+    let mut other = Command::new(&program);
+    other.args(command.iter().skip(1)).current_dir(cwd);
+    for name in &env.remove {
+        other.env_remove(name);
+    }
+    other.envs(env.set.iter().map(|(name, value)| (name, value)));
+    SuperviseError::Spawn { source: std::os::unix::process::CommandExt::exec(&mut other), program }
+}
+
+/// Takes this process away from the terminal that it was started at: a session of its own, so that no `^C` and no closed terminal
+/// reaches it.
+pub fn leave_terminal() {
+    // Refused to who leads a group, such as a command that was typed: it stays where it is.
+    let _ = rustix::process::setsid();
+}
+
 /// Makes this process a quiet one: a session of its own, so that no `^C` and no closed terminal reaches it, and the lowest
 /// priority for processor and disk, where the system has it.
 pub fn be_quiet() {
-    // Refused to who leads a group, such as a command that was typed: it stays where it is.
-    let _ = rustix::process::setsid();
+    leave_terminal();
     let _ = rustix::process::nice(19);
     if cfg!(target_os = "linux") {
         let pid = std::process::id().to_string();

@@ -19,7 +19,7 @@ use rustix::{
     process::{Pid, Signal, WaitId, WaitIdOptions},
 };
 
-use super::{EnvChanges, SuperviseError, bounds, pipes};
+use super::{EnvChanges, SuperviseError, bounds, capture::HELPER, pipes};
 
 /// What is to be started.
 pub(super) struct Launch<'a> {
@@ -113,6 +113,8 @@ pub(super) fn spawn(launch: Launch<'_>) -> Result<Root, SuperviseError> {
     for name in &launch.env.remove {
         command.env_remove(name);
     }
+    // We may have been started in the background ourselves; what we start is known by its own mark.
+    command.env_remove(HELPER);
     command.envs(launch.env.set.iter().map(|(name, value)| (name, value)));
     command.env(launch.variable.0, launch.variable.1);
 

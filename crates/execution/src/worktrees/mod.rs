@@ -34,7 +34,8 @@ pub use remove::{
 };
 pub use restore::{Contents, RestoreError, contents, put_back, put_back_head};
 pub use snapshot::{
-    Held, Note, Rules, SNAPSHOT_REFS, Snapshot, SnapshotError, SnapshotRequest, left_out, snapshot,
+    Held, Note, Rules, SNAPSHOT_REFS, Snapshot, SnapshotError, SnapshotRequest, left_out,
+    refuse_repositories, snapshot,
 };
 pub use standing::{Against, Standing, Unlanded, standing};
 

@@ -52,6 +52,24 @@ fn asks(call: Value, kinds: &[&str]) -> Value {
 const ALL_KINDS: [&str; 4] = ["allow_always", "allow_once", "reject_once", "reject_always"];
 
 #[test]
+fn it_is_handed_a_server() {
+    let fresh = Scene::new(Permissions::Edits).with_server();
+    let resumed = Scene::new(Permissions::Edits).with_server().resumed("s0", usage(0, 0, 0, 0));
+    for (scene, method) in [(fresh, "session/new"), (resumed, "session/load")] {
+        let heard = say(&scene, &[hello()]);
+        let asked = heard.replies.iter().find(|reply| reply["method"] == method).unwrap();
+        let server = scene.brief.server.as_ref().unwrap();
+        let wanted = json!([{
+            "name": "biplane",
+            "command": server.command[0],
+            "args": server.command[1..],
+            "env": [{"name": "A", "value": "b=\"c\" d"}]
+        }]);
+        assert_eq!(asked["params"]["mcpServers"], wanted, "{asked}");
+    }
+}
+
+#[test]
 fn it_is_greeted_and_offered_nothing() {
     let scene = Scene::new(Permissions::Edits);
     let launch = DriverName::Acp.driver(PromptBy::Stdin).launch(&scene.brief);

@@ -50,6 +50,25 @@ fn it_is_started_for_a_conversation() {
 }
 
 #[test]
+fn it_is_handed_a_server() {
+    let scene = Scene::new(Permissions::Edits).with_server();
+    let command = DriverName::Claude.driver(super::PromptBy::Stdin).launch(&scene.brief).command;
+    let behind = |option: &str| &command[command.iter().position(|word| word == option).unwrap() + 1];
+    let servers: Value = serde_json::from_str(behind("--mcp-config")).unwrap();
+    let server = scene.brief.server.unwrap();
+    let wanted = json!({
+        "type": "stdio", "command": server.command[0], "args": server.command[1..], "env": server.env
+    });
+    assert_eq!(servers, json!({"mcpServers": {"biplane": wanted}}));
+    assert_eq!(behind("--allowedTools"), "mcp__biplane__*");
+    let command = DriverName::Claude
+        .driver(super::PromptBy::Stdin)
+        .launch(&Scene::new(Permissions::Edits).brief)
+        .command;
+    assert!(!command.iter().any(|word| word.contains("mcp")), "{command:?}");
+}
+
+#[test]
 fn work_is_told() {
     let heard = hear(Permissions::Edits, "claude-work.jsonl");
     assert_eq!(

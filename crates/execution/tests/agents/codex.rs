@@ -11,7 +11,7 @@ fn hear(recording: &str) -> Heard {
     Scene::new(Permissions::All).hear_recording(DriverName::Codex, recording)
 }
 
-fn command(scene: &Scene) -> String {
+fn command_line_of(scene: &Scene) -> String {
     let launch = DriverName::Codex.driver(PromptBy::Stdin).launch(&scene.brief);
     assert!(matches!(launch.input, Input::Bytes(bytes) if bytes == b"Do it.\nAll of it."));
     launch.command.join(" ")
@@ -20,19 +20,42 @@ fn command(scene: &Scene) -> String {
 #[test]
 fn it_is_started_for_one_turn() {
     let scene = Scene::new(Permissions::Edits);
-    let line = command(&scene);
+    let line = command_line_of(&scene);
     assert!(
         line.starts_with("agent exec --json --skip-git-repo-check -c sandbox_mode=\"workspace-write\""),
         "{line}"
     );
     assert!(line.ends_with(&format!(" --of-the-user --cd {} -", scene.brief.cwd)), "{line}");
-    assert!(command(&Scene::new(Permissions::All)).contains("sandbox_mode=\"danger-full-access\""));
-    assert!(command(&Scene::new(Permissions::Read)).contains("sandbox_mode=\"read-only\""));
-    let line = command(&Scene::new(Permissions::All).resumed("abc", usage(0, 0, 0, 0)));
+    assert!(command_line_of(&Scene::new(Permissions::All)).contains("sandbox_mode=\"danger-full-access\""));
+    assert!(command_line_of(&Scene::new(Permissions::Read)).contains("sandbox_mode=\"read-only\""));
+    let line = command_line_of(&Scene::new(Permissions::All).resumed("abc", usage(0, 0, 0, 0)));
     assert!(
         line.starts_with("agent exec resume --json ") && line.ends_with(" --of-the-user abc -"),
         "{line}"
     );
+}
+
+#[test]
+fn it_is_handed_a_server() {
+    let scene = Scene::new(Permissions::Edits).with_server();
+    let command = DriverName::Codex.driver(PromptBy::Stdin).launch(&scene.brief).command;
+    let settings: Vec<&String> = command
+        .windows(2)
+        .filter(|pair| pair[0] == "-c" && pair[1].starts_with("mcp_"))
+        .map(|pair| &pair[1])
+        .collect();
+    assert_eq!(
+        settings,
+        [
+            r#"mcp_servers.biplane.command="/opt/a \"b\"/biplane""#,
+            r#"mcp_servers.biplane.args=["-C","/home/o'neill \\ \u007f","mcp"]"#,
+            r#"mcp_servers.biplane.default_tools_approval_mode="approve""#,
+            r#"mcp_servers.biplane.env.A="b=\"c\" d""#,
+        ]
+    );
+    assert!(!command_line_of(&Scene::new(Permissions::Edits)).contains("mcp"));
+    let again = Scene::new(Permissions::All).with_server().resumed("abc", usage(0, 0, 0, 0));
+    assert!(command_line_of(&again).contains("mcp_servers.biplane.command="));
 }
 
 #[test]

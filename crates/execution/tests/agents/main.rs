@@ -14,7 +14,9 @@ mod talk;
 use std::time::Instant;
 
 use biplane_execution::{
-    agents::{Brief, Conversation, DriverName, Permissions, PromptBy, Told as Tally, bounds::LINE},
+    agents::{
+        Brief, Conversation, DriverName, Permissions, PromptBy, Told as Tally, ToolServer, bounds::LINE,
+    },
     supervise::StreamName,
 };
 use biplane_model::{AgentEvent, Told, Usage};
@@ -48,7 +50,19 @@ impl Scene {
         let command = vec!["agent".to_owned()];
         let args = vec!["--of-the-user".to_owned()];
         let used = Usage::default();
-        Self { _dir: dir, brief: Brief { command, args, cwd, prompt, session: None, used, permissions } }
+        Self {
+            _dir: dir,
+            brief: Brief { command, args, cwd, prompt, session: None, used, permissions, server: None },
+        }
+    }
+
+    /// With a server, of words that every form has to quote.
+    fn with_server(mut self) -> Self {
+        let command =
+            ["/opt/a \"b\"/biplane", "-C", "/home/o'neill \\ \u{7f}", "mcp"].map(str::to_owned).to_vec();
+        let env = [("A".to_owned(), "b=\"c\" d".to_owned())].into();
+        self.brief.server = Some(ToolServer { name: "biplane", command, env });
+        self
     }
 
     fn resumed(mut self, session: &str, used: Usage) -> Self {

@@ -79,6 +79,7 @@ impl Stage {
             session: before.and_then(|tally| tally.session.clone()),
             used: before.map(|tally| tally.usage).unwrap_or_default(),
             permissions,
+            server: None,
         };
         let launch = driver.launch(&brief);
         let (program, first) = launch.command.split_first().expect("there is a program");

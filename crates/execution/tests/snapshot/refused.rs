@@ -43,6 +43,50 @@ fn a_repository_inside_is_refused_wherever_it_is() {
 }
 
 #[test]
+fn a_repository_is_refused_where_git_says_clean() {
+    for (script, shown) in [
+        ("git init -q dir; cd dir; git add -A; git commit -qm inner", "`dir` is"),
+        ("echo mine > dir/.git", "`dir` is"),
+        ("mkdir -p dir/empty/.git", "`dir/empty` is"),
+        ("mkdir -p new/.git; echo mine > new/.git/mine", "`new` is"),
+        ("ln -s /nowhere dir/.git; mkdir -p target/dep; git init -q target/dep", "`dir` is"),
+    ] {
+        let lab = Lab::new();
+        let place = lab.worktree(script);
+        assert_eq!(lab.checkout().git(&["status", "--porcelain"]), "", "{script}");
+        let said = lab.take(&place, Held::ByAnother).unwrap_err().to_string();
+        assert!(
+            said.contains(shown) && said.contains("a repository inside the worktree"),
+            "{script}: {said}"
+        );
+        let said = worktrees::refuse_repositories(&place, &lab.rules).unwrap_err().to_string();
+        assert!(said.contains(shown), "{script}: {said}");
+        // It stays, and so does what is in it.
+        assert_eq!(lab.take(&place, Held::InPlace).unwrap(), None, "{script}");
+    }
+}
+
+#[test]
+fn what_a_snapshot_leaves_out_is_not_looked_into() {
+    let lab = Lab::new();
+    let place = lab.worktree("git init -q target/dep; mkdir -p build/target; git init -q build/target/dep");
+    worktrees::refuse_repositories(&place, &lab.rules).unwrap();
+    lab.sh("git init -q build/inner").success();
+    worktrees::refuse_repositories(&place, &lab.rules).unwrap_err();
+}
+
+#[test]
+fn a_directory_deeper_than_is_looked_into_is_refused() {
+    let lab = Lab::new();
+    let deep = |levels: usize| format!("mkdir -p {}", vec!["e"; levels].join("/"));
+    let place = lab.worktree(&deep(300));
+    assert_eq!(lab.take(&place, Held::ByAnother).unwrap(), None);
+    lab.sh(&deep(500)).success();
+    let said = lab.take(&place, Held::ByAnother).unwrap_err().to_string();
+    assert!(said.contains("could not be looked at"), "{said}");
+}
+
+#[test]
 fn a_snapshot_that_leads_outside_brings_nothing_there() {
     let lab = Lab::new();
     let outside = lab.env.dir("outside");

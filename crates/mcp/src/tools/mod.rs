@@ -8,6 +8,8 @@ mod worktrees;
 use std::sync::LazyLock;
 
 use biplane_coordination::{Access, Error};
+use biplane_model::{clip, sanitize_line};
+use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ use crate::{
     bounds,
     page::{self, Page},
     permit::{Concerns, Right},
-    tool::{Again, Effect, Sort, Tool},
+    tool::{Again, Effect, Prepared, Sort, Tool},
 };
 
 /// Reads the board.
@@ -54,6 +56,23 @@ pub(crate) fn all() -> &'static [Tool] {
 /// The tool called `name`.
 pub(crate) fn find(name: &str) -> Option<&'static Tool> {
     ALL.iter().find(|tool| tool.name == name)
+}
+
+/// The tool called `name`, and its call with these arguments.
+///
+/// # Errors
+/// When there is no such tool, or the arguments are wrong: in a sentence that is fit to be shown.
+pub(crate) fn understand(name: &str, arguments: JsonObject) -> Result<(&'static Tool, Prepared), String> {
+    let Some(tool) = find(name) else {
+        return Err(format!(
+            "there is no tool `{}`; `tools/list` shows them",
+            clip(&sanitize_line(name), 80)
+        ));
+    };
+    let prepared = tool.prepare(arguments).map_err(|fault| {
+        format!("the arguments of `{}` are wrong: {}", tool.name, clip(&sanitize_line(&fault), 500))
+    })?;
+    Ok((tool, prepared))
 }
 
 /// Takes nothing.

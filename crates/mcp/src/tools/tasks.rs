@@ -135,7 +135,7 @@ struct Create {
     /// Its labels.
     #[serde(default)]
     labels: Vec<Label>,
-    /// Whose it is from the start.
+    /// Who it is meant for: whose it is whenever nobody has claimed it.
     owner: Option<AgentName>,
     /// The command that must pass on its merged work, instead of the settings' one.
     gate: Option<String>,
@@ -249,7 +249,7 @@ struct Update {
     task_id: TaskId,
     /// The state to go to.
     status: Option<TaskStatus>,
-    /// The owner; `""` for nobody.
+    /// Who is given it, and has it back whenever nobody has claimed it; `""` for nobody. With `in_progress`, who takes it up.
     owner: Option<String>,
     /// What to do, in a line.
     subject: Option<String>,

@@ -1,6 +1,8 @@
 //! The team: mail, plans, shutdowns.
 
-use biplane_coordination::{Access, Error, MailQuery, MailRequest, PlanQuery, PlanText, Scope};
+use biplane_coordination::{
+    Access, Error, MailQuery, MailRequest, MailShare, PlanQuery, PlanText, RunObserver, Scope, Tick,
+};
 use biplane_model::{
     AgentName, Answer, RequestId, TaskId,
     view::{MailView, MemberView, RequestView},
@@ -60,7 +62,7 @@ pub(super) fn tools() -> Vec<Tool> {
         ),
         Tool::new(
             "plan_submit",
-            WORK,
+            Sort { right: Right::Plan, ..WORK },
             (
                 "Submit a plan",
                 "Submit a plan for a task to the lead, who approves or rejects it. One that waited is withdrawn.",
@@ -178,7 +180,7 @@ fn broadcast(call: &Call, input: ToAll) -> Result<SentToAll, Error> {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Read {
-    /// At most so many: 1 to 500; 50 unless given.
+    /// At most so many: 1 to 500; never more than 50 at once. `left` says how many still wait.
     #[schemars(range(min = 1, max = 500))]
     limit: Option<usize>,
     /// Whose inbox; the caller's unless given.
@@ -202,8 +204,20 @@ struct Inbox {
 }
 
 fn read(call: &Call, input: Read) -> Result<Inbox, Error> {
-    let read = call.service.mail_read(speaker(call, input.of)?.as_ref(), input.limit)?;
-    Ok(Inbox { of: read.of, mail: read.mail, left: read.left })
+    let mut inbox = None;
+    let mut watch = call.watch.clone();
+    // More than fits into an answer would be marked as delivered and not be seen.
+    let count = Some(input.limit.unwrap_or(bounds::MAIL).min(bounds::MAIL));
+    let share = MailShare { count, bytes: bounds::MAIL_BYTES };
+    call.service.mail_read(speaker(call, input.of)?.as_ref(), share, |read| {
+        // Nobody is told what a call has found that was cancelled.
+        if watch.tick() != Tick::Continue {
+            return Err(Error::failed("the call was cancelled"));
+        }
+        inbox = Some(Inbox { of: read.of.clone(), mail: read.mail.clone(), left: read.left });
+        Ok(())
+    })?;
+    inbox.ok_or_else(|| Error::failed("the inbox was not shown"))
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

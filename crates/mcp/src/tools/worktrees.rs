@@ -3,8 +3,8 @@
 use biplane_coordination::{
     Access, Closing, CreateWorktree, Error, Processes, RemoveRequest, RestoreRequest, Start,
     answers::{
-        ListedWorktree, ReadyWorktree, RemovedWorktree, RestoredWorktree, SnapshotEntry, WorktreeDiff,
-        WorktreeStanding,
+        Conflict, ConflictReport, ListedWorktree, ReadyWorktree, RemovedWorktree, RestoredWorktree,
+        SnapshotEntry, WorktreeDiff, WorktreeStanding,
     },
 };
 use biplane_model::{AgentName, RepoName, TaskId, WorktreeName, view::WorktreeView};
@@ -71,6 +71,15 @@ pub(super) fn tools() -> Vec<Tool> {
                 "Show what a worktree changes against its base, uncommitted and untracked files included.",
             ),
             diff,
+        ),
+        Tool::new(
+            "conflicts",
+            BOARD,
+            (
+                "Show conflicts",
+                "Show which worktrees' work would conflict with the target or with one another's, uncommitted changes included; merges nothing.",
+            ),
+            conflicts,
         ),
         Tool::new(
             "worktree_setup",
@@ -287,6 +296,40 @@ fn diff(call: &Call, input: OneWorktree) -> Result<Changes, Error> {
     let cut = patch_cut || diff.files.len() > bounds::PATHS;
     diff.files.truncate(bounds::PATHS);
     Ok(Changes { diff, cut })
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Conflicts {
+    /// Only what one of these worktrees has a part in; all unless given.
+    names: Vec<WorktreeName>,
+    /// At most so many conflicts: 1 to 500; 100 unless given.
+    #[schemars(range(min = 1, max = 500))]
+    limit: Option<usize>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl Concerns for Conflicts {}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ConflictPage {
+    /// The conflicts, and what is not known of others.
+    #[serde(flatten)]
+    report: ConflictReport,
+    /// What leads to the next page, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+fn conflicts(call: &Call, input: Conflicts) -> Result<ConflictPage, Error> {
+    let mut report = call.service.conflicts(&input.names)?;
+    let other = |one: &Conflict| one.with.as_ref().map(ToString::to_string).unwrap_or_default();
+    let key = |one: &Conflict| format!("{}@{}@{}", one.repo, one.worktree, other(one));
+    let all = std::mem::take(&mut report.conflicts);
+    let page = page_of("conflicts", all, key, (input.limit, input.cursor.as_deref()))?;
+    report.conflicts = page.records;
+    Ok(ConflictPage { report, next_cursor: page.next })
 }
 
 fn setup(call: &Call, input: OneWorktree) -> Result<ReadyWorktree, Error> {

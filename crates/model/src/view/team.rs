@@ -39,7 +39,7 @@ pub struct MailView {
     /// When it was delivered, in unix seconds; absent while it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered_at: Option<Timestamp>,
-    /// The run in whose prompt it was delivered.
+    /// The run that got it: in its prompt, or by reading it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
 }

@@ -3,6 +3,7 @@
 //! It knows the documented words and fields and none of the program's types, so that a mistake there is not made again
 //! here. It does not look at git.
 
+mod mail;
 mod runs;
 mod tasks;
 mod work;
@@ -64,6 +65,7 @@ impl Records {
     /// - two live claims on one task, an epoch that does not grow, a completed task that changes its state;
     /// - two agents at work on one task, a run that goes on after it was lost, anything done under a claim that another one has
     ///   replaced;
+    /// - a message that is delivered twice, to somebody else, or before an older one;
     /// - a result without an intent, an intent on top of one without a result;
     /// - a submission that goes on after its end, or lands another commit than the one that passed.
     pub fn broken(&self) -> Vec<String> {
@@ -73,6 +75,7 @@ impl Records {
         found.extend(tasks::claims(&own));
         found.extend(runs::live(&own));
         found.extend(runs::superseded(&own));
+        found.extend(mail::deliveries(&own));
         found.extend(work::pairs(&own));
         found.extend(work::submissions(&own));
         found

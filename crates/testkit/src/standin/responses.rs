@@ -132,10 +132,17 @@ impl Writer for Responses {
                 "id": self.item_id("ctc"), "type": "custom_tool_call", "status": "completed",
                 "call_id": call, "name": tool, "input": text,
             }),
-            _ => json!({
-                "id": self.item_id("fc"), "type": "function_call", "status": "completed",
-                "call_id": call, "name": tool, "arguments": input.to_string(),
-            }),
+            _ => {
+                let mut item = json!({
+                    "id": self.item_id("fc"), "type": "function_call", "status": "completed",
+                    "call_id": call, "name": tool, "arguments": input.to_string(),
+                });
+                // One of a group: `GROUP.NAME`.
+                if let Some((group, name)) = tool.split_once('.') {
+                    (item["namespace"], item["name"]) = (group.into(), name.into());
+                }
+                item
+            }
         };
         let added = json!({"type": "response.output_item.added", "output_index": index, "item": item});
         let done = json!({"type": "response.output_item.done", "output_index": index, "item": item});

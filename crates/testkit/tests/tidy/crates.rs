@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use crate::tree::Tree;
 
 /// The crates of the workspace, and which of them each may use.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("biplane-failpoint", &[]),
     ("biplane-model", &[]),
     ("biplane-control", &["biplane-failpoint", "biplane-model"]),
@@ -13,7 +13,8 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("biplane-coordination", &["biplane-control", "biplane-execution", "biplane-failpoint", "biplane-model"]),
     ("biplane-mcp", &["biplane-coordination", "biplane-model"]),
     ("biplane-agent", &["biplane-execution", "biplane-failpoint", "biplane-model"]),
-    ("biplane", &["biplane-agent", "biplane-coordination", "biplane-mcp", "biplane-model"]),
+    ("biplane-chat", &["biplane-agent", "biplane-coordination", "biplane-mcp", "biplane-model"]),
+    ("biplane", &["biplane-agent", "biplane-chat", "biplane-coordination", "biplane-mcp", "biplane-model"]),
     (TESTKIT, &[]),
 ];
 

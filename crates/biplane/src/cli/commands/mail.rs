@@ -2,7 +2,7 @@
 
 use std::{io::Read, process::ExitCode};
 
-use biplane_coordination::{Access, MailQuery, MailRequest};
+use biplane_coordination::{Access, Error, MailBox, MailQuery, MailRequest, MailShare};
 use biplane_model::{AgentName, Mail, Timestamp, sanitize, view::MailView};
 use serde_json::json;
 
@@ -43,20 +43,27 @@ fn broadcast(app: &App, from: Option<&AgentName>, content: &str) -> anyhow::Resu
 }
 
 fn read(app: &App, args: &MailReadArgs) -> anyhow::Result<()> {
-    let limit = usize::try_from(args.limit).ok();
-    let (of, mail, left, now) = if args.dry_run {
+    let share = MailShare::of(usize::try_from(args.limit).ok());
+    if args.dry_run {
         let service = app.service(Access::Read)?;
-        let of = service.speaker(args.reader.as_ref())?;
-        let mail = service.mail_peek(Some(&of), limit)?;
-        (of, mail.mail, mail.left, service.now())
-    } else {
-        let service = app.service(Access::Write)?;
-        let read = service.mail_read(args.reader.as_ref(), limit)?;
-        (read.of, read.mail, read.left, service.now())
-    };
-    let value = json!({ "of": of, "mail": mail, "left": left });
+        return show(app, &service.mail_peek(args.reader.as_ref(), share)?, service.now());
+    }
+    let service = app.service(Access::Write)?;
+    // It is read once it was written where somebody can read it.
+    service.mail_read(args.reader.as_ref(), share, |mailbox| {
+        show(app, mailbox, service.now()).map_err(|error| Error::failed(format!("{error:#}")))?;
+        if app.printer.is_unread() {
+            return Err(Error::failed("nobody took the answer: the mail waits on"));
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn show(app: &App, mailbox: &MailBox, now: Timestamp) -> anyhow::Result<()> {
+    let MailBox { of, mail, left } = mailbox;
     if app.printer.is_json() {
-        return app.printer.json(&value);
+        return app.printer.json(&json!({ "of": of, "mail": mail, "left": left }));
     }
     if mail.is_empty() {
         app.printer.note(&format!("no mail for {of}"));
@@ -64,8 +71,8 @@ fn read(app: &App, args: &MailReadArgs) -> anyhow::Result<()> {
     }
     let texts: Vec<String> = mail.iter().map(|mail| whole(mail, now)).collect();
     app.printer.answer(texts.join("\n\n").trim_end())?;
-    if left > 0 {
-        app.printer.note(&format!("{} more for {of}", words::count(left, "message")));
+    if *left > 0 {
+        app.printer.note(&format!("{} more for {of}", words::count(*left, "message")));
     }
     Ok(())
 }
@@ -116,7 +123,7 @@ fn line(mail: &MailView, now: Timestamp) -> String {
     let state = match (mail.delivered_at, mail.run) {
         (None, _) => "waits".to_owned(),
         (Some(_), None) => "read".to_owned(),
-        (Some(_), Some(run)) => format!("in the prompt of {run}"),
+        (Some(_), Some(run)) => format!("handed to {run}"),
     };
     let said = biplane_model::clip(&biplane_model::sanitize_line(first), 80);
     format!("{}  [{state}]  {said}", heading(mail, now))

@@ -42,7 +42,8 @@ pub(super) fn run(app: &App, args: McpArgs) -> anyhow::Result<ExitCode> {
         }
     };
     Ok(match ended {
-        Ended::Closed => ExitCode::SUCCESS,
+        // SIGTERM is how whoever manages servers asks one to end, and it has.
+        Ended::Closed | Ended::Signal(15) => ExitCode::SUCCESS,
         Ended::Signal(_) => ExitCode::from(exit::STOPPED),
     })
 }

@@ -1,6 +1,8 @@
 //! One file for each family of commands.
 
 mod builtin;
+mod chat;
+mod conflicts;
 mod demo;
 mod events;
 mod hook;
@@ -39,11 +41,13 @@ pub(super) fn run(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Pause => steer::steer(app, UpState::Paused),
         Command::Resume => steer::steer(app, UpState::Running),
         Command::Drain => steer::steer(app, UpState::Draining),
+        Command::Conflicts(args) => conflicts::run(app, &args),
         Command::Submit(args) => merge::submit(app, args),
         Command::Merge(args) => merge::merge(app, args),
         Command::Mail(command) => mail::run(app, command),
         Command::Plan(command) => plan::run(app, command),
         Command::Team { command } => team::run(app, command),
+        Command::Chat(args) => chat::run(app, args),
         Command::Events(args) => events::run(app, &args),
         Command::Log(args) => log::run(app, &args),
         Command::Usage(args) => usage::run(app, &args),

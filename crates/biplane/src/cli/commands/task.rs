@@ -120,6 +120,7 @@ fn shown(listed: &ListedTask, dependents: &[TaskId], used: &Used, now: biplane_m
         }
     };
     fact("state", task.status.to_string());
+    fact("meant for", task.assignee.clone());
     fact("repository", if task.repo.is_default() { String::new() } else { task.repo.to_string() });
     fact("reason", sanitize(&task.reason));
     fact("after", words::ids(&task.blocked_by));

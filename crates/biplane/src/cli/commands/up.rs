@@ -6,6 +6,7 @@ use anyhow::Context;
 use biplane_coordination::{
     Access, StopFlag,
     dispatch::{UpReport, UpRequest},
+    leave_terminal,
 };
 use biplane_model::{TaskStatus, sanitize_line};
 use serde_json::json;
@@ -13,6 +14,9 @@ use serde_json::json;
 use crate::cli::{App, args::UpArgs, exit, progress::Live, table::table, words};
 
 pub(super) fn run(app: &App, args: UpArgs) -> anyhow::Result<ExitCode> {
+    if args.in_background {
+        leave_terminal();
+    }
     let service = app.service(Access::Work)?;
     let stop = StopFlag::install().context("the signals can't be taken over")?;
     let request = UpRequest {

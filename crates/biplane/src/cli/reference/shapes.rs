@@ -49,6 +49,13 @@ const ANSWERS: &[(&str, &str)] = &[
     ),
     ("worktree diff", "`base`, `files` (`path`, `added`, `removed`; null for a binary file), `patch`"),
     (
+        "conflicts",
+        "`conflicts`: `repo`, `worktree`, `task_id`, `with` (a worktree; null: the target), `with_task_id`, `target`, `files` (`path`, \
+         `how` (`both_changed`, `both_added`, `changed_and_deleted`, `moved`) and `uncommitted` of each), `files_left_out` (how many \
+         more); `worktrees` (how many were looked into), `unknown` (`worktree` and `reason` of each that could not be), `left_out` \
+         (how many `worktrees` and `pairs` of them were not)",
+    ),
+    (
         "worktree remove",
         "a [WorktreeView](#worktreeview) with `snapshot` (a ref or null), `branch_left` (a branch or null), `unblocked`, \
          `would` (sentences of a dry run), `plan` (null but in a dry run: `snapshot` (null, or how many `uncommitted` and \
@@ -101,6 +108,7 @@ const ANSWERS: &[(&str, &str)] = &[
     ("team list", "an array of [MemberView](#memberview)"),
     ("team shutdown, respond", "a [RequestView](#requestview)"),
     ("team recall", "a [RequestView](#requestview); null when the agent takes tasks already"),
+    ("chat -p", "an event of the conversation a line; [their kinds](../chat.md#in-scripts)"),
     ("events", "an [EventView](#eventview) a line"),
     (
         "log",

@@ -22,7 +22,7 @@ pub(super) fn text() -> String {
          `tools/list` gives. An answer is an object in the form that [`--json`](json.md) prints; a list stands in it under its \
          name, with `next_cursor` where there is more. The last column says what may be done with a tool from within a run.\n\n{}\n\
          ## Errors\n\n\
-         A tool that comes to nothing answers with `isError` and an object: `error`, `hints`, `code` (`failed`, `usage`, \
+         A tool that comes to nothing answers with `isError` and a text, and in `_meta` has an object under `biplane/error`: `error`, `hints`, `code` (`failed`, `usage`, \
          `refused`, `conflict`, `not_found`, `busy`) and `exit_code`, the [exit code](exit-codes.md) of the command line. An \
          unknown tool, and arguments that don't fit its schema, are errors of the protocol (-32602).\n\n\
          ## Resources and prompts\n\n\

@@ -20,6 +20,7 @@ fn full_task() -> Task {
         description: "line\nline\n\0 null and 🦀".to_owned(),
         status: TaskStatus::InReview,
         owner: Some("Claude Code".parse().unwrap()),
+        assignee: Some("bob".parse().unwrap()),
         priority: -3,
         labels: vec!["z \"q\"".parse().unwrap(), "ä\\".parse().unwrap()],
         after: vec!["auth_001".parse().unwrap(), "3".parse().unwrap()],
@@ -78,6 +79,7 @@ fn full_run() -> Run {
         exit_code: Some(i32::MIN),
         signal: Some(9),
         error: "too slow".to_owned(),
+        rate_limited: true,
         evidence: Some(RunEvidence {
             head: commit_id('c'),
             commits: 2,

@@ -27,6 +27,7 @@ pub fn task(id: &str) -> Task {
         description: String::new(),
         status: TaskStatus::Pending,
         owner: None,
+        assignee: None,
         priority: 0,
         labels: Vec::new(),
         after: Vec::new(),
@@ -103,6 +104,7 @@ pub fn run(id: u64, worktree: u64) -> Run {
         exit_code: None,
         signal: None,
         error: String::new(),
+        rate_limited: false,
         evidence: None,
         rev: 0,
     }

@@ -13,7 +13,7 @@ use super::{
     stale,
 };
 use crate::{
-    Changes, Ledger, LedgerExt, MailFilter, RequestFilter,
+    BoardError, Changes, Ledger, LedgerExt, MailFilter, RequestFilter, View,
     board::{self, NewMail, Waiting},
 };
 
@@ -136,9 +136,12 @@ pub fn mail_is_handed_out_once(store: &impl Store) {
                 while (taken.lock().unwrap().len() as u64) < SENDERS * EACH {
                     // The answers are noted under the lock of the list, so that it has the order of the deliveries.
                     let mut list = taken.lock().unwrap();
-                    let (delivery, _) =
-                        ledger.change(at, &tester, |view| board::deliver(view, &bob, most, at)).unwrap();
-                    list.extend(delivery.mail.iter().map(|mail| mail.id));
+                    let deliver = |view: &dyn View| -> Result<_, BoardError> {
+                        let ids: Vec<MailId> = most.of(view, &bob)?.iter().map(|mail| mail.id).collect();
+                        Ok((board::deliver_shown(view, &bob, &ids, None, at)?, ids))
+                    };
+                    let (ids, _) = ledger.change(at, &tester, deliver).unwrap();
+                    list.extend(ids);
                     drop(list);
                     thread::yield_now();
                 }

@@ -21,12 +21,13 @@ use crate::{
 pub(super) const APPLICATION_ID: i64 = 0x4269_506c;
 
 /// The step that leads to each version of the schema. A step that was released never changes.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
     include_str!("schema_5.sql"),
+    include_str!("schema_6.sql"),
 ];
 
 /// The newest version known here.

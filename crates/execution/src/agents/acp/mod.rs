@@ -17,16 +17,17 @@ mod updates;
 use agent_client_protocol_schema::{
     ProtocolVersion,
     v1::{
-        AGENT_METHOD_NAMES as METHODS, AuthMethod, AuthenticateRequest, ContentBlock, Error, ErrorCode,
-        Implementation, InitializeRequest, InitializeResponse, LoadSessionRequest, NewSessionRequest,
-        NewSessionResponse, PromptRequest, PromptResponse, StopReason, TextContent,
+        AGENT_METHOD_NAMES as METHODS, AuthMethod, AuthenticateRequest, ContentBlock, EnvVariable, Error,
+        ErrorCode, Implementation, InitializeRequest, InitializeResponse, LoadSessionRequest, McpServer,
+        McpServerStdio, NewSessionRequest, NewSessionResponse, PromptRequest, PromptResponse, StopReason,
+        TextContent,
     },
 };
 use biplane_model::{AgentEvent, Usage};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Brief, Dialogue, Driver, Launch, Said, bounds, limits, permit::Ground, words};
+use super::{Brief, Dialogue, Driver, Launch, Said, ToolServer, bounds, limits, permit::Ground, words};
 use crate::supervise::Input;
 use updates::Updates;
 
@@ -75,6 +76,13 @@ enum Step {
 
 fn request(id: u64, method: &str, params: &impl Serialize) -> Vec<u8> {
     message(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
+}
+
+/// The server in the protocol's own form. Every agent can start one on standard streams.
+fn server(server: &ToolServer) -> McpServer {
+    let (program, args) = server.parts();
+    let env = server.env.iter().map(|(name, value)| EnvVariable::new(name, value)).collect();
+    McpServer::Stdio(McpServerStdio::new(server.name, program).args(args.to_vec()).env(env))
 }
 
 fn message(value: &Value) -> Vec<u8> {
@@ -203,12 +211,17 @@ impl Talk {
     /// Opens a session, or loads the one to go on with if it can.
     fn open(&mut self, said: &mut Said) {
         let cwd = self.brief.cwd.clone();
+        let servers = self.brief.server.iter().map(server).collect();
         let can_load = self.hello.as_ref().is_some_and(|hello| hello.agent_capabilities.load_session);
         match self.brief.session.clone().filter(|_| can_load) {
             Some(session) => {
-                self.ask(Step::Load, METHODS.session_load, &LoadSessionRequest::new(session, cwd), said);
+                let load = LoadSessionRequest::new(session, cwd).mcp_servers(servers);
+                self.ask(Step::Load, METHODS.session_load, &load, said);
             }
-            None => self.ask(Step::Open, METHODS.session_new, &NewSessionRequest::new(cwd), said),
+            None => {
+                let open = NewSessionRequest::new(cwd).mcp_servers(servers);
+                self.ask(Step::Open, METHODS.session_new, &open, said);
+            }
         }
     }
 

@@ -5,7 +5,31 @@ use biplane_model::CommitId;
 use camino::Utf8Path;
 
 use super::{Card, Pool, Spare, io};
-use crate::git::{GitError, Manner, Staged};
+use crate::git::{Git, GitError, Manner, Staged, Variable};
+
+/// What a spare is to be.
+#[derive(Clone, Copy)]
+pub struct Making<'a> {
+    /// The commit it gets the files of.
+    pub commit: &'a CommitId,
+    /// The manner of the repository.
+    pub manner: &'a Manner,
+    /// The environment.
+    pub variable: Variable<'a>,
+    /// What its files take, in bytes.
+    pub bytes: u64,
+}
+
+/// Why something did not become a spare.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unmade {
+    /// It can't be one.
+    #[error("{0}")]
+    Unfit(String),
+    /// It may be one as soon as it is made anew.
+    #[error("git's settings were changed while it was made")]
+    Changed,
+}
 
 /// What a commit holds, as far as it matters for making it ahead of time.
 pub(super) struct Contents {
@@ -15,41 +39,48 @@ pub(super) struct Contents {
 }
 
 impl Pool {
-    /// Makes a spare of `commit`. `manner` is that of the repository; why it is unfit for this commit is the inner error.
+    /// Makes a spare. Why there is none of it is the inner error.
     ///
     /// # Errors
     /// When git or the system refuses; nothing but a scrap is left then.
-    pub fn make(
-        &self,
-        commit: &CommitId,
-        manner: &Manner,
-        bytes: u64,
-    ) -> Result<Result<u32, String>, GitError> {
+    pub fn make(&self, making: &Making<'_>) -> Result<Result<u32, Unmade>, GitError> {
         let place = self.place_for_making()?;
         failpoint::reach("spare begun before");
         fs_err::create_dir(&place).map_err(io(&place, "created"))?;
         failpoint::reach("spare begun after");
-        let made = self.fill(&place, commit, manner, bytes);
+        let made = self.fill(&place, making);
         self.offer_or_delete(&place, made)
     }
 
-    fn fill(
-        &self,
-        place: &Utf8Path,
-        commit: &CommitId,
-        manner: &Manner,
-        bytes: u64,
-    ) -> Result<Option<String>, GitError> {
+    fn fill(&self, place: &Utf8Path, making: &Making<'_>) -> Result<Option<Unmade>, GitError> {
         let tree = place.join("tree");
         failpoint::around("spare tree made", || fs_err::create_dir(&tree)).map_err(io(&tree, "created"))?;
-        let contents = self.contents(place, commit, manner)?;
+        let contents = self.contents(place, making)?;
         if let Some(why) = contents.manner.unfit {
-            return Ok(Some(why));
+            return Ok(Some(Unmade::Unfit(why)));
         }
-        self.git(place).restore_to(commit.as_str())?;
+        let seen = Manner::seen(&making.manner.sources);
+        self.git(place).restore_to(making.commit.as_str())?;
+        self.finish(place, making, seen, &contents.manner)
+    }
+
+    /// Writes the card of what lies in `place`, and the pattern. `seen` is how the sources of settings looked before git wrote
+    /// the first file; `manner` that of the commit.
+    pub(super) fn finish(
+        &self,
+        place: &Utf8Path,
+        making: &Making<'_>,
+        seen: Vec<String>,
+        manner: &Manner,
+    ) -> Result<Option<Unmade>, GitError> {
         super::settle(&place.join("index"))?;
-        Card::write(place, commit, bytes, manner)?;
-        self.note_pattern(place, &contents.manner);
+        // In this order: what looks the same before and after was the same all the while, the manner's own look included.
+        let now = Git::bare(&self.common_dir).manner(making.variable)?;
+        if now.digest != making.manner.digest || Manner::seen(&making.manner.sources) != seen {
+            return Ok(Some(Unmade::Changed));
+        }
+        Card::write(place, making, seen)?;
+        self.note_pattern(place, manner);
         Ok(None)
     }
 
@@ -57,49 +88,36 @@ impl Pool {
     ///
     /// # Errors
     /// When git or the system refuses; nothing but a scrap is left then.
-    pub fn bring_along(
-        &self,
-        spare: &Spare,
-        commit: &CommitId,
-        manner: &Manner,
-        bytes: u64,
-    ) -> Result<Result<u32, String>, GitError> {
+    pub fn bring_along(&self, spare: &Spare, making: &Making<'_>) -> Result<Result<u32, Unmade>, GitError> {
         let Some(place) = self.withdraw(&self.dir.join(spare.number.to_string()))? else {
             return Ok(Ok(spare.number));
         };
         let advance = || {
-            let contents = self.contents(&place, commit, manner)?;
+            let contents = self.contents(&place, making)?;
             if let Some(why) = contents.manner.unfit {
-                return Ok(Some(why));
+                return Ok(Some(Unmade::Unfit(why)));
             }
-            let (old, new) = (spare.card.commit.as_str(), commit.as_str());
+            let (old, new) = (spare.card.commit.as_str(), making.commit.as_str());
             if self.git(&place).attributes_differ(old, new)? {
-                return Ok(Some("the attributes of files have changed".to_owned()));
+                return Ok(Some(Unmade::Unfit("the attributes of files have changed".to_owned())));
             }
+            let seen = Manner::seen(&making.manner.sources);
             self.git(&place).advance(old, new)?;
-            super::settle(&place.join("index"))?;
-            Card::write(&place, commit, bytes, manner)?;
-            self.note_pattern(&place, &contents.manner);
-            Ok(None)
+            self.finish(&place, making, seen, &contents.manner)
         };
         let made = advance();
         self.offer_or_delete(&place, made)
     }
 
-    /// What `commit` holds, by an index of its own in `place`.
-    pub(super) fn contents(
-        &self,
-        place: &Utf8Path,
-        commit: &CommitId,
-        manner: &Manner,
-    ) -> Result<Contents, GitError> {
+    /// What the commit holds, by an index of its own in `place`.
+    pub(super) fn contents(&self, place: &Utf8Path, making: &Making<'_>) -> Result<Contents, GitError> {
         let probe = place.join("probe");
         let git = self.git(place).with_index(&probe);
-        git.stage(commit.as_str())?;
+        git.stage(making.commit.as_str())?;
         let entries = git.staged()?;
         failpoint::around("spare probe deleted", || fs_err::remove_file(&probe))
             .map_err(io(&probe, "deleted"))?;
-        let mut manner = manner.clone();
+        let mut manner = making.manner.clone();
         if entries.iter().any(|entry| entry.mode == "160000") {
             manner.unfit = Some("there are submodules".to_owned());
         }
@@ -113,8 +131,8 @@ impl Pool {
     pub(super) fn offer_or_delete(
         &self,
         place: &Utf8Path,
-        made: Result<Option<String>, GitError>,
-    ) -> Result<Result<u32, String>, GitError> {
+        made: Result<Option<Unmade>, GitError>,
+    ) -> Result<Result<u32, Unmade>, GitError> {
         match made {
             Ok(None) => self.offer(place).map(Ok),
             Ok(Some(why)) => super::super::delete_aside(place).map(|()| Err(why)),

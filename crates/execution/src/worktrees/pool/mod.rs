@@ -29,6 +29,7 @@ use crate::{
     supervise::identity,
 };
 
+pub use make::{Making, Unmade};
 pub use pattern::{Copied, PATTERN_BY};
 pub use recycle::Recycling;
 pub use take::{Taken, Taking, Untaken};
@@ -56,8 +57,9 @@ pub struct Card {
     pub bytes: u64,
     /// The start of the machine in which it was made: files are not on the disk for certain before the next one.
     boot: String,
-    /// The mode of a new file, and the owner.
+    /// The modes of a new file and of a new directory, and the owner.
     mode: u32,
+    directory: u32,
     uid: u32,
     /// The manner in which it was checked out.
     manner: String,
@@ -201,22 +203,32 @@ impl Pool {
 }
 
 impl Card {
-    /// Writes what lies in `place` on a card beside it: the last step of making it.
-    fn write(place: &Utf8Path, commit: &CommitId, bytes: u64, manner: &Manner) -> Result<(), GitError> {
+    /// Writes what lies in `place` on a card beside it: the last step of making it. `seen` is how the sources of settings
+    /// looked all the while.
+    fn write(place: &Utf8Path, making: &Making<'_>, seen: Vec<String>) -> Result<(), GitError> {
+        let manner = making.manner;
         let path = place.join("spare.json");
         let _ = std::fs::remove_file(&path);
         fs_err::File::create_new(&path).map_err(io(&path, "written"))?;
         let meta = path.metadata().map_err(io(&path, "read"))?;
+        let fresh = place.join("fresh");
+        let directory = failpoint::around("spare mode seen", || -> std::io::Result<u32> {
+            std::fs::create_dir(&fresh)?;
+            let mode = fresh.as_std_path().symlink_metadata()?.mode() & 0o7777;
+            std::fs::remove_dir(&fresh).map(|()| mode)
+        })
+        .map_err(io(&fresh, "looked at"))?;
         let card = Self {
-            commit: commit.clone(),
-            bytes,
+            commit: making.commit.clone(),
+            bytes: making.bytes,
             boot: identity::current().boot_id,
             mode: meta.mode() & 0o777,
+            directory,
             uid: meta.uid(),
             manner: manner.digest.clone(),
             surroundings: manner.surroundings.clone(),
             sources: manner.sources.clone(),
-            seen: Manner::seen(&manner.sources),
+            seen,
         };
         let text = serde_json::to_vec(&card).map_err(|e| io(&path, "written")(e.into()))?;
         failpoint::reach("spare card before");

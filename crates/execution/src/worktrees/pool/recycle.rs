@@ -6,11 +6,10 @@
 use std::collections::HashMap;
 
 use biplane_failpoint as failpoint;
-use biplane_model::CommitId;
 use camino::Utf8Path;
 
 use super::{
-    Card, Pool, io,
+    Making, Pool, Unmade, io,
     make::Contents,
     sweep::{Sweep, Swept, Wanted, bytes_below, throw_below},
 };
@@ -18,14 +17,10 @@ use crate::git::{Git, GitError, Manner, Staged};
 
 /// What to make of a directory.
 pub struct Recycling<'a> {
-    /// The commit it gets the files of.
-    pub commit: &'a CommitId,
-    /// In what manner.
-    pub manner: &'a Manner,
+    /// What it is to be.
+    pub making: Making<'a>,
     /// Names of ignored directories that stay.
     pub keep: &'a [String],
-    /// What its files take, in bytes.
-    pub bytes: u64,
     /// The most bytes it may take together with what is kept.
     pub most: u64,
 }
@@ -40,7 +35,7 @@ impl Pool {
         &self,
         aside: &Utf8Path,
         wish: &Recycling<'_>,
-    ) -> Result<Option<Result<u32, String>>, GitError> {
+    ) -> Result<Option<Result<u32, Unmade>>, GitError> {
         let place = self.place_for_making()?;
         fs_err::create_dir(&place).map_err(io(&place, "created"))?;
         failpoint::reach("recycle moved before");
@@ -54,30 +49,31 @@ impl Pool {
         failpoint::reach("recycle moved after");
         let made = self.renew(&place, wish).or_else(|error| match error {
             // What can't be made into one is deleted like any other.
-            GitError::Io { .. } | GitError::Failed { .. } => Ok(Some(error.to_string())),
+            GitError::Io { .. } | GitError::Failed { .. } => Ok(Some(Unmade::Unfit(error.to_string()))),
             error => Err(error),
         });
         self.offer_or_delete(&place, made).map(Some)
     }
 
-    fn renew(&self, place: &Utf8Path, wish: &Recycling<'_>) -> Result<Option<String>, GitError> {
+    fn renew(&self, place: &Utf8Path, wish: &Recycling<'_>) -> Result<Option<Unmade>, GitError> {
+        let unfit = |why: String| Ok(Some(Unmade::Unfit(why)));
         let tree = place.join("tree");
         if let Some(mount) = super::super::owned::mount_in(&tree)
             .map_err(|why| io(&tree, "looked at")(std::io::Error::other(why)))?
         {
-            return Ok(Some(format!("something is mounted on `{mount}`")));
+            return unfit(format!("something is mounted on `{mount}`"));
         }
         let is_real = tree.as_std_path().symlink_metadata().is_ok_and(|m| m.is_dir());
         if !is_real {
-            return Ok(Some("it is no directory".to_owned()));
+            return unfit("it is no directory".to_owned());
         }
         // Git takes its directories from us; what a `.git` here would name plays no part.
         let contents = self.contents_beside(place, wish)?;
         if let Some(why) = contents.manner.unfit {
-            return Ok(Some(why));
+            return unfit(why);
         }
         if contents.manner.converts {
-            return Ok(Some("files are not written as they are in the commit".to_owned()));
+            return unfit("files are not written as they are in the commit".to_owned());
         }
         let (git, trash) = (self.git(place), place.join("trash"));
         failpoint::reach("recycle swept before");
@@ -85,19 +81,18 @@ impl Pool {
             .map_err(io(&tree, "cleaned"))?;
         failpoint::reach("recycle swept after");
         throw_changed(&git, &tree, &trash, &swept, &contents.entries)?;
-        git.stage(wish.commit.as_str())?;
+        let seen = Manner::seen(&wish.making.manner.sources);
+        let commit = wish.making.commit.as_str();
+        git.stage(commit)?;
         git.call(["update-index", "-q", "--refresh"]).output()?;
-        git.restore_to(wish.commit.as_str())?;
+        git.restore_to(commit)?;
         let kept = throw_unignored(&git, &tree, &trash, &swept)?;
         super::super::delete_aside(&trash)?;
-        let bytes = wish.bytes.saturating_add(kept);
+        let bytes = wish.making.bytes.saturating_add(kept);
         if bytes > wish.most {
-            return Ok(Some("with what is kept in it, it takes too much of the disk".to_owned()));
+            return unfit("with what is kept in it, it takes too much of the disk".to_owned());
         }
-        super::settle(&place.join("index"))?;
-        Card::write(place, wish.commit, bytes, wish.manner)?;
-        self.note_pattern(place, &contents.manner);
-        Ok(None)
+        self.finish(place, &Making { bytes, ..wish.making }, seen, &contents.manner)
     }
 
     /// What the commit holds. Git must not stand in a directory that it is not shown yet to be safe to stand in.
@@ -107,7 +102,7 @@ impl Pool {
         fs_err::create_dir(&beside).map_err(io(&beside, "created"))?;
         fs_err::create_dir(beside.join("tree")).map_err(io(&beside, "created"))?;
         failpoint::reach("recycle beside made after");
-        let contents = self.contents(&beside, wish.commit, wish.manner)?;
+        let contents = self.contents(&beside, &wish.making)?;
         super::super::delete_aside(&beside)?;
         Ok(contents)
     }

@@ -85,9 +85,12 @@ impl Pool {
         if !card.is_of_this_boot() {
             return Some("they are from before the machine was started");
         }
-        // Git has just made this file.
-        let mode = taking.place.path.join(".git").as_std_path().symlink_metadata().map(|m| m.mode() & 0o777);
-        if mode.ok() != Some(card.mode) {
+        // Git has just made this directory, and the file in it.
+        let mode = |path: &Utf8Path| path.as_std_path().symlink_metadata().map(|m| m.mode()).ok();
+        let (file, directory) = (mode(&taking.place.path.join(".git")), mode(&taking.place.path));
+        if file.map(|mode| mode & 0o777) != Some(card.mode)
+            || directory.map(|mode| mode & 0o7777) != Some(card.directory)
+        {
             return Some("they were made under another `umask`");
         }
         self.unlike_manner(card, taking, now)

@@ -8,6 +8,7 @@
 //! **Deliberately absent:** mtimes, owners, extended attributes, hard links; reflogs and stashes.
 
 mod files;
+mod inside;
 mod known;
 mod look;
 mod note;
@@ -24,6 +25,7 @@ use super::Place;
 use crate::git::{Git, GitError, Plain};
 use files::{Files, Kind, is_left_out, walk};
 pub(super) use files::{USUAL_DIR, usual_file};
+pub use inside::refuse_repositories;
 use known::Known;
 use look::Look;
 pub use note::Note;
@@ -119,10 +121,12 @@ pub enum Held {
     ByAnother,
     /// They would be lost with the branch.
     ByNothing,
+    /// The worktree itself stays, and all that is in it: nothing is discarded.
+    InPlace,
 }
 
 /// Takes a snapshot of a worktree. `None` when there is nothing that its branch does not hold: no uncommitted work, no
-/// ignored file worth keeping, nothing in progress, and the head held by something else.
+/// ignored file worth keeping, nothing in progress, no repository inside, and the head held by something else.
 ///
 /// # Errors
 /// [`SnapshotError`]; the worktree is as it was.
@@ -130,15 +134,17 @@ pub fn snapshot(request: &SnapshotRequest<'_>) -> Result<Option<Snapshot>, Snaps
     let place = request.place;
     let git = place.git();
     let look = Look::at(&git)?;
-    if let Some(inside) = git.repository_inside()? {
-        return Err(SnapshotError::NestedRepository(biplane_model::sanitize_line(&inside)));
-    }
+    inside::refuse_filled(&git)?;
     let entry = place.entry_dir();
     let is_busy = state::is_busy(&state::kept(&entry)?);
     // What a set-up brought and nobody has changed is not lost with the worktree.
     let is_lost = |path: &&Vec<u8>| !is_left_out(path, request.rules) && !is_in_main(place, path);
     let loses_ignored = look.ignored.iter().any(|path| is_lost(&path));
-    if look.is_clean() && !loses_ignored && !is_busy && request.held == Held::ByAnother {
+    if look.is_clean() && !loses_ignored && !is_busy && request.held != Held::ByNothing {
+        if request.held == Held::ByAnother {
+            // None of the ignored paths is lost.
+            inside::refuse(place, &look, &|_| true)?;
+        }
         return Ok(None);
     }
     let files = walk(place, &look, request.rules)?;

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     files::{self, Came},
+    handed,
     orders::{Order, When},
     vices,
     voice::{Tool, Voice},
@@ -119,6 +120,7 @@ fn tool(order: &Order, done: &mut Done, voice: &mut dyn Voice) -> io::Result<()>
         Order::Conflict { path } => Tool::edit(path, "…"),
         Order::Run { command } | Order::Ask { command } => Tool::command(command),
         Order::Commit { message } => Tool::command(&format!("git commit -am {message:?}")),
+        Order::Tool { name, .. } => Tool::command(name),
         other => Tool::command(&format!("{other:?}")),
     };
     let tool = next_tool(done, what);
@@ -140,6 +142,7 @@ fn effect(order: &Order) -> io::Result<Came> {
         Order::Conflict { path } => Came::from(vices::conflict(Path::new(path)), "written"),
         Order::Commit { message } => files::commit(message)?,
         Order::Run { command } | Order::Ask { command } => files::shell(command)?,
+        Order::Tool { name, arguments } => handed::call(name, arguments)?,
         Order::Child => Came::from(vices::child(), "started"),
         Order::Daemon { path, away } => Came::from(vices::daemon(path, *away), "started"),
         Order::Outside { place, path } => vices::outside(*place, path)?,

@@ -14,6 +14,7 @@
 mod act;
 mod arguments;
 mod files;
+mod handed;
 mod orders;
 mod session;
 mod vices;
@@ -25,7 +26,9 @@ use act::End;
 use arguments::Arguments;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse(std::env::args().skip(1).collect());
+    let typed: Vec<String> = std::env::args().skip(1).collect();
+    handed::look(&typed);
+    let arguments = Arguments::parse(typed);
     if let Some(daemon) = &arguments.daemon {
         return vices::be_daemon(daemon);
     }

@@ -21,6 +21,8 @@ pub(crate) enum Order {
     Run { command: String },
     /// `ask COMMAND`: the same, if it is allowed to.
     Ask { command: String },
+    /// `tool NAME [JSON]`: a tool of the server that it was handed, with these arguments.
+    Tool { name: String, arguments: String },
     /// `sleep SECONDS`
     Sleep { time: Duration },
     /// `await PATH`: waits for a file, at most five minutes.
@@ -134,6 +136,7 @@ impl Order {
             "say" => Self::Say { text: rest_owned },
             "run" => Self::Run { command: rest_owned },
             "ask" => Self::Ask { command: rest_owned },
+            "tool" => Self::Tool { name: path, arguments: more.to_owned() },
             "sleep" => Self::Sleep { time: seconds },
             "await" => Self::Await { path },
             "hang" => Self::Hang,

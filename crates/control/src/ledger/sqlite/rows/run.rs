@@ -49,6 +49,7 @@ impl Record for Run {
         "exit_code",
         "signal",
         "error",
+        "rate_limited",
         "evidence_head",
         "evidence_commits",
         "evidence_dirty_files",
@@ -94,6 +95,7 @@ impl Record for Run {
             exit_code: f.maybe_narrow()?,
             signal: f.maybe_narrow()?,
             error: f.text()?,
+            rate_limited: f.count()? != 0,
             evidence: evidence(f)?,
             rev: f.count()?,
         })
@@ -128,6 +130,7 @@ impl Record for Run {
             maybe(self.exit_code, |n| int(n.into())),
             maybe(self.signal, |n| int(n.into())),
             text(&self.error),
+            count(self.rate_limited.into()),
             maybe(evidence.map(|e| e.head.as_str()), text),
             maybe(evidence.map(|e| e.commits), count),
             maybe(evidence.map(|e| e.dirty_files), count),

@@ -31,6 +31,7 @@ prop_compose! {
             description: texts.2,
             status: TaskStatus::ALL[words.0],
             owner: owner.map(|o| o.parse().unwrap()),
+            assignee: None,
             priority: numbers.0,
             labels: lists.0.iter().filter_map(|l| l.parse().ok()).collect(),
             after: lists.1.iter().map(|a| a.parse().unwrap()).collect(),

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{Tool, Voice, What, line};
-use crate::{act::Done, arguments::Arguments, files::Came, orders::Prompt, session};
+use crate::{act::Done, arguments::Arguments, files::Came, handed, orders::Prompt, session};
 
 pub(super) struct Acp {
     session: String,
@@ -48,11 +48,13 @@ impl Acp {
                 "agentCapabilities": {"loadSession": true},
             }),
             "session/new" => {
+                handed::note(params["mcpServers"].get(0));
                 self.session = session::new_name();
                 self.resumed = false;
                 json!({"sessionId": self.session})
             }
             "session/load" => {
+                handed::note(params["mcpServers"].get(0));
                 let name = params["sessionId"].as_str().unwrap_or_default();
                 let Some(first) = session::recall(name) else {
                     return fault(id, -32602, "no such session").map(|()| None);

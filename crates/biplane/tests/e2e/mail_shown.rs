@@ -1,0 +1,75 @@
+//! Mail that is read: marked once it was shown, and gone with the run that knew of it.
+
+use biplane_testkit::eventually;
+
+use crate::{
+    lab::{BIPLANE, DEADLINE, Lab},
+    mail::{bob, words},
+};
+
+/// Mail is read when it was shown: one that nobody could see waits on, and nobody else is shown what is being shown.
+#[test]
+fn what_could_not_be_shown_waits_on() {
+    let lab = Lab::new();
+    bob(&lab, "true", "");
+    lab.ok(&["mail", "send", "bob", "one"]);
+    lab.ok(&["mail", "send", "bob", "two"]);
+    let unread = || words(&lab.json(&["mail", "list", "--unread"]), "id");
+    let read = format!("{BIPLANE} mail read --as bob --limit 1");
+    // A disk that is full.
+    let said = lab.env.program("sh").args(["-c", &format!("{read} > /dev/full")]).in_dir(lab.root()).run();
+    let said = said.fails_with(1).stderr;
+    assert!(said.contains("the answer could not be written to standard output"), "{said}");
+    assert_eq!(unread(), ["m1", "m2"]);
+    // A reader that goes away before anything is written. Meanwhile nobody else is shown the same.
+    let (pipe, go) = (lab.env.root().join("pipe"), lab.env.root().join("go"));
+    lab.env.program("mkfifo").args([&pipe]).run().success();
+    let script = format!("{read} > {pipe}");
+    let shown = lab.env.program("sh").args(["-c", &script]).in_dir(lab.root());
+    let shown = shown.env("FAILPOINT_PAUSE", format!("mail shown before@1:{go}")).spawn();
+    let reader = std::fs::File::open(&pipe).unwrap();
+    eventually(DEADLINE, "it is about to write", || lab.env.root().join("go.reached").exists());
+    drop(reader);
+    let second = lab.call(&["mail", "read", "--as", "bob"]).spawn();
+    std::fs::write(&go, "").unwrap();
+    let said = shown.wait(DEADLINE).fails_with(1).stderr;
+    assert!(said.contains("nobody took the answer: the mail waits on"), "{said}");
+    let second = second.wait(DEADLINE).success().stdout;
+    assert!(second.contains("    one") && second.contains("    two"), "{second}");
+    assert_eq!(unread(), [""; 0]);
+    // Killed before it is marked, it is shown again, with its number.
+    lab.ok(&["mail", "send", "bob", "three"]);
+    let killed = lab.call(&["mail", "read", "--as", "bob"]).env("FAILPOINT", "mail shown after@1").run();
+    assert!(killed.stdout.starts_with("m3  "), "{killed}");
+    let again = lab.ok(&["mail", "read", "--as", "bob"]);
+    assert_eq!(again, killed.stdout);
+    assert_eq!(unread(), [""; 0]);
+    lab.is_sound();
+}
+
+/// What an agent has read in its run is gone with the run.
+#[test]
+fn what_was_read_in_a_run_that_is_lost_waits_again() {
+    let lab = Lab::new();
+    let flag = lab.env.root().join("hangs");
+    let script = format!(
+        "$BIPLANE mail read > read-$BIPLANE_RUN_ID
+         test -e {flag} || {{ touch {flag}; sleep 600; }}
+         echo x > t$BIPLANE_TASK_ID"
+    );
+    bob(&lab, &script, "");
+    // By a template without a place for it, mail is not delivered.
+    lab.settings_file(&(lab.repo.read("biplane.toml") + "[prompts]\nimplement = \"Do {task}\"\n"));
+    lab.repo.commit("settings");
+    lab.ok(&["task", "create", "One"]);
+    lab.ok(&["mail", "send", "bob", "use tabs"]);
+    let up = lab.call(&["up"]).spawn();
+    eventually(DEADLINE, "the agent has read its mail", || flag.exists());
+    assert_eq!(words(&lab.json(&["mail", "list"]), "run"), ["r1"]);
+    up.kill();
+    lab.call(&["up"]).run().success();
+    let run = lab.json(&["mail", "list"])[0]["run"].as_str().unwrap().to_owned();
+    let read = lab.repo.read(format!("read-{run}"));
+    assert!(run != "r1" && read.contains("    use tabs"), "{run}: {read}");
+    lab.is_sound();
+}

@@ -1,0 +1,196 @@
+//! Which calls a person is asked about, and what was answered.
+//!
+//! **Contract.** What takes something away, what runs commands, starts agents or lands work is asked about. The answer "always"
+//! is about one tool and holds for one conversation of one process. Everything is shown that is asked about, to its end.
+
+use std::collections::{HashMap, HashSet};
+
+use biplane_mcp::{DirectTool, Effect};
+use biplane_model::{sanitize, sanitize_line};
+use serde_json::Value;
+
+use crate::bounds;
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The tool.
+    pub tool: String,
+    /// What the lead wants, in a sentence without an end.
+    pub what: String,
+    /// What else is to be known, a line each.
+    pub details: Vec<String>,
+}
+
+/// What a person answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// This call may be made.
+    Yes,
+    /// It may not.
+    No,
+    /// It may, and so may all calls of this tool in this conversation.
+    Always,
+    /// It may not, and the turn is to end.
+    Cancel,
+    /// There is nobody.
+    Nobody,
+}
+
+/// Somebody who can be asked.
+pub trait Person {
+    /// Waits for the answer.
+    fn ask(&mut self, question: &Question) -> Reply;
+}
+
+/// Nobody.
+#[derive(Debug)]
+pub struct Nobody;
+
+impl Person for Nobody {
+    fn ask(&mut self, _: &Question) -> Reply {
+        Reply::Nobody
+    }
+}
+
+/// Somebody who agrees to everything, as with `--yes`.
+#[derive(Debug)]
+pub struct Agreed;
+
+impl Person for Agreed {
+    fn ask(&mut self, _: &Question) -> Reply {
+        Reply::Yes
+    }
+}
+
+/// Tools that are asked about for what they do beyond the board.
+pub(crate) const BEYOND: [&str; 3] = ["worktree_run", "merge", "up"];
+
+/// What is asked about, and what was agreed to for good.
+#[derive(Debug, Default)]
+pub(crate) struct Consent {
+    effects: HashMap<&'static str, Effect>,
+    always: HashSet<String>,
+}
+
+/// Whether a tool is one that a person is asked about.
+pub fn is_asked(tool: &DirectTool) -> bool {
+    tool.effect == Effect::Destroys || BEYOND.contains(&tool.name)
+}
+
+impl Consent {
+    /// It is about this tool too.
+    pub(crate) fn knows(&mut self, tool: &DirectTool) {
+        self.effects.insert(tool.name, tool.effect);
+    }
+
+    /// From now on `tool` is not asked about.
+    pub(crate) fn always(&mut self, tool: &str) {
+        self.always.insert(tool.to_owned());
+    }
+
+    /// Whatever was agreed to for good is asked about again.
+    pub(crate) fn forget(&mut self) {
+        self.always.clear();
+    }
+
+    /// What a person is asked before this call; nothing when it may just be made.
+    pub(crate) fn question(&self, tool: &str, input: &Value) -> Option<Question> {
+        let word = |name: &str| sanitize_line(input[name].as_str().unwrap_or_default());
+        let destroys = self.effects.get(tool) == Some(&Effect::Destroys)
+            // Keeping takes nothing away.
+            && !(tool == "worktree_closeout" && input["action"] == "keep");
+        if self.always.contains(tool) || !(destroys || BEYOND.contains(&tool)) {
+            return None;
+        }
+        let what = match tool {
+            "worktree_run" => format!("run a command in worktree `{}`", word("name")),
+            "merge" => format!("land worktree `{}` on the target, when its gate passes", word("name")),
+            "up" => "start agents on the tasks that are ready".to_owned(),
+            "worktree_remove" | "worktree_closeout" => format!("remove worktree `{}`", word("name")),
+            "stop" => "stop work".to_owned(),
+            other => format!("call `{}`", sanitize_line(other)),
+        };
+        // The names that the sentence has are not said again.
+        let said: &[&str] =
+            if matches!(tool, "worktree_run" | "merge" | "worktree_remove") { &["name"] } else { &[] };
+        let mut details = Vec::new();
+        for (name, value) in
+            input.as_object().into_iter().flatten().filter(|(n, _)| !said.contains(&n.as_str()))
+        {
+            let name = sanitize_line(name);
+            match value.as_str() {
+                Some(text) if tool == "worktree_run" && name == "command" => {
+                    details.extend(sanitize(text).lines().map(|line| format!("$ {line}")));
+                }
+                _ => details.push(format!("{name}: {}", sanitize_line(&value.to_string()))),
+            }
+        }
+        Some(Question { tool: tool.to_owned(), what, details })
+    }
+
+    /// Whether a call is too long to be asked about.
+    pub(crate) fn is_too_long(input: &Value) -> bool {
+        input.to_string().len() > bounds::ASKED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn consent() -> Consent {
+        let mut consent = Consent::default();
+        let tool = |name, effect| DirectTool { name, about: String::new(), input: Value::Null, effect };
+        for (name, effect) in [
+            ("task_list", Effect::Reads),
+            ("task_create", Effect::Changes),
+            ("worktree_run", Effect::Changes),
+            ("worktree_remove", Effect::Destroys),
+            ("worktree_closeout", Effect::Destroys),
+        ] {
+            consent.knows(&tool(name, effect));
+        }
+        consent
+    }
+
+    #[test]
+    fn what_is_asked_about() {
+        let consent = consent();
+        for (tool, input) in [
+            ("task_list", json!({})),
+            ("task_create", json!({"subject": "s"})),
+            ("worktree_closeout", json!({"name": "w", "action": "keep"})),
+            ("read_file", json!({"path": "a"})),
+        ] {
+            assert_eq!(consent.question(tool, &input), None, "{tool}");
+        }
+        let asked =
+            consent.question("worktree_remove", &json!({"name": "w", "complete_task": true})).unwrap();
+        assert_eq!(asked.what, "remove worktree `w`");
+        assert_eq!(asked.details, ["complete_task: true"]);
+        let asked = consent.question("worktree_closeout", &json!({"name": "w", "action": "remove"})).unwrap();
+        assert_eq!(asked.details, ["name: \"w\"", "action: \"remove\""]);
+        assert!(consent.question("up", &json!({})).is_some());
+    }
+
+    #[test]
+    fn a_command_is_shown_to_its_end_and_harmless() {
+        let command = format!("echo {}\nrm -rf /\u{1b}[2K", "x".repeat(5000));
+        let asked = consent().question("worktree_run", &json!({"name": "w", "command": command})).unwrap();
+        assert_eq!(asked.details.len(), 2);
+        assert!(asked.details[0].len() > 5000);
+        assert_eq!(asked.details[1], "$ rm -rf /\u{fffd}[2K");
+        assert!(Consent::is_too_long(&json!({"command": "x".repeat(100_000)})));
+    }
+
+    #[test]
+    fn always_is_about_one_tool() {
+        let mut consent = consent();
+        consent.always("worktree_run");
+        assert_eq!(consent.question("worktree_run", &json!({"name": "w", "command": "x"})), None);
+        assert!(consent.question("worktree_remove", &json!({"name": "w"})).is_some());
+    }
+}

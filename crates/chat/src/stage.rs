@@ -1,0 +1,193 @@
+//! One turn as it happens: what the loop tells becomes events, and calls that need it are put to a person.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use biplane_agent::{
+    cancel::Cancel,
+    model::Call,
+    session::{Event, Host, Permit},
+    tools::Wish,
+};
+use biplane_model::{clip, sanitize, sanitize_line};
+use serde_json::Value;
+
+use crate::{
+    board::Tell,
+    bounds,
+    consent::{Consent, Person, Question, Reply},
+    events::{Told, Voice},
+    outcome::outcome,
+};
+
+/// The voice, shared between the loop, the calls at work and the clock.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Mutex<State>>);
+
+struct State {
+    voice: Box<dyn Voice>,
+    /// The call at work.
+    at_work: Option<String>,
+    /// Whether a person is being asked: nothing is drawn meanwhile.
+    asks: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(voice: Box<dyn Voice>) -> Self {
+        Self(Arc::new(Mutex::new(State { voice, at_work: None, asks: false })))
+    }
+
+    pub(crate) fn tell(&self, told: &Told) {
+        self.state().voice.tell(told);
+    }
+
+    pub(crate) fn tick(&self) {
+        let mut state = self.state();
+        if !state.asks {
+            state.voice.tick();
+        }
+    }
+
+    /// Has the terminal to itself while it asks.
+    fn ask(&self, person: &mut dyn Person, question: &Question) -> Reply {
+        {
+            let mut state = self.state();
+            state.asks = true;
+            state.voice.asks();
+        }
+        let reply = person.ask(question);
+        let mut state = self.state();
+        state.asks = false;
+        state.voice.asked();
+        reply
+    }
+
+    /// Tells how far the call at work is.
+    pub(crate) fn progress(&self) -> Tell {
+        let state = Arc::clone(&self.0);
+        Arc::new(move |line| {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(id) = state.at_work.clone() {
+                state.voice.tell(&Told::Progress { id, text: clip(&sanitize_line(line), bounds::LINE) });
+            }
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// The host of one turn.
+pub(crate) struct Stage<'a> {
+    pub(crate) voice: &'a Shared,
+    pub(crate) person: &'a mut dyn Person,
+    pub(crate) consent: &'a mut Consent,
+    pub(crate) cancel: &'a Cancel,
+    /// The tools of the calls that were not answered yet.
+    pub(crate) calls: HashMap<String, String>,
+    /// How many calls were refused, as there was nobody to ask.
+    pub(crate) unasked: usize,
+}
+
+impl Host for Stage<'_> {
+    fn event(&mut self, event: Event) {
+        let told = match event {
+            Event::Text(text) => Told::Text { text: sanitize(&text) },
+            Event::Again { why, wait_ms, .. } => Told::Again { why: sanitize_line(&why), wait_ms },
+            Event::Message(text) => Told::Message { text: sanitize(&text) },
+            Event::Call { id, tool, summary, input, .. } => {
+                let (id, tool) = (short(&id), short(&tool));
+                self.calls.insert(id.clone(), tool.clone());
+                self.voice.state().at_work = Some(id.clone());
+                Told::Call { id, tool, arguments: bounded(input), summary: sanitize_line(&summary) }
+            }
+            // Its answer says so, and whoever permits has said it before.
+            Event::Denied { .. } => return,
+            Event::Answered { id, answer } => {
+                let id = short(&id);
+                self.voice.state().at_work = None;
+                let tool = self.calls.remove(&id).unwrap_or_default();
+                let text = sanitize(&answer.text);
+                Told::Result { id, tool, failed: answer.failed, outcome: outcome(&text, answer.failed), text }
+            }
+            Event::Used(used) => Told::Usage {
+                input_tokens: used.input_tokens,
+                cached_tokens: used.cached_tokens,
+                output_tokens: used.output_tokens,
+            },
+            Event::Compacted => Told::Compacted,
+        };
+        self.voice.tell(&told);
+    }
+
+    fn permit(&mut self, call: &Call, _: &Wish, _: &str) -> Permit {
+        let Some(question) = self.consent.question(&call.name, &call.input) else { return Permit::Granted };
+        if Consent::is_too_long(&call.input) {
+            return Permit::Denied("This is too long to be put to a person.".to_owned());
+        }
+        let reply = self.voice.ask(self.person, &question);
+        let refused = |by| Told::Refused { id: short(&call.id), tool: short(&call.name), by };
+        let why = match reply {
+            Reply::Yes => return Permit::Granted,
+            Reply::Always => {
+                self.consent.always(&call.name);
+                return Permit::Granted;
+            }
+            Reply::No => {
+                "The person does not permit this. Don't look for a way around it; say what you need it for."
+            }
+            Reply::Cancel => {
+                self.cancel.cancel();
+                "The person does not permit this, and has stopped you."
+            }
+            Reply::Nobody => {
+                self.unasked += 1;
+                self.voice.tell(&refused("nobody"));
+                return Permit::Denied(
+                    "This needs a person's permission, and nobody is there to give it. Go on without it where that makes sense, and say what was left."
+                        .to_owned(),
+                );
+            }
+        };
+        self.voice.tell(&refused("person"));
+        Permit::Denied(why.to_owned())
+    }
+}
+
+/// A name that a model gave, in a line.
+fn short(text: &str) -> String {
+    clip(&sanitize_line(text), 80)
+}
+
+/// The arguments, where they are not too long, with every text fit to be shown.
+fn bounded(mut input: Value) -> Value {
+    if input.to_string().len() > bounds::ARGUMENTS {
+        return Value::Null;
+    }
+    clean(&mut input);
+    input
+}
+
+fn clean(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = sanitize(text),
+        Value::Array(values) => values.iter_mut().for_each(clean),
+        Value::Object(fields) => {
+            let old = std::mem::take(fields);
+            fields.extend(old.into_iter().map(|(name, mut value)| {
+                clean(&mut value);
+                (sanitize(&name), value)
+            }));
+        }
+        _ => {}
+    }
+}
