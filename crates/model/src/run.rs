@@ -107,7 +107,7 @@ pub struct Run {
     pub agent: Option<AgentName>,
     /// What it does for its task.
     pub role: Option<Role>,
-    /// The branch's head before it began.
+    /// The branch's head before it began; of a gate, the candidate that it tests.
     pub base: Option<CommitId>,
     /// The agent's own name for its conversation, by which it can be gone on with.
     pub session: Option<String>,

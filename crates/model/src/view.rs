@@ -271,7 +271,7 @@ pub struct RunView {
     pub agent: String,
     /// What it did for its task.
     pub role: Option<Role>,
-    /// The branch's head before it began.
+    /// The branch's head before it began; of a gate, the candidate that it tests.
     pub base: Option<CommitId>,
     /// The agent's own name for its conversation.
     pub session: Option<String>,

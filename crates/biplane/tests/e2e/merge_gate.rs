@@ -59,6 +59,64 @@ fn a_gate_that_always_finds_the_target_moved_gives_up_and_says_so() {
     lab.is_sound();
 }
 
+/// What the run of a gate may do to put the candidate on the target before it has passed.
+const MOVES: [&str; 4] = [
+    "git update-ref refs/heads/main HEAD; false",
+    "git update-ref refs/heads/main HEAD",
+    "c=$(git rev-parse HEAD); cd $BIPLANE_ROOT; git merge -q --ff-only $c; false",
+    "git commit -q --allow-empty -m more; git update-ref refs/heads/main HEAD; false",
+];
+
+#[test]
+fn a_target_that_the_run_of_a_gate_moves_is_moved_back_and_its_task_waits_for_a_person() {
+    for script in MOVES {
+        let lab = Lab::new();
+        lab.repo.write("check.sh", "true\n");
+        lab.settings("gate = \"sh check.sh\"\n");
+        let before = lab.repo.head();
+        lab.ok(&["task", "create", "mischief"]);
+        let agent =
+            format!("echo broken > f.txt; echo '{script}' > check.sh; git add -A; git commit -qm work");
+        let output = lab.call(&["up", "--", "sh", "-c", &agent]).run().fails_with(1);
+        assert_eq!(lab.repo.head(), before, "{script}: {output}");
+        assert_eq!(lab.repo.git(&["status", "--porcelain"]), "", "{script}: {output}");
+        assert!(!lab.root().join("f.txt").exists(), "{script}");
+        let task = lab.json(&["task", "show", "1"]);
+        let reason = task["reason"].as_str().unwrap_or_default();
+        assert_eq!(task["status"], "blocked", "{script}: {task:#}");
+        assert!(
+            reason.contains("moved `main`") && reason.contains("it was moved back"),
+            "{script}: {reason}"
+        );
+        let told = lab.event_words();
+        assert_eq!(told.iter().filter(|word| *word == "worktree.run.outside").count(), 1, "{script}");
+        // What was committed on top of it may be anybody's.
+        let kept = lab.repo.git(&["branch", "--list", "taken-back-*"]);
+        assert_eq!(!kept.is_empty(), script.contains("commit"), "{script}: {kept}");
+        lab.is_sound();
+    }
+}
+
+#[test]
+fn a_target_that_the_run_of_a_gate_moved_is_moved_back_after_a_crash() {
+    for script in MOVES {
+        let lab = Lab::new();
+        lab.work("w", "a.txt", "a\n");
+        let before = lab.repo.head();
+        let gate = format!("{script}; kill -9 $PPID");
+        lab.call(&["merge", "w", "--gate", &gate]).run().fails_with(137);
+        assert_ne!(lab.repo.head(), before, "{script}");
+        lab.ok(&["doctor", "--fix"]);
+        assert_eq!(lab.repo.head(), before, "{script}");
+        assert_eq!(lab.repo.git(&["status", "--porcelain"]), "", "{script}");
+        let words = lab.event_words();
+        assert!(words.contains(&"submission.bounced".to_owned()), "{script}: {words:?}");
+        lab.is_sound();
+        lab.ok(&["merge", "w", "--no-gate"]);
+        lab.is_sound();
+    }
+}
+
 #[test]
 fn what_a_gate_does_in_its_worktree_does_not_matter() {
     let lab = Lab::new();

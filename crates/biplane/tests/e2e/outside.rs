@@ -3,7 +3,7 @@
 use biplane_testkit::eventually;
 use serde_json::Value;
 
-use crate::lab::{DEADLINE, Lab, sh};
+use crate::lab::{BIPLANE, DEADLINE, Lab, sh};
 
 /// Work that is as it should be, beside what else an agent does.
 const WORK: &str = "echo work > own.txt; git add own.txt; git commit -qm work";
@@ -146,6 +146,33 @@ fn a_kept_worktree_is_not_for_others_to_write_in() {
 }
 
 #[test]
+fn what_an_agent_has_biplane_note_does_not_explain_what_it_does() {
+    for excuse in [
+        "biplane wt keep other",
+        "biplane run other -- true",
+        "biplane submit other",
+        "biplane task reopen 1; biplane task claim 1 --owner mallory; biplane task block 1 --reason later",
+    ] {
+        let lab = Lab::new();
+        lab.ok(&["task", "create", "waits"]);
+        lab.ok(&["wt", "create", "other", "--task", "1"]);
+        let tree = lab.worktree("other");
+        tree.write("a", "a\n");
+        tree.commit("work");
+        lab.ok(&["task", "block", "1", "--reason", "later"]);
+        lab.ok(&["task", "create", "do it"]);
+        let excuse = excuse.replace("biplane ", &format!("'{BIPLANE}' "));
+        let script = format!("{excuse}; echo evil > ../other/evil\n{WORK}");
+        // With no place for another, so that nobody else takes what it reopens.
+        let said = lab.call(&["up", "--agents", "1", "--no-gate", "--"]).args(sh(&script)).run().stderr;
+        assert!(lab.records().events().iter().any(|e| e["data"]["in_run"] == "r1"), "{excuse}: {said}");
+        assert_eq!(outside(&lab).len(), 1, "{excuse}: {said}");
+        let why = reason(&lab, "2");
+        assert!(why.contains("`evil` in worktree `other` was added"), "{excuse}: {why}\n{said}");
+    }
+}
+
+#[test]
 fn what_is_done_by_right_is_nobodys_fault() {
     let lab = Lab::new();
     lab.repo.write(".gitignore", "target/\n");
@@ -204,7 +231,7 @@ fn who_has_claimed_a_task_meanwhile_works_in_its_worktree_by_right() {
     let script = format!(
         "touch ../ready; n=0; until test -e ../go || test $n -gt 600; do sleep 0.1; n=$((n+1)); done; {WORK}"
     );
-    let args = ["up", "--no-gate", "--"].into_iter().chain(sh(&script)).collect::<Vec<_>>();
+    let args = ["up", "--agents", "1", "--no-gate", "--"].into_iter().chain(sh(&script)).collect::<Vec<_>>();
     let running = lab.call(&args).spawn();
     eventually(DEADLINE, "the agent is at work", || lab.root().join(".worktrees/ready").exists());
     lab.ok(&["task", "reopen", "1"]);

@@ -117,6 +117,16 @@ fn with_a_red_gate(bed: &Bed) {
     bed.work("work.txt", "work\n");
 }
 
+fn with_a_gate_that_moves_the_target(bed: &Bed) {
+    settings(bed, &format!("{GATE}; git update-ref refs/heads/main HEAD; false"));
+    bed.work("work.txt", "work\n");
+}
+
+fn is_refused(bed: &Bed) -> bool {
+    let files = bed.repo.git(&["ls-tree", "--name-only", "main"]);
+    bed.has_event("submission.bounced") && !files.contains("work.txt")
+}
+
 fn to_give_to_an_agent(bed: &Bed) {
     settings(bed, GATE);
     a_task(bed);
@@ -240,6 +250,7 @@ operations! {
     merge_squashed: to_land, ["merge", "x", "--strategy", "squash"], 0, is_landed;
     merge_rebased: to_land, ["merge", "x", "--strategy", "rebase"], 0, is_landed;
     merge_with_a_conflict: to_collide, ["merge", "x"], 4, |bed| bed.has_event("submission.bounced");
+    merge_with_a_gate_that_moves_the_target: with_a_gate_that_moves_the_target, ["merge", "x"], 3, is_refused;
     merge_with_a_red_gate: with_a_red_gate, ["merge", "x"], 1, |bed| bed.has_event("submission.bounced");
     run: a_bound_worktree, ["run", "x", "--", "sh", "-c", "echo made > made.txt"], 0,
         |bed| bed.has_event("worktree.run.after") && bed.path(".worktrees/x/made.txt").exists();

@@ -5,7 +5,7 @@
 //! machine.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     thread::{Scope, ScopedJoinHandle},
     time::{Duration, Instant},
@@ -25,6 +25,7 @@ use super::{
 use crate::{
     bounds,
     error::{Error, ErrorKind, Result},
+    recovery::is_dead,
     service::UpState,
 };
 
@@ -66,6 +67,15 @@ struct Merger<'scope> {
     thread: ScopedJoinHandle<'scope, ()>,
 }
 
+/// A submission that was given to a merger.
+#[derive(Debug, Clone, Copy, Default)]
+struct Given {
+    /// How often.
+    times: u32,
+    /// Its revision when the merger had done what it could; nothing as long as it is at it.
+    left_at: Option<u64>,
+}
+
 /// What kept the last attempt from being started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Hold {
@@ -86,7 +96,7 @@ pub(super) struct Dispatcher<'scope, 'env> {
     landing: usize,
     mergers: BTreeMap<RepoName, Merger<'scope>>,
     /// The submissions that were given to a merger.
-    queued: HashSet<SubmissionId>,
+    queued: HashMap<SubmissionId, Given>,
     /// The last event when submissions of others were looked for.
     looked_at: Option<Seq>,
     sender: SyncSender<Message>,
@@ -115,7 +125,7 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
             running: 0,
             landing: 0,
             mergers: BTreeMap::new(),
-            queued: HashSet::new(),
+            queued: HashMap::new(),
             looked_at: None,
             sender,
             inbox,
@@ -138,7 +148,10 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
                 result = self.fill();
             }
             if self.running == 0 && self.landing == 0 && (result.is_err() || self.is_over()?) {
-                break;
+                result = result.and_then(|()| self.take_up_last());
+                if self.landing == 0 {
+                    break;
+                }
             }
             match self.inbox.recv_timeout(LOOK_EVERY) {
                 Ok(message) => self.take(message),
@@ -161,8 +174,28 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
         if self.looked_at.replace(seq) == Some(seq) || self.landing > bounds::MESSAGES / 4 {
             return Ok(());
         }
-        for waiting in service.waiting_submissions(bounds::MESSAGES / 2)? {
-            self.queue(waiting.id, &waiting.repo);
+        self.give_left()
+    }
+
+    /// Has what was submitted meanwhile landed, and what another `up` has left that died, before this one ends.
+    fn take_up_last(&mut self) -> Result<()> {
+        if self.shared.is_stopping() || self.shared.service.up_state()? == UpState::Draining {
+            return Ok(());
+        }
+        self.give_left()
+    }
+
+    /// Gives the mergers what nobody alive is testing. What they had already, again only when somebody else has been at it
+    /// since, such as the recovery.
+    fn give_left(&mut self) -> Result<()> {
+        for waiting in self.shared.service.waiting_submissions(bounds::MESSAGES / 2)? {
+            let is_left = waiting.worker.as_ref().is_none_or(is_dead);
+            let is_due = self.queued.get(&waiting.id).is_none_or(|given| {
+                given.left_at.is_some_and(|rev| rev != waiting.rev) && given.times < bounds::LAND_TRIES
+            });
+            if is_left && is_due {
+                self.give(waiting.id, &waiting.repo);
+            }
         }
         Ok(())
     }
@@ -316,6 +349,9 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
             }
             Message::Settled { submission, outcome } => {
                 self.landing -= 1;
+                if let Some(given) = self.queued.get_mut(&submission) {
+                    given.left_at = self.shared.service.submission(submission).ok().map(|now| now.rev);
+                }
                 match outcome {
                     Some(SubmissionStatus::Landed) => self.report.landed += 1,
                     Some(SubmissionStatus::Bounced) => self.report.bounced += 1,
@@ -326,11 +362,17 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
         }
     }
 
-    /// Gives a submission to the merger of its repository, which is started with its first one; once.
+    /// Gives a submission to its merger; once.
     fn queue(&mut self, submission: SubmissionId, repo: &RepoName) {
-        if !self.queued.insert(submission) {
-            return;
+        if !self.queued.contains_key(&submission) {
+            self.give(submission, repo);
         }
+    }
+
+    /// Gives a submission to the merger of its repository, which is started with its first one.
+    fn give(&mut self, submission: SubmissionId, repo: &RepoName) {
+        let given = self.queued.entry(submission).or_default();
+        *given = Given { times: given.times + 1, left_at: None };
         let (scope, shared, sender) = (self.scope, self.shared, self.sender.clone());
         let merger = self.mergers.entry(repo.clone()).or_insert_with(|| {
             let (queue, waiting) = mpsc::sync_channel(bounds::MESSAGES);

@@ -132,6 +132,7 @@ impl Service {
         // Another process may have landed it meanwhile.
         let open = self.open_submissions()?;
         report.stuck.retain(|id| open.iter().any(|submission| submission.id == *id));
+        report.open = open.iter().map(|submission| submission.id).collect();
         report.waiting = self.waiting(&shared.crew())?;
         Ok(report)
     }

@@ -21,6 +21,8 @@ pub struct UpReport {
     pub unlanded: Vec<TaskId>,
     /// Submissions that could not be landed, and wait.
     pub stuck: Vec<SubmissionId>,
+    /// Submissions that still wait to land, or that another process is landing.
+    pub open: Vec<SubmissionId>,
     /// Whether it was asked to stop.
     pub stopped: bool,
     /// The tasks that are not done, and why.

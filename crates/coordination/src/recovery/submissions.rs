@@ -7,14 +7,23 @@ use biplane_model::{Submission, SubmissionStatus};
 use super::{Mode, Recovery, is_dead};
 use crate::{
     error::{Error, Result},
-    service::{Service, bring_along},
+    service::{SentTo, Service, bring_along},
 };
 
 impl Service {
     /// As [`Service::recover`], for submissions alone and by whoever holds the lock around landing: a landing that a dead
     /// process did not finish is finished before another one begins on top of it.
     pub(crate) fn recover_landings(&self) -> Result<()> {
+        let filter = SubmissionFilter { open: true, ..SubmissionFilter::default() };
+        let open = self.look(|view| Ok(view.submissions(&filter)?))?;
         let mut found = Recovery::default();
+        if open.iter().any(|one| one.repo == self.repo() && one.worker.as_ref().is_some_and(is_dead)) {
+            // What is left of the run of its gate ends first: it could still do something.
+            self.recover_runs(Mode::Fix, &mut found)?;
+            for line in std::mem::take(&mut found.open) {
+                self.say(format!("not recovered: {line}"));
+            }
+        }
         self.recover_submissions(Mode::Fix, &mut found)?;
         for line in found.done {
             self.say(format!("recovered: {line}"));
@@ -45,6 +54,14 @@ impl Service {
                 }
                 None => false,
             };
+            if current.candidate.is_none() && mode == Mode::Fix && self.is_still(current)? {
+                // It never passed, and the run of its gate may have moved the target to it.
+                if let Some(reason) = self.take_back(&git, current) {
+                    let what = format!("{} was being tested, and {reason}", current.id);
+                    found.note(what, self.bounce(current.id, &reason, SentTo::Person));
+                    continue;
+                }
+            }
             let what = if landed {
                 format!("{} had landed; noted", current.id)
             } else {

@@ -57,7 +57,8 @@ impl Service {
         match job.kind {
             RunKind::Agent => head().map(Some),
             RunKind::Command => Ok(head().ok()),
-            RunKind::Gate | RunKind::Setup => Ok(None),
+            RunKind::Gate => Ok(job.base.clone()),
+            RunKind::Setup => Ok(None),
         }
     }
 

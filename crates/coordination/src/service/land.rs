@@ -74,6 +74,8 @@ pub struct GateReport {
 enum Stop {
     /// It goes back.
     Bounce(BounceKind, String),
+    /// It goes to a person: its gate did what it must not.
+    Block(String),
     /// It waits again: the gate was interrupted.
     Requeue(String),
 }
@@ -81,8 +83,17 @@ enum Stop {
 /// What became of the checkouts of a target that moved, and the tasks that became ready.
 type Moved = (Vec<String>, Vec<TaskId>);
 
+/// To whom the task of a submission goes that bounces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SentTo {
+    /// To an agent again; to a person when that was done often enough.
+    Agent,
+    /// To a person.
+    Person,
+}
+
 /// A checkout of the target and what it does when the target moves.
-enum Checkout {
+pub(super) enum Checkout {
     Follows(Git),
     StaysBehind(Git),
 }
@@ -113,8 +124,13 @@ impl Service {
                 Ok(None) => {
                     self.say(format!("`{}` moved meanwhile; {id} is made and tested anew", current.target));
                 }
+                Err(Refusal::Stop(Stop::Block(reason))) => {
+                    self.bounce(id, &reason, SentTo::Person)?;
+                    let landing = self.landing(id, gate, Vec::new(), Vec::new())?;
+                    return Ok(Landing { bounced: Some(BounceKind::Forbidden), ..landing });
+                }
                 Err(Refusal::Stop(Stop::Bounce(kind, reason))) => {
-                    self.bounce(id, &reason)?;
+                    self.bounce(id, &reason, SentTo::Agent)?;
                     let landing = self.landing(id, gate, Vec::new(), Vec::new())?;
                     return Ok(Landing { bounced: Some(kind), ..landing });
                 }
@@ -199,7 +215,13 @@ impl Service {
             return Err(Stop::Bounce(BounceKind::Forbidden, named).into());
         }
         if let Some(command) = &current.gate {
-            let report = self.gate(&git, current, &candidate, command, observer)?;
+            let ran = self.gate(&git, current, &candidate, command, observer);
+            // Whatever the gate says: what it ran is the agent's.
+            if let Some(reason) = self.take_back(&git, current) {
+                *gate = ran.ok();
+                return Err(Stop::Block(reason).into());
+            }
+            let report = ran?;
             let failed = (!report.passed).then(|| gate_reason(&report));
             *gate = Some(report);
             if let Some(reason) = failed {
@@ -250,6 +272,7 @@ impl Service {
             task: current.task.clone(),
             epoch: current.epoch,
             timeout: Some(self.settings().gate_timeout),
+            base: Some(candidate.clone()),
             ..Job::new(command_line, worktree, place.path.clone(), observer)
         });
         self.return_ports(&ports, None);
@@ -365,7 +388,13 @@ impl Service {
     }
 
     /// The checkouts that are on the target.
-    fn checkouts_of(&self, git: &Git, target: &str, old: &CommitId, new: &CommitId) -> Result<Vec<Checkout>> {
+    pub(super) fn checkouts_of(
+        &self,
+        git: &Git,
+        target: &str,
+        old: &CommitId,
+        new: &CommitId,
+    ) -> Result<Vec<Checkout>> {
         let mut list = Vec::new();
         for listed in git.worktrees()?.iter().filter(|w| w.branch.as_deref() == Some(target) && !w.bare) {
             let Some(checkout) = self.checkout_at(&listed.path)? else { continue };
@@ -421,8 +450,8 @@ impl Service {
         Ok(unblocked)
     }
 
-    /// Sends a submission's task back with the reason; to a person, when it was sent back often enough.
-    pub(crate) fn bounce(&self, id: SubmissionId, reason: &str) -> Result<()> {
+    /// Sends a submission's task back with the reason.
+    pub(crate) fn bounce(&self, id: SubmissionId, reason: &str, to: SentTo) -> Result<()> {
         let over = self.change(|view, now| {
             let mut current = submission(view, id)?;
             let mut changes = Changes::default();
@@ -434,7 +463,8 @@ impl Service {
             let event = NewEvent::new(EventKind::SubmissionBounced).submission(&current).worktree(&worktree);
             changes.events.push(event.error(&current.reason));
             if let Some(task) = &current.task {
-                let again = view.task(task)?.is_some_and(|t| t.attempts < self.settings().revisions);
+                let again = to == SentTo::Agent
+                    && view.task(task)?.is_some_and(|t| t.attempts < self.settings().revisions);
                 let send = if again { board::give_back } else { board::block };
                 match send(view, task, &current.reason, guard_of(&current), now) {
                     Ok((back, _)) => {

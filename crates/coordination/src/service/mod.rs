@@ -36,6 +36,7 @@ mod steer;
 mod stop;
 mod submit;
 pub(crate) mod tail;
+mod taken_back;
 mod talk;
 mod team;
 mod tend;
@@ -53,7 +54,7 @@ use biplane_control::{
 };
 use biplane_execution::supervise::identity;
 use biplane_failpoint as failpoint;
-use biplane_model::{Actor, ProcessIdentity, RunKind, Seq, TaskId, Timestamp};
+use biplane_model::{Actor, ProcessIdentity, RunId, RunKind, Seq, TaskId, Timestamp};
 
 pub use adopt::AdoptRequest;
 pub use approve::SetupText;
@@ -88,6 +89,7 @@ pub use would::RemovalPlan;
 pub(crate) use {
     along::bring_along,
     evidence::ended,
+    land::SentTo,
     outside::Before,
     place::record,
     pool::Happened,
@@ -107,6 +109,9 @@ use crate::{
     variables,
     views::{self, Repaired},
 };
+
+/// What an event's data names the run by from within which it was made true.
+pub(crate) const IN_RUN: &str = "in_run";
 
 /// Something a person should hear while a verb is at work; not part of the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -344,7 +349,17 @@ impl Service {
         mut decide: impl FnMut(&dyn View, Timestamp) -> Result<(Changes, T)>,
     ) -> Result<T> {
         let now = self.now();
-        let (answer, committed) = self.ledger.change(now, &self.actor, |view| decide(view, now))?;
+        let run = self.variable(variables::RUN_ID).and_then(|run| run.parse::<RunId>().ok());
+        let (answer, committed) = self.ledger.change(now, &self.actor, |view| {
+            let (mut changes, answer) = decide(view, now)?;
+            if let Some(run) = run {
+                // Who is judged by what is known of its time may not be the witness.
+                for event in &mut changes.events {
+                    event.data.insert(IN_RUN.to_owned(), run.to_string().into());
+                }
+            }
+            Ok::<_, Error>((changes, answer))
+        })?;
         self.show(&committed);
         Ok(answer)
     }

@@ -13,8 +13,8 @@ use biplane_execution::{
     worktrees,
 };
 use biplane_model::{
-    AgentName, EventKind, Findings, MailId, NewEvent, ProcessIdentity, Role, Run, RunEvidence, RunId,
-    RunKind, RunStatus, TaskId, Worktree, WorktreeName, view::RunView,
+    AgentName, CommitId, EventKind, Findings, MailId, NewEvent, ProcessIdentity, Role, Run, RunEvidence,
+    RunId, RunKind, RunStatus, TaskId, Worktree, WorktreeName, view::RunView,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -104,6 +104,8 @@ pub(crate) struct Job<'a> {
     pub(crate) worktree: Worktree,
     pub(crate) task: Option<TaskId>,
     pub(crate) epoch: u64,
+    /// The commit that a gate tests; of others it is looked up.
+    pub(crate) base: Option<CommitId>,
     pub(crate) agent: Option<AgentName>,
     pub(crate) command: Vec<String>,
     pub(crate) cwd: Utf8PathBuf,
@@ -139,6 +141,7 @@ impl<'a> Job<'a> {
             worktree,
             task: None,
             epoch: 0,
+            base: None,
             agent: None,
             command,
             cwd,

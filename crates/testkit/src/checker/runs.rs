@@ -17,7 +17,8 @@ pub(super) fn live(events: &[Value]) -> Vec<String> {
         let Some(step) = kind(event).strip_prefix("worktree.run.") else { continue };
         let (run, task) = (key(&event["run"]["id"]), key(&event["task"]["id"]));
         let mut say = |what: String| found.push(format!("event {}: {what}", event["seq"]));
-        if lost.contains(&run) {
+        // What it had done outside of its worktree may be found afterwards.
+        if lost.contains(&run) && step != "outside" {
             say(format!("run {run} goes on after it was lost: {step}"));
         }
         match step {
@@ -119,6 +120,8 @@ mod tests {
     fn a_lost_run_says_nothing_more() {
         let events = [run("before", "r1", 1), run("lost", "r1", 1), run("after", "r1", 1)];
         assert_eq!(live(&events), ["event 1: run r1 goes on after it was lost: after"]);
+        let events = [run("before", "r1", 1), run("lost", "r1", 1), run("outside", "r1", 1)];
+        assert_eq!(live(&events), [""; 0]);
         let events = [run("before", "r1", 1), run("timeout", "r1", 1), run("after", "r1", 1)];
         assert_eq!(live(&events), [""; 0]);
     }

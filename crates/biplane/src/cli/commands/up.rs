@@ -71,11 +71,18 @@ pub(in crate::cli) fn summary(report: &UpReport) -> String {
         ));
     }
     text.push('\n');
+    let is_done = report.waiting.is_empty() && report.open.is_empty();
     if report.stopped {
-        text.push_str("stopped; `biplane up` goes on\n");
+        text.push_str(if is_done { "stopped\n" } else { "stopped; `biplane up` goes on\n" });
+    }
+    if is_done {
+        text.push_str("nothing is left to do\n");
+        return text;
+    }
+    for id in &report.open {
+        text.push_str(&format!("{id} waits to land\n"));
     }
     if report.waiting.is_empty() {
-        text.push_str("nothing is left to do\n");
         return text;
     }
     text.push_str("not done:\n");

@@ -65,7 +65,8 @@ pub(super) fn events() -> String {
         "An event is a fact; events are numbered 1, 2, 3, … in the order in which they became true, without a gap. \
          `biplane events` shows them; `.worktrees/events.jsonl` has them as [JSON](json.md#eventview), one a line.\n\n\
          What is done to a worktree stands between an intent (`….before`) and its result (`….after` or `….failed`; for a \
-         run also `….timeout` or `….lost`). A label is the short word that diagrams use.\n\n{}",
+         run also `….timeout` or `….lost`). `in_run` in an event's data names the run from within which biplane was called. A label is the short \
+         word that diagrams use.\n\n{}",
         table(["event", "label", "meaning"], rows)
     )
 }

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use biplane_control::{EventFilter, RunFilter, SubmissionFilter, View, WorktreeFilter};
 use biplane_model::{
-    EventKind, Seq, Submission, SubmissionId, SubmissionStatus, TaskStatus, Worktree, WorktreeName,
-    WorktreeStatus,
+    EventKind, Run, RunId, Seq, Submission, SubmissionId, SubmissionStatus, TaskStatus, Worktree,
+    WorktreeName, WorktreeStatus,
 };
+
+use serde_json::Value;
 
 use super::judge::{Known, Landed};
 use crate::{
     bounds,
     error::{Error, Result},
+    service::IN_RUN,
 };
 
 /// One moment of the ledger, before a run.
@@ -46,10 +49,17 @@ pub(super) fn moment(view: &dyn View, own: &Worktree) -> Result<Moment> {
     })
 }
 
-/// What is known of the time since `before`, of all that names nothing on the disk.
-pub(super) fn known(view: &dyn View, before: &Moment, own: &Worktree) -> Result<Known> {
+/// What is known of the time since `before`, of all that names nothing on the disk. What was said from within the run `judged`
+/// explains nothing, such as that another worktree is kept or that another task is claimed.
+pub(super) fn known(
+    view: &dyn View,
+    before: &Moment,
+    own: &Worktree,
+    judged: Option<RunId>,
+) -> Result<Known> {
     let mut busy = before.at_work.clone();
-    busy.extend(at_work(view, own)?);
+    let mut begun_by_it = BTreeSet::new();
+    let judged = judged.map(|run| Value::from(run.to_string()));
     let mut branches = BTreeSet::new();
     let (mut submissions, mut claimed) = (BTreeSet::new(), BTreeSet::new());
     let mut since = before.seq;
@@ -61,6 +71,14 @@ pub(super) fn known(view: &dyn View, before: &Moment, own: &Worktree) -> Result<
             return Err(Error::failed("too much has happened meanwhile"));
         }
         for event in events {
+            submissions.extend(event.fact.submission.as_ref().map(|submission| submission.id));
+            let is_its = judged.is_some() && event.fact.data.get(IN_RUN) == judged.as_ref();
+            if is_its && !is_witnessed(event.fact.event) {
+                if event.fact.event == EventKind::WorktreeRunBefore {
+                    begun_by_it.extend(event.fact.run.map(|run| run.id));
+                }
+                continue;
+            }
             if let Some(worktree) = event.fact.worktree.filter(|worktree| worktree.repo == own.repo) {
                 branches.insert(worktree.branch);
                 busy.insert(worktree.name);
@@ -69,9 +87,9 @@ pub(super) fn known(view: &dyn View, before: &Moment, own: &Worktree) -> Result<
             if event.fact.event == EventKind::TaskClaimed {
                 claimed.extend(event.fact.task.map(|task| task.id));
             }
-            submissions.extend(event.fact.submission.map(|submission| submission.id));
         }
     }
+    busy.extend(at_work_but(view, own, &begun_by_it)?);
     let live = view.worktrees(&WorktreeFilter { live: true, ..WorktreeFilter::default() })?;
     let is_claimed = |worktree: &&Worktree| {
         worktree.repo == own.repo && worktree.task.as_ref().is_some_and(|id| claimed.contains(id))
@@ -119,9 +137,22 @@ fn landed(view: &dyn View, mut ids: BTreeSet<SubmissionId>, own: &Worktree) -> R
     Ok(landed)
 }
 
+/// Whether whatever differs then is biplane's own doing: a worktree was made, or is gone. In neither is there anything of anybody
+/// else's to change.
+fn is_witnessed(kind: EventKind) -> bool {
+    use EventKind::{WorktreeCreateAfter, WorktreeRemoveAfter, WorktreeRestore};
+    matches!(kind, WorktreeCreateAfter | WorktreeRemoveAfter | WorktreeRestore)
+}
+
 fn at_work(view: &dyn View, own: &Worktree) -> Result<BTreeSet<WorktreeName>> {
+    at_work_but(view, own, &BTreeSet::new())
+}
+
+/// The worktrees that somebody is at work in, without those runs.
+fn at_work_but(view: &dyn View, own: &Worktree, without: &BTreeSet<RunId>) -> Result<BTreeSet<WorktreeName>> {
     let open = view.runs(&RunFilter { open: true, ..RunFilter::default() })?;
-    Ok(open.into_iter().filter(|run| run.repo == own.repo).map(|run| run.worktree).collect())
+    let counts = |run: &Run| run.repo == own.repo && !without.contains(&run.id);
+    Ok(open.into_iter().filter(counts).map(|run| run.worktree).collect())
 }
 
 /// Whether nobody should be at work in a worktree: it is kept, merged or given up, or its task is in nobody's hands.

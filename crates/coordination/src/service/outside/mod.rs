@@ -68,7 +68,7 @@ impl Service {
                 let watched = self.watched(&moment)?;
                 let print = fingerprint(&git, &watched);
                 // A landing that began meanwhile may be seen in part.
-                let after = self.look(|view| explain::known(view, &moment, own))?;
+                let after = self.look(|view| explain::known(view, &moment, own, None))?;
                 let is_moving = self.look(|view| Ok(explain::moment(view, own)?.moving))?;
                 if after.landed.is_empty() && !is_moving {
                     self.heard.begin(own.id, self.place(own)?.path, moment.seq);
@@ -104,7 +104,7 @@ impl Service {
         if let Some(there) = self.elsewhere(&own.repo)? {
             return there.changed_outside(before, own, run);
         }
-        let found = self.found_outside(before, own);
+        let found = self.found_outside(before, own, run);
         self.heard.end(own.id, self.look(|view| Ok(view.last_seq()?))?);
         let found = found?;
         for unknown in &found.unknown {
@@ -139,7 +139,7 @@ impl Service {
     }
 
     /// Looks until what differs is explained, or until it is sure not to be.
-    fn found_outside(&self, before: &Before, own: &Worktree) -> Result<Found> {
+    fn found_outside(&self, before: &Before, own: &Worktree, run: RunId) -> Result<Found> {
         let git = self.home().git()?;
         let mut tries = 0;
         loop {
@@ -147,7 +147,7 @@ impl Service {
             let after = fingerprint(&git, &before.watched);
             let differ = differences(&git, &before.watched, &before.print, &after);
             let (known, is_moving) = self.look(|view| {
-                let known = explain::known(view, &before.moment, own)?;
+                let known = explain::known(view, &before.moment, own, Some(run))?;
                 Ok((known, explain::moment(view, own)?.moving))
             })?;
             let found = self.sort(differ, known, before, own)?;

@@ -1,0 +1,134 @@
+//! A target that was moved by the run of a gate: to the candidate, before it passed.
+//!
+//! **Contract.** Nobody but the gate's run knows the candidate, which no ref names, so a target that has it is that run's doing,
+//! whatever the gate says. The target goes back by compare-and-swap, and its clean checkouts with it. What stands on top of
+//! the candidate by then keeps a branch. The candidate is read from the gate's run in the ledger, so a recovery finds it too.
+//!
+//! **Deliberately absent:** a target that was moved to anything else. That may be anybody's doing, and the candidate is made anew.
+
+use biplane_control::{Changes, RunFilter};
+use biplane_execution::git::{BroughtAlong, Git, RefUpdate};
+use biplane_model::{
+    CommitId, EventKind, NewEvent, Run, RunKind, Submission, SubmissionStatus, sanitize_line,
+};
+
+use super::{Service, land::Checkout};
+use crate::{
+    bounds,
+    error::{ErrorKind, Result},
+};
+
+/// The target is not where it should be.
+struct Moved {
+    /// The gate's run.
+    run: Run,
+    /// Where the target was, and where it is.
+    onto: CommitId,
+    tip: CommitId,
+    /// Whether something stands on top of the candidate.
+    on_top: bool,
+}
+
+impl Moved {
+    /// What has happened, in words.
+    fn what(&self, target: &str) -> String {
+        format!(
+            "its gate (run {}) moved `{}` from {} to {}, which had not passed",
+            self.run.id,
+            sanitize_line(target),
+            self.onto.short(),
+            self.tip.short()
+        )
+    }
+}
+
+impl Service {
+    /// Whether the run of the gate has moved the target to the candidate.
+    fn moved_by_gate(&self, git: &Git, current: &Submission) -> Result<Option<Moved>> {
+        let Some(onto) = current.onto.clone() else { return Ok(None) };
+        let Some(tip) = git.branch_tip(&current.target)?.filter(|tip| *tip != onto) else { return Ok(None) };
+        let filter = RunFilter {
+            worktree: Some(current.worktree_id),
+            newest: Some(bounds::GATE_RUNS),
+            ..RunFilter::default()
+        };
+        let runs = self.look(|view| Ok(view.runs(&filter)?))?;
+        let last = runs.into_iter().filter(|run| run.kind == RunKind::Gate).max_by_key(|run| run.id);
+        let Some((run, candidate)) = last.and_then(|run| run.base.clone().map(|base| (run, base))) else {
+            return Ok(None);
+        };
+        // What has landed before, or what the branch has, others may have moved the target to.
+        let is_known = git.is_ancestor(&candidate, &onto)? || git.is_ancestor(&candidate, &current.head)?;
+        if is_known || !git.is_ancestor(&candidate, &tip)? {
+            return Ok(None);
+        }
+        Ok(Some(Moved { run, onto, on_top: tip != candidate, tip }))
+    }
+
+    /// Puts a target back that the run of the gate has moved, and says why the submission does not go on: it would be found
+    /// landed, were it tested again on such a target. `None` when the target was not moved so.
+    pub(crate) fn take_back(&self, git: &Git, current: &Submission) -> Option<String> {
+        let mut noted = false;
+        for _ in 0..bounds::LAND_TRIES {
+            let moved = match self.moved_by_gate(git, current) {
+                Ok(Some(moved)) => moved,
+                Ok(None) => return None,
+                Err(error) => {
+                    let target = sanitize_line(&current.target);
+                    return Some(format!("whether its gate moved `{target}` can't be told: {error}"));
+                }
+            };
+            let what = moved.what(&current.target);
+            let done = if noted { Ok(()) } else { self.note_moved(current, &moved, &what) };
+            match done.and_then(|()| self.put_back(git, current, &moved)) {
+                Ok(how) => return Some(what + &how),
+                // Something was committed on top at that moment.
+                Err(error) if error.kind == ErrorKind::Conflict => noted = true,
+                Err(error) => return Some(format!("{what}; it could not be moved back: {error}")),
+            }
+        }
+        Some(format!("its gate moved `{}`, which does not rest", sanitize_line(&current.target)))
+    }
+
+    fn note_moved(&self, current: &Submission, moved: &Moved, what: &str) -> Result<()> {
+        self.say(format!("{}: {what}", current.id));
+        self.change(|view, _| {
+            let worktree = super::place::record(view, current.worktree_id)?;
+            let event = NewEvent::new(EventKind::WorktreeRunOutside).run(&moved.run).worktree(&worktree);
+            let event = event.submission(current).with("outside", vec![what.to_owned()]);
+            let event = event.with("count", 1_u64).with("certain", true);
+            Ok((Changes { events: vec![event], ..Changes::default() }, ()))
+        })
+    }
+
+    fn put_back(&self, git: &Git, current: &Submission, moved: &Moved) -> Result<String> {
+        let Moved { onto, tip, on_top, .. } = moved;
+        let mut how = "; it was moved back".to_owned();
+        if *on_top {
+            let kept = format!("taken-back-{}-{}", current.id, tip.short());
+            if git.branch_tip(&kept)?.is_none() {
+                let (name, why) = (format!("refs/heads/{kept}"), "biplane: on top of what had not passed");
+                git.update_ref(&RefUpdate { name: &name, old: None, new: Some(tip), why })?;
+            }
+            how.push_str(&format!(", and what was committed on top is on `{kept}`"));
+        }
+        // Those that have its files too. Of any other, files and index are as they were, and so fit again.
+        let checkouts = self.checkouts_of(git, &current.target, tip, onto)?;
+        let name = format!("refs/heads/{}", current.target);
+        let why = format!("biplane: take back what the gate of {} moved", current.id);
+        git.update_ref(&RefUpdate { name: &name, old: Some(tip), new: Some(onto), why: &why })?;
+        for checkout in &checkouts {
+            let Checkout::Follows(checkout) = checkout else { continue };
+            if checkout.follow(tip, onto)? == BroughtAlong::LeftAlone {
+                how.push_str("; a checkout of it is being worked in and still has those files");
+            }
+        }
+        Ok(how)
+    }
+
+    /// Whether a submission is still as its dead worker has left it.
+    pub(crate) fn is_still(&self, left: &Submission) -> Result<bool> {
+        let now = self.submission(left.id)?;
+        Ok(now.status == SubmissionStatus::Testing && now.worker == left.worker && now.onto == left.onto)
+    }
+}
