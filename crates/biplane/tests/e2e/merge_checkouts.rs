@@ -84,7 +84,9 @@ fn an_untracked_file_in_the_way_is_kept() {
 /// The first command with which a text says that a checkout can be taken somewhere.
 fn told_way(text: &str) -> String {
     let is_way = |part: &&str| part.starts_with("git switch") || part.starts_with("git diff-tree");
-    text.split('`').find(is_way).unwrap_or_else(|| panic!("{text}")).to_owned()
+    let way = text.split('`').find(is_way);
+    assert!(way.is_some(), "{text}");
+    way.unwrap().to_owned()
 }
 
 #[test]
