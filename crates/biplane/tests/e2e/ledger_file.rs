@@ -38,7 +38,7 @@ fn a_newer_ledger_is_refused() {
     bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
     fs::write(lab.ledger(), bytes).unwrap();
     insta::assert_snapshot!(is_refused(&lab, &[3]), @r"
-    error: the ledger `[REPO]/.git/biplane/ledger.db` has schema version 99, and this biplane knows versions up to 5
+    error: the ledger `[REPO]/.git/biplane/ledger.db` has schema version 99, and this biplane knows versions up to 6
     hint: install the newer biplane that wrote it
     ");
 }
