@@ -197,8 +197,11 @@ fn settings(timeout: &str, more: &str) -> String {
         let driver = if *agent == "plain" { "command" } else { agent };
         let mut command = vec![fake_agent().as_str()];
         command.extend((*agent == "acp").then_some("--acp"));
+        // It is refused where it could commit nothing, and nobody did it for it.
+        let is_idle = *agent == "codex" && more.contains("commit_leftovers = false");
+        let permissions = if is_idle { "permissions = \"all\"\n" } else { "" };
         format!(
-            "[agents.{agent}]\ndriver = \"{driver}\"\ncommand = {command:?}\ntimeout = \"{timeout}\"\n\
+            "[agents.{agent}]\ndriver = \"{driver}\"\ncommand = {command:?}\ntimeout = \"{timeout}\"\n{permissions}\
              [profiles.{agent}]\nimplement.agent = \"{agent}\"\n"
         )
     };
