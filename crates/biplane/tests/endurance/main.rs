@@ -3,7 +3,7 @@
 //! time and bytes for a task are what they were in the beginning.
 //!
 //! `ENDURANCE_TASKS=2000 cargo test -p biplane --test endurance -- --ignored --nocapture` has as many tasks as are wished
-//! for; without the variable there are 240, which take about two minutes on two cores. The figures are printed.
+//! for; without the variable there are 480, which take about three minutes on two cores. The figures are printed.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 #![expect(clippy::print_stdout, reason = "says what was seen")]
@@ -21,7 +21,7 @@ use plan::Plan;
 
 /// How many tasks there are unless `ENDURANCE_TASKS` says otherwise.
 /// In the first hundred the threads take what memory they will use.
-const TASKS: usize = 240;
+const TASKS: usize = 480;
 /// The fewest that show anything: four quarters with each kind of task in them.
 const FEWEST: usize = 4 * plan::PERIOD;
 /// How long one of them may take of the whole, so that a test that hangs ends.
