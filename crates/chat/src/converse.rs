@@ -111,8 +111,8 @@ fn help() -> String {
     }
     text.push_str(
         "A line that ends in \\ goes on in the next one. Tab completes commands and names. ^C stops a turn.\n\
-         The lead asks you before it removes or stops something, runs a command, starts agents or\n\
-         lands work.",
+         The lead asks you before it removes or stops something, runs a command, sets a task's gate,\n\
+         starts agents or lands work.",
     );
     text
 }

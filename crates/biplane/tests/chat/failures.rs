@@ -38,16 +38,18 @@ fn commands_agents_and_landing_are_asked_about_too() {
             .and_call("merge", json!({"name": "w"}))
             .and_call("up", json!({}))
             .and_call("stop", json!({"target": "1"}))
+            .and_call("task_create", json!({"subject": "s", "gate": "touch x"}))
+            .and_call("task_update", json!({"task_id": "1", "gate": "touch x"}))
             .and_call("worktree_closeout", json!({"name": "w", "action": "keep"})),
         _ => {
             let denied: Vec<bool> = turn.results.iter().map(|r| r.text.contains("permission")).collect();
-            assert_eq!(denied, [true, true, true, true, false]);
+            assert_eq!(denied, [true, true, true, true, true, true, false]);
             Answer::text("Done.")
         }
     });
     lab.ok(&["wt", "create", "w"]);
     let output = lab.call(&["chat", "-p", "Do it."]).run().fails_with(3);
-    assert_eq!(output.stderr.matches("not permitted").count(), 4, "{output}");
+    assert_eq!(output.stderr.matches("not permitted").count(), 6, "{output}");
     assert!(output.stderr.contains("  worktree_closeout  w action=\"keep\" → `w`, kept"), "{output}");
     lab.is_sound();
 }
