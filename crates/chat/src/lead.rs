@@ -4,7 +4,6 @@
 //! said is kept in the home's private directory, so that a later process can go on with it; the oldest conversations are forgotten.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, mpsc},
     time::SystemTime,
 };
@@ -168,7 +167,6 @@ impl Lead {
             person,
             consent: &mut self.consent,
             cancel,
-            calls: HashMap::new(),
             unasked: 0,
         };
         let with = With {
