@@ -128,6 +128,10 @@ impl Host for Stage<'_> {
             return Permit::Denied("This is too long to be put to a person.".to_owned());
         }
         let reply = self.voice.ask(self.person, &question);
+        // A yes that comes after it makes nothing begin.
+        if self.cancel.is_cancelled() {
+            return Permit::Denied("This was cancelled.".to_owned());
+        }
         let refused = |by| Told::Refused { id: short(&call.id), tool: short(&call.name), by };
         let why = match reply {
             Reply::Yes => return Permit::Granted,
@@ -209,6 +213,36 @@ mod tests {
 
     fn answered(id: &str) -> Event {
         Event::Answered { id: id.to_owned(), answer: Answer::failed("This was cancelled.") }
+    }
+
+    /// Agrees for good, a moment after the turn was cancelled.
+    struct Late(Cancel);
+
+    impl Person for Late {
+        fn ask(&mut self, _: &Question) -> Reply {
+            self.0.cancel();
+            Reply::Always
+        }
+    }
+
+    #[test]
+    fn a_yes_after_a_cancel_is_none() {
+        let voice = Shared::new(Box::new(Kept::default()));
+        let (mut consent, cancel) = (Consent::default(), Cancel::new());
+        let mut stage = Stage {
+            voice: &voice,
+            person: &mut Late(cancel.clone()),
+            consent: &mut consent,
+            cancel: &cancel,
+            unasked: 0,
+        };
+        let input = json!({"name": "w", "command": "true"});
+        let call = Call { id: "1".to_owned(), name: "worktree_run".to_owned(), input, fault: None };
+        assert_eq!(
+            stage.permit(&call, &Wish::Other, ""),
+            Permit::Denied("This was cancelled.".to_owned())
+        );
+        assert!(consent.question("worktree_run", &json!({})).is_some(), "it was not agreed to for good");
     }
 
     #[test]
