@@ -162,13 +162,7 @@ impl Lead {
         let prompt = words::prompt(&said, board.as_deref(), words::mail(&looked));
         drop(looked);
         self.knows_board = true;
-        let mut stage = Stage {
-            voice: &self.voice,
-            person,
-            consent: &mut self.consent,
-            cancel,
-            unasked: 0,
-        };
+        let mut stage = Stage { voice: &self.voice, person, consent: &mut self.consent, cancel, unasked: 0 };
         let with = With {
             client: &mut self.client,
             tools: &mut self.tools,

@@ -238,10 +238,7 @@ mod tests {
         };
         let input = json!({"name": "w", "command": "true"});
         let call = Call { id: "1".to_owned(), name: "worktree_run".to_owned(), input, fault: None };
-        assert_eq!(
-            stage.permit(&call, &Wish::Other, ""),
-            Permit::Denied("This was cancelled.".to_owned())
-        );
+        assert_eq!(stage.permit(&call, &Wish::Other, ""), Permit::Denied("This was cancelled.".to_owned()));
         assert!(consent.question("worktree_run", &json!({})).is_some(), "it was not agreed to for good");
     }
 

@@ -6,7 +6,7 @@ use biplane_testkit::{
 };
 use serde_json::json;
 
-use crate::lab::{DEADLINE, Lab};
+use crate::lab::{BIPLANE, DEADLINE, Lab};
 
 fn remove(turn: &Turn) -> Answer {
     match turn.step {
@@ -119,6 +119,23 @@ fn what_can_not_be_meant_is_refused() {
         assert!(output.stderr.contains(said), "{output}");
     }
     assert!(lab.model.turns().is_empty());
+}
+
+#[test]
+fn an_answer_that_can_not_be_written_is_a_failure() {
+    let lab = Lab::new(|_: &Turn| Answer::text("Hello."));
+    for args in ["", "--json"] {
+        let line = format!("{{ '{BIPLANE}' chat -p Hello. {args}; echo \"code $?\" >&2; }}");
+        let call =
+            |to: &str| lab.env.program("sh").in_dir(lab.repo.path()).args(["-c", &format!("{line} {to}")]);
+        let output = call("> /dev/full").run().success();
+        assert!(output.stderr.contains("code 1"), "{output}");
+        assert!(output.stderr.contains("the answer could not be written to standard output"), "{output}");
+        // Whoever has gone away has seen enough.
+        let output = call("| true").run().success();
+        assert!(output.stderr.contains("code 0"), "{output}");
+    }
+    lab.is_sound();
 }
 
 #[test]

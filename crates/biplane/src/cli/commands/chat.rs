@@ -66,6 +66,7 @@ pub(super) fn run(app: &App, args: ChatArgs) -> anyhow::Result<ExitCode> {
     };
     let mut lead = Lead::new(options, voice(app))?;
     let turned = converse::turn(&mut lead, &prompt, person.as_mut(), &interrupts)?;
+    app.printer.spoken()?;
     Ok(exit_code(&turned))
 }
 
