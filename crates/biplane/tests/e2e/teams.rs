@@ -107,6 +107,19 @@ fn who_does_no_work_need_not_be_able_to_commit() {
     assert!(said.contains("agent `codex` can't commit with"), "{said}");
 }
 
+#[test]
+fn a_prompt_promises_no_tools_that_its_reader_is_not_handed() {
+    let lab = Lab::new();
+    lab.ok(&["task", "create", "t"]);
+    let prompt = lab.ok(&["task", "prompt", "1"]);
+    assert!(!prompt.contains("The tools of the server"), "nobody is known to read it: {prompt}");
+    let cat = "cat \"$BIPLANE_PROMPT_FILE\" > read";
+    lab.ok(&["up", "--no-gate", "--agent", "claude", "--", "sh", "-c", cat]);
+    let prompt = lab.repo.read("read");
+    assert!(prompt.contains("You are the agent `claude`"), "{prompt}");
+    assert!(!prompt.contains("The tools of the server"), "a plain command is handed none: {prompt}");
+}
+
 /// A profile in which a command verifies and an agent reviews.
 fn careful(lab: &Lab, verify: &str, reviewer: &str) {
     let work = "echo $BIPLANE_ATTEMPT > attempt; echo work > work";
