@@ -9,7 +9,7 @@ use biplane_model::{clip, sanitize, sanitize_line};
 
 use crate::{
     bounds,
-    consent::Person,
+    consent::{Person, Question, Reply},
     editor::{LineEditor, Name, Typed},
     interrupt::Interrupts,
     lead::{self, Lead, Turned},
@@ -38,7 +38,20 @@ pub fn turn(
 ) -> Result<Turned, Error> {
     let cancel = Cancel::new();
     let _during = interrupts.during(&cancel);
-    lead.turn(said, person, &cancel)
+    lead.turn(said, &mut Heard { person, interrupts }, &cancel)
+}
+
+/// A person; whoever hears of signals knows when they are asked.
+struct Heard<'a> {
+    person: &'a mut dyn Person,
+    interrupts: &'a Interrupts,
+}
+
+impl Person for Heard<'_> {
+    fn ask(&mut self, question: &Question) -> Reply {
+        let _asking = self.interrupts.asking();
+        self.person.ask(question)
+    }
 }
 
 /// Talks until the person leaves. What is not the lead's goes to `out`.
@@ -111,8 +124,8 @@ fn help() -> String {
     }
     text.push_str(
         "A line that ends in \\ goes on in the next one. Tab completes commands and names. ^C stops a turn.\n\
-         The lead asks you before it removes or stops something, runs a command, starts agents or\n\
-         lands work.",
+         The lead asks you before it removes or stops something, runs a command, sets a task's gate,\n\
+         starts agents or lands work.",
     );
     text
 }
