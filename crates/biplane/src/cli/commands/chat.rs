@@ -18,9 +18,7 @@ use biplane_chat::{
     lead::{Lead, Options, Turned, Which},
     screen::{self, Lines, Screen},
 };
-use biplane_coordination::{
-    Access, Error, LeadAt, LeadBy, LeadConversation, LeadFree, LeadRequest, Outside, Scope, Surroundings,
-};
+use biplane_coordination::{Access, Error, LeadAt, LeadBy, LeadConversation, LeadFree, LeadRequest, Scope};
 use biplane_mcp::{Direct, Setting, own_words};
 use biplane_model::sanitize_line;
 use clap::Parser;
@@ -35,7 +33,8 @@ use crate::cli::{
 pub(super) fn run(app: &App, args: ChatArgs) -> anyhow::Result<ExitCode> {
     let prompt = prompt(args.prompt.as_deref())?;
     let here = surroundings::read(app.directory.as_deref())?;
-    let setting = Arc::new(setting(app, &here)?);
+    let started_in = surroundings::read(None)?.cwd;
+    let setting = Arc::new(app.setting(here.clone(), &started_in, None)?);
     let service = app.service(Access::Write)?;
     let own = match service.lead_by(args.agent.as_ref())? {
         LeadBy::Builtin(own) => own,
@@ -98,19 +97,6 @@ fn converse(
     app.printer.line("");
     converse::converse(&mut lead, &setting, person, interrupts, surroundings::clock, &mut out)?;
     Ok(if interrupts.ends().is_some() { ExitCode::from(exit::STOPPED) } else { ExitCode::SUCCESS })
-}
-
-/// Where the lead belongs, and what its tools need.
-fn setting(app: &App, here: &Surroundings) -> anyhow::Result<Setting> {
-    let started_in = surroundings::read(None)?.cwd;
-    let stand = app.service(Access::Read)?.stand(&started_in, None)?;
-    let here = here.clone();
-    let outside = Box::new(move |narrate| Outside {
-        surroundings: here.clone(),
-        now: Box::new(surroundings::now),
-        narrate,
-    });
-    Ok(Setting { outside, stand })
 }
 
 /// What the lead is told, when it is one turn.
