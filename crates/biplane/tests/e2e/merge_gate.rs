@@ -97,6 +97,27 @@ fn a_target_that_the_run_of_a_gate_moves_is_moved_back_and_its_task_waits_for_a_
     }
 }
 
+/// In a checkout that is being worked in, the failed files are not left for its next commit: they go where git can take them
+/// away, else the checkout leaves the target.
+#[test]
+fn a_checkout_with_work_that_the_run_of_a_gate_moved_can_not_put_what_failed_on_the_target() {
+    for (edited, is_told) in [("README.md", false), ("a.txt", true)] {
+        let lab = Lab::new();
+        lab.work("w", "a.txt", "a\n");
+        let before = lab.repo.head();
+        let gate = format!("{}; echo mine >> {edited}; false", MOVES[2].trim_end_matches("; false"));
+        let output = lab.fails(3, &["merge", "w", "--gate", &gate]);
+        assert_eq!(lab.repo.git(&["rev-parse", "main"]), before, "{output}");
+        assert!(output.stderr.contains("it was moved back"), "{output}");
+        assert_eq!(output.stderr.contains("off the branch"), is_told, "{output}");
+        assert!(lab.repo.read(edited).ends_with("mine\n"), "{output}");
+        assert_eq!(lab.repo.git(&["status", "--porcelain"]), format!(" M {edited}"), "{output}");
+        lab.repo.git(&["commit", "-qam", "my own"]);
+        assert!(!lab.repo.git(&["ls-tree", "--name-only", "main"]).contains("a.txt"), "{output}");
+        lab.is_sound();
+    }
+}
+
 #[test]
 fn a_target_that_the_run_of_a_gate_moved_is_moved_back_after_a_crash() {
     for script in MOVES {

@@ -1,18 +1,19 @@
 //! A target that was moved by the run of a gate: to the candidate, before it passed.
 //!
 //! **Contract.** Nobody but the gate's run knows the candidate, which no ref names, so a target that has it is that run's doing,
-//! whatever the gate says. The target goes back by compare-and-swap, and its clean checkouts with it. What stands on top of
-//! the candidate by then keeps a branch. The candidate is read from the gate's run in the ledger, so a recovery finds it too.
+//! whatever the gate says. The target goes back by compare-and-swap, and the checkouts that were moved with it: one that can't
+//! follow is taken off it. What stands on top of the candidate by then keeps a branch. The candidate is read from the gate's
+//! run in the ledger, so a recovery finds it too.
 //!
 //! **Deliberately absent:** a target that was moved to anything else. That may be anybody's doing, and the candidate is made anew.
 
 use biplane_control::{Changes, RunFilter};
-use biplane_execution::git::{BroughtAlong, Git, RefUpdate};
+use biplane_execution::git::{Git, RefUpdate};
 use biplane_model::{
     CommitId, EventKind, NewEvent, Run, RunKind, Submission, SubmissionStatus, sanitize_line,
 };
 
-use super::{Service, land::Checkout};
+use super::{Service, along::bring_along};
 use crate::{
     bounds,
     error::{ErrorKind, Result},
@@ -112,18 +113,34 @@ impl Service {
             }
             how.push_str(&format!(", and what was committed on top is on `{kept}`"));
         }
-        // Those that have its files too. Of any other, files and index are as they were, and so fit again.
-        let checkouts = self.checkouts_of(git, &current.target, tip, onto)?;
+        let checkouts = self.with_its_files(git, &current.target, moved)?;
         let name = format!("refs/heads/{}", current.target);
         let why = format!("biplane: take back what the gate of {} moved", current.id);
         git.update_ref(&RefUpdate { name: &name, old: Some(tip), new: Some(onto), why: &why })?;
         for checkout in &checkouts {
-            let Checkout::Follows(checkout) = checkout else { continue };
-            if checkout.follow(tip, onto)? == BroughtAlong::LeftAlone {
-                how.push_str("; a checkout of it is being worked in and still has those files");
+            match bring_along(checkout, &current.target, tip, onto) {
+                Ok(None) => {}
+                Ok(Some(said)) => how.push_str(&format!("; {said}")),
+                Err(error) => how.push_str(&format!("; a checkout could not be brought back: {error}")),
             }
         }
         Ok(how)
+    }
+
+    /// The checkouts of the target that were moved with it. Of any other, files and index are as they were, and fit again
+    /// when it is back. One of which that can't be told counts: on the target, its next commit could bring back what failed.
+    fn with_its_files(&self, git: &Git, target: &str, moved: &Moved) -> Result<Vec<Git>> {
+        let Moved { onto, tip, .. } = moved;
+        let mut list = Vec::new();
+        for listed in git.worktrees()?.iter().filter(|w| w.branch.as_deref() == Some(target) && !w.bare) {
+            let Some(checkout) = self.checkout_at(&listed.path)? else { continue };
+            // An index says nothing of submodules here, and a clean checkout has those of the tip.
+            let is_moved = checkout.can_follow(tip, onto).unwrap_or(false);
+            if is_moved || !checkout.index_is(onto).unwrap_or(false) {
+                list.push(checkout);
+            }
+        }
+        Ok(list)
     }
 
     /// Whether a submission is still as its dead worker has left it.
