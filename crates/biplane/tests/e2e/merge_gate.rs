@@ -118,6 +118,30 @@ fn a_checkout_with_work_that_the_run_of_a_gate_moved_can_not_put_what_failed_on_
     }
 }
 
+/// Somebody is faster: it is said all the same what the gate did, and nothing goes on.
+#[test]
+fn a_target_that_the_run_of_a_gate_moved_and_somebody_moved_back_waits_for_a_person_all_the_same() {
+    let lab = Lab::new();
+    lab.work("w", "a.txt", "a\n");
+    let before = lab.repo.head();
+    let go = lab.env.root().join("go");
+    let call = lab.call(&["merge", "w", "--gate", MOVES[0]]);
+    let running = call.env("FAILPOINT_PAUSE", format!("git update-ref before@2:{go}")).spawn();
+    eventually(DEADLINE, "the target is about to be moved back", || {
+        std::fs::exists(format!("{go}.reached")).unwrap()
+    });
+    assert_ne!(lab.repo.head(), before);
+    lab.repo.git(&["update-ref", "refs/heads/main", &before]);
+    std::fs::write(&go, "").unwrap();
+    let output = running.wait(DEADLINE).fails_with(3);
+    assert!(
+        output.stderr.contains("moved `main`") && output.stderr.contains("somebody has moved it back"),
+        "{output}"
+    );
+    assert!(lab.event_words().contains(&"submission.bounced".to_owned()), "{output}");
+    lab.is_sound();
+}
+
 #[test]
 fn a_target_that_the_run_of_a_gate_moved_is_moved_back_after_a_crash() {
     for script in MOVES {

@@ -69,22 +69,22 @@ impl Service {
     /// Puts a target back that the run of the gate has moved, and says why the submission does not go on: it would be found
     /// landed, were it tested again on such a target. `None` when the target was not moved so.
     pub(crate) fn take_back(&self, git: &Git, current: &Submission) -> Option<String> {
-        let mut noted = false;
+        let mut noted = None;
         for _ in 0..bounds::LAND_TRIES {
             let moved = match self.moved_by_gate(git, current) {
                 Ok(Some(moved)) => moved,
-                Ok(None) => return None,
+                Ok(None) => return noted.map(|what: String| what + "; somebody has moved it back"),
                 Err(error) => {
                     let target = sanitize_line(&current.target);
                     return Some(format!("whether its gate moved `{target}` can't be told: {error}"));
                 }
             };
             let what = moved.what(&current.target);
-            let done = if noted { Ok(()) } else { self.note_moved(current, &moved, &what) };
+            let done = if noted.is_some() { Ok(()) } else { self.note_moved(current, &moved, &what) };
             match done.and_then(|()| self.put_back(git, current, &moved)) {
                 Ok(how) => return Some(what + &how),
-                // Something was committed on top at that moment.
-                Err(error) if error.kind == ErrorKind::Conflict => noted = true,
+                // Something was committed on top at that moment, or somebody has moved it.
+                Err(error) if error.kind == ErrorKind::Conflict => noted = Some(what),
                 Err(error) => return Some(format!("{what}; it could not be moved back: {error}")),
             }
         }
