@@ -50,11 +50,11 @@ impl Service {
         let Some(tip) = git.branch_tip(&current.target)?.filter(|tip| *tip != onto) else { return Ok(None) };
         let filter = RunFilter {
             worktree: Some(current.worktree_id),
-            newest: Some(bounds::GATE_RUNS),
+            kind: Some(RunKind::Gate),
+            newest: Some(1),
             ..RunFilter::default()
         };
-        let runs = self.look(|view| Ok(view.runs(&filter)?))?;
-        let last = runs.into_iter().filter(|run| run.kind == RunKind::Gate).max_by_key(|run| run.id);
+        let last = self.look(|view| Ok(view.runs(&filter)?))?.pop();
         let Some((run, candidate)) = last.and_then(|run| run.base.clone().map(|base| (run, base))) else {
             return Ok(None);
         };
