@@ -177,16 +177,21 @@ fn a_removal_outside_of_the_directory_of_worktrees_leaves_nothing() {
 #[test]
 fn what_a_killed_removal_left_outside_of_the_directory_of_worktrees_is_told() {
     let lab = Lab::new();
-    let theirs = by_hand(&lab, "../by-hand", "by-hand");
+    by_hand(&lab, "../by-hand", "by-hand");
     lab.ok(&["wt", "adopt", "../by-hand"]);
-    let link = theirs.read(".git");
-    lab.ok(&["wt", "remove", "by-hand"]);
-    let left = lab.env.dir(".removed-w1");
+    let call = lab.call(&["wt", "remove", "by-hand"]).env("BIPLANE_BACKGROUND", "1");
+    call.env("FAILPOINT", "aside doomed before@1").run().fails_with(137);
+    let left = lab.env.root().join(".removed-w1");
+    let doctor = || lab.call(&["doctor"]).run().stdout;
+    let is_told = |way: &str| {
+        let said = doctor();
+        assert!(said.contains(way) && said.contains(&format!("rm -r {left}")), "{said}");
+    };
+    is_told("was ended before it had deleted it");
+    // What somebody has written since is in no snapshot.
+    fs::write(left.join("late"), "late\n").unwrap();
+    is_told("wrote into it after its removal");
     // Another repository's is its own.
     fs::write(left.join(".git"), "gitdir: /somewhere/.git/worktrees/by-hand\n").unwrap();
-    let doctor = lab.call(&["doctor"]).run();
-    assert!(!doctor.stdout.contains(".removed-w1"), "{doctor}");
-    fs::write(left.join(".git"), link).unwrap();
-    let doctor = lab.call(&["doctor"]).run();
-    assert!(doctor.stdout.contains(&format!("rm -r {left}")), "{doctor}");
+    assert!(!doctor().contains(".removed-w1"), "{}", doctor());
 }

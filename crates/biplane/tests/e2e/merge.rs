@@ -131,7 +131,7 @@ fn submit_refuses_uncommitted_work_no_work_and_another_branch() {
     let output = lab.fails(3, &["submit", "w"]);
     insta::assert_snapshot!(said(&output, &lab), @r"
     error: worktree `w` is on mine, not on its branch `wt/w`
-    hint: in it: `git switch wt/w`
+    hint: in it: `git switch --no-overwrite-ignore wt/w`
     ");
     tree.git(&["switch", "-q", "wt/w"]);
     tree.git(&["config", "status.showUntrackedFiles", "no"]);

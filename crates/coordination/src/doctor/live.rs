@@ -12,7 +12,7 @@ use super::{Code, Examination, Finding, word};
 use crate::{
     error::{Error, Result},
     locks,
-    service::{Closing, RemoveRequest, Service, record},
+    service::{Closing, RemoveRequest, Service, record, switch_to},
 };
 
 /// The most bytes of a reflog's end that are looked at.
@@ -216,7 +216,7 @@ fn sound(
             name,
             format!("it is on {on}, not on its branch `{}`, so it can't be submitted", worktree.branch),
         );
-        examination.add(finding.remedy(format!("in it: `git switch {}`", worktree.branch)));
+        examination.add(finding.remedy(format!("in it: `{}`", switch_to(&worktree.branch))));
     }
     if listed.iter().any(|l| l.locked && l.path == place.path) {
         let finding = Finding::note(Code::WorktreeLocked, name, "git has it locked against removal");

@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Code, Examination, Finding, word};
 use crate::{
     error::{Error, Result},
-    service::{ASIDE, LATE, Service},
+    service::{ASIDE, Fate, LATE, Service},
 };
 
 /// What biplane keeps beside the worktrees. Names that start with a dot are its own too: no worktree's does.
@@ -88,6 +88,10 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
 fn elsewhere(examination: &mut Examination<'_>) -> Result<()> {
     let service = examination.service;
     for path in service.left_elsewhere(ASIDE)? {
+        if service.fate(&path)? == Fate::Late {
+            late(examination, &path);
+            continue;
+        }
         let shown = sanitize_line(&service.home().recorded(&path));
         let verdict = "a removal has put this worktree aside, and was ended before it had deleted it";
         let remedy = format!("its work has landed or is in a snapshot: `rm -r {}`", word(&path));

@@ -8,7 +8,7 @@ use super::{Code, Examination, Finding, live::reflog_tail, word};
 use crate::{
     bounds,
     error::{ErrorKind, Result},
-    service::Service,
+    service::{Service, switch_to},
 };
 
 const SUBJECT: &str = "the main checkout";
@@ -92,7 +92,7 @@ fn detached(examination: &mut Examination<'_>, target: Option<String>) -> Result
             SUBJECT,
             format!("it is on no branch: what lands on `{target}` does not show in it"),
         )
-        .remedy(format!("`git switch --no-overwrite-ignore {}`; uncommitted work goes along", word(&target))),
+        .remedy(format!("`{}`; uncommitted work goes along", switch_to(&word(&target)))),
         None => {
             Finding::note(Code::CheckoutDetached, SUBJECT, "it is on no branch, so there is none to land on")
                 .remedy("`git switch` to a branch, or set `target` in `biplane.toml`")

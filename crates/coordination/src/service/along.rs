@@ -9,10 +9,15 @@ fn shown_place(checkout: &Git) -> String {
     checkout.work_tree().map(|p| sanitize_line(p.as_str())).unwrap_or_default()
 }
 
+/// The command that takes a checkout to a branch. Without the option git overwrites ignored files.
+pub(crate) fn switch_to(branch: &str) -> String {
+    format!("git switch --no-overwrite-ignore {branch}")
+}
+
 pub(super) fn stays_behind(checkout: &Git, target: &str) -> String {
-    let (place, target) = (shown_place(checkout), sanitize_line(target));
+    let (place, way) = (shown_place(checkout), switch_to(&sanitize_line(target)));
     format!(
-        "`{place}` has uncommitted work, or files in the way, and was left as it is, off the branch; `git switch --no-overwrite-ignore {target}` in it brings it along"
+        "`{place}` has uncommitted work, or files in the way, and was left as it is, off the branch; `{way}` in it brings it along"
     )
 }
 

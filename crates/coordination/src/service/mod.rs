@@ -87,7 +87,7 @@ pub use worktree::{Diff, WorktreeStatusReport};
 pub use would::RemovalPlan;
 
 pub(crate) use {
-    along::bring_along,
+    along::{bring_along, switch_to},
     evidence::ended,
     land::SentTo,
     outside::Before,

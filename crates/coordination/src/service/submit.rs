@@ -9,7 +9,7 @@ use biplane_model::{
     Worktree, WorktreeId, WorktreeName, view::SubmissionView,
 };
 
-use super::{Service, place::record};
+use super::{Service, along::switch_to, place::record};
 use crate::{
     error::{Error, ErrorKind, Result},
     settings, variables,
@@ -354,7 +354,7 @@ pub(crate) fn refuse_other_branch(worktree: &Worktree, state: &CheckoutState) ->
     let on = state.branch.as_deref().map_or("no branch".to_owned(), biplane_model::sanitize_line);
     let (name, own) = (&worktree.name, &worktree.branch);
     Err(Error::refused(format!("worktree `{name}` is on {on}, not on its branch `{own}`"))
-        .hint(format!("in it: `git switch {own}`")))
+        .hint(format!("in it: `{}`", switch_to(own))))
 }
 
 pub(crate) fn pin_name(id: SubmissionId) -> String {
