@@ -174,6 +174,21 @@ fn a_removal_outside_of_the_directory_of_worktrees_leaves_nothing() {
     lab.is_sound();
 }
 
+/// The background does not look there: whoever fixes things deletes it.
+#[test]
+fn what_a_killed_removal_left_where_worktrees_were_made_once_is_deleted() {
+    let lab = Lab::new();
+    lab.create("old");
+    lab.settings("[worktrees]\ndir = \"../elsewhere\"\n");
+    let removal = lab.call(&["wt", "remove", "old"]).env("BIPLANE_BACKGROUND", "1");
+    removal.env("FAILPOINT", "aside doomed after@1").run().fails_with(137);
+    let place = lab.root().join(".worktrees");
+    assert_eq!(put_aside(&place).len(), 1);
+    lab.call(&["doctor", "--fix"]).env("BIPLANE_BACKGROUND", "1").run().success();
+    assert_eq!(put_aside(&place), [""; 0]);
+    lab.is_sound();
+}
+
 #[test]
 fn what_a_killed_removal_left_outside_of_the_directory_of_worktrees_is_told() {
     let lab = Lab::new();

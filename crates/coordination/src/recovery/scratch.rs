@@ -99,7 +99,7 @@ impl Service {
                     && s.worker.as_ref().is_some_and(|worker| !is_dead(worker))
             });
             let is_aside = name.starts_with(ASIDE);
-            let removing = is_aside && (self.background() || self.is_being_removed(name)?);
+            let removing = is_aside && (self.is_tended(&path) || self.is_being_removed(name)?);
             if in_use || removing {
                 continue;
             }
