@@ -144,6 +144,12 @@ impl Service {
         Ok(())
     }
 
+    /// Whether recovery looks at what was put aside at this place.
+    pub(crate) fn is_recovered(&self, place: &Utf8Path) -> Result<bool> {
+        let dirs = self.scratch_dirs()?;
+        Ok(place.parent().is_some_and(|parent| dirs.iter().any(|dir| dir == parent)))
+    }
+
     /// Where scratch worktrees and what is put aside may lie: where worktrees are made now, and where live ones are that
     /// were made under other settings. What is not provably this home's is left out.
     fn scratch_dirs(&self) -> Result<Vec<Utf8PathBuf>> {
