@@ -150,7 +150,16 @@ fn a_target_that_the_run_of_a_gate_moved_is_moved_back_after_a_crash() {
         let before = lab.repo.head();
         let gate = format!("{script}; kill -9 $PPID");
         lab.call(&["merge", "w", "--gate", &gate]).run().fails_with(137);
-        assert_ne!(lab.repo.head(), before, "{script}");
+        let moved = lab.repo.head();
+        assert_ne!(moved, before, "{script}");
+        let found = lab.call(&["doctor"]).run().fails_with(1);
+        assert!(
+            found.stdout.contains("moved `main`")
+                && found.stdout.contains("; moved back")
+                && !found.stdout.contains("queued again"),
+            "{found}"
+        );
+        assert_eq!(lab.repo.head(), moved, "{script}");
         lab.ok(&["doctor", "--fix"]);
         assert_eq!(lab.repo.head(), before, "{script}");
         assert_eq!(lab.repo.git(&["status", "--porcelain"]), "", "{script}");

@@ -16,7 +16,7 @@ use biplane_model::{
 use super::{Service, along::bring_along};
 use crate::{
     bounds,
-    error::{ErrorKind, Result},
+    error::{Error, ErrorKind, Result},
 };
 
 /// The target is not where it should be.
@@ -74,10 +74,7 @@ impl Service {
             let moved = match self.moved_by_gate(git, current) {
                 Ok(Some(moved)) => moved,
                 Ok(None) => return noted.map(|what: String| what + "; somebody has moved it back"),
-                Err(error) => {
-                    let target = sanitize_line(&current.target);
-                    return Some(format!("whether its gate moved `{target}` can't be told: {error}"));
-                }
+                Err(error) => return Some(not_told(current, &error)),
             };
             let what = moved.what(&current.target);
             let done = if noted.is_some() { Ok(()) } else { self.note_moved(current, &moved, &what) };
@@ -89,6 +86,14 @@ impl Service {
             }
         }
         Some(format!("its gate moved `{}`, which does not rest", sanitize_line(&current.target)))
+    }
+
+    /// What [`Service::take_back`] would do, in its words.
+    pub(crate) fn would_take_back(&self, git: &Git, current: &Submission) -> Option<String> {
+        match self.moved_by_gate(git, current) {
+            Ok(moved) => Some(moved?.what(&current.target) + "; moved back"),
+            Err(error) => Some(not_told(current, &error)),
+        }
     }
 
     fn note_moved(&self, current: &Submission, moved: &Moved, what: &str) -> Result<()> {
@@ -148,4 +153,8 @@ impl Service {
         let now = self.submission(left.id)?;
         Ok(now.status == SubmissionStatus::Testing && now.worker == left.worker && now.onto == left.onto)
     }
+}
+
+fn not_told(current: &Submission, error: &Error) -> String {
+    format!("whether its gate moved `{}` can't be told: {error}", sanitize_line(&current.target))
 }
