@@ -4,8 +4,10 @@
 //! whatever the tools have read, so it is for its owner alone.
 
 use std::{
+    ffi::CStr,
     fs::{File, TryLockError},
     io::{self, BufRead, BufReader, Read, Write},
+    os::unix::fs::MetadataExt,
     time::{Duration, SystemTime},
 };
 
@@ -106,8 +108,12 @@ impl Transcript {
         if !meta.is_file() || meta.len() > bounds::TRANSCRIPT {
             return Err(form("it is too long, or no file"));
         }
-        // Held until it is dropped, so that what two of them say is not mixed.
+        // Held until it is dropped, so that what two of them say is not mixed, and nobody deletes it.
         let end = alone(append(dir, id).map_err(io)?, id)?;
+        // Somebody may have deleted it just before.
+        if end.metadata().map_err(io)?.nlink() == 0 {
+            return Err(unknown());
+        }
         let mut from = BufReader::new(file.take(bounds::TRANSCRIPT));
         let mut messages = Vec::new();
         let mut first = true;
@@ -171,14 +177,23 @@ pub fn newest(dir: &Utf8Path) -> Option<String> {
     listed(&Dir::open(dir).ok()?).pop().map(|(_, id)| id)
 }
 
-/// Deletes all but the `most` that were written to last. What can't be looked at or deleted stays.
+/// Deletes all but the `most` that were written to last. What is under way stays, and what can't be looked at or deleted.
 pub fn keep_newest(dir: &Utf8Path, most: usize) {
     let Ok(open) = Dir::open(dir) else { return };
     let all = listed(&open);
     for (_, id) in all.iter().take(all.len().saturating_sub(most)) {
         let Ok(name) = file_name(id) else { continue };
+        forget(&open, &name);
+    }
+}
+
+/// Deletes one, unless it is under way.
+fn forget(open: &Dir, name: &CStr) {
+    let Ok(file) = open.open_file(name) else { return };
+    // Held meanwhile, so that nobody begins to go on with it. Where files can't be locked, it is done without.
+    if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
         failpoint::reach("transcript forgotten before");
-        let _ = open.unlink(&name);
+        let _ = open.unlink(name);
     }
 }
 
@@ -207,7 +222,7 @@ fn alone(file: File, id: &str) -> Result<File, TranscriptError> {
     }
 }
 
-/// Deletes transcripts that were not written to for `age` before `now`. What can't be looked at or deleted stays.
+/// Deletes transcripts that were not written to for `age` before `now`. What is under way stays, and what can't be looked at or deleted.
 pub fn forget_old(dir: &Utf8Path, age: Duration, now: SystemTime) {
     let Ok(open) = Dir::open(dir) else { return };
     for name in open.names().unwrap_or_default() {
@@ -215,8 +230,7 @@ pub fn forget_old(dir: &Utf8Path, age: Duration, now: SystemTime) {
         let written = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));
         let is_old = now.duration_since(written).is_ok_and(|since| since > age);
         if is_old && name.to_bytes().ends_with(b".jsonl") && crate::tree::kind(&stat).is_file() {
-            failpoint::reach("transcript forgotten before");
-            let _ = open.unlink(&name);
+            forget(&open, &name);
         }
     }
 }
@@ -294,6 +308,25 @@ mod tests {
         assert!(
             !dir.join("c.jsonl").exists() && dir.join("b.jsonl").exists() && dir.join("history").exists()
         );
+    }
+
+    #[test]
+    fn what_is_under_way_is_not_forgotten() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(temp.path()).unwrap();
+        let path = dir.join("a.jsonl");
+        let begun = Transcript::begin(dir, "a").unwrap();
+        let day = Duration::from_secs(86_400);
+        forget_old(dir, day, SystemTime::now() + 2 * day);
+        keep_newest(dir, 0);
+        assert!(path.exists());
+        drop(begun);
+        let (resumed, _) = Transcript::resume(dir, "a").unwrap();
+        keep_newest(dir, 0);
+        assert!(path.exists());
+        drop(resumed);
+        keep_newest(dir, 0);
+        assert!(!path.exists());
     }
 
     #[test]

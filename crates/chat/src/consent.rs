@@ -1,7 +1,8 @@
 //! Which calls a person is asked about, and what was answered.
 //!
-//! **Contract.** What takes something away, what runs commands, starts agents or lands work is asked about. The answer "always"
-//! is about one tool and holds for one conversation of one process. Everything is shown that is asked about, to its end.
+//! **Contract.** What takes something away, what runs commands or says which are to run, starts agents or lands work is asked about.
+//! The answer "always" is about one tool and holds for one conversation of one process. Everything is shown that is asked about, to
+//! its end.
 
 use std::collections::{HashMap, HashSet};
 
@@ -66,6 +67,9 @@ impl Person for Agreed {
 /// Tools that are asked about for what they do beyond the board.
 pub(crate) const BEYOND: [&str; 3] = ["worktree_run", "merge", "up"];
 
+/// Inputs that are commands: whatever sets one is asked about, even where it is run later and by somebody else.
+const COMMANDS: [&str; 2] = ["command", "gate"];
+
 /// What is asked about, and what was agreed to for good.
 #[derive(Debug, Default)]
 pub(crate) struct Consent {
@@ -73,7 +77,7 @@ pub(crate) struct Consent {
     always: HashSet<String>,
 }
 
-/// Whether a tool is one that a person is asked about.
+/// Whether a tool is one that a person is asked about, whatever it is called with.
 pub fn is_asked(tool: &DirectTool) -> bool {
     tool.effect == Effect::Destroys || BEYOND.contains(&tool.name)
 }
@@ -100,7 +104,8 @@ impl Consent {
         let destroys = self.effects.get(tool) == Some(&Effect::Destroys)
             // Keeping takes nothing away.
             && !(tool == "worktree_closeout" && input["action"] == "keep");
-        if self.always.contains(tool) || !(destroys || BEYOND.contains(&tool)) {
+        let sets_command = COMMANDS.iter().any(|name| !input[*name].is_null());
+        if self.always.contains(tool) || !(destroys || sets_command || BEYOND.contains(&tool)) {
             return None;
         }
         let what = match tool {
@@ -109,6 +114,8 @@ impl Consent {
             "up" => "start agents on the tasks that are ready".to_owned(),
             "worktree_remove" | "worktree_closeout" => format!("remove worktree `{}`", word("name")),
             "stop" => "stop work".to_owned(),
+            "task_create" => "create a task with a gate of its own".to_owned(),
+            "task_update" => format!("set the gate of task `{}`", word("task_id")),
             other => format!("call `{}`", sanitize_line(other)),
         };
         // The names that the sentence has are not said again.
@@ -120,7 +127,10 @@ impl Consent {
         {
             let name = sanitize_line(name);
             match value.as_str() {
-                Some(text) if tool == "worktree_run" && name == "command" => {
+                Some(text) if COMMANDS.contains(&name.as_str()) && !text.is_empty() => {
+                    if tool != "worktree_run" {
+                        details.push(format!("{name}:"));
+                    }
                     details.extend(sanitize(text).lines().map(|line| format!("$ {line}")));
                 }
                 _ => details.push(format!("{name}: {}", sanitize_line(&value.to_string()))),
@@ -162,6 +172,7 @@ mod tests {
         for (tool, input) in [
             ("task_list", json!({})),
             ("task_create", json!({"subject": "s"})),
+            ("task_create", json!({"subject": "s", "gate": null})),
             ("worktree_closeout", json!({"name": "w", "action": "keep"})),
             ("read_file", json!({"path": "a"})),
         ] {
@@ -184,6 +195,19 @@ mod tests {
         assert!(asked.details[0].len() > 5000);
         assert_eq!(asked.details[1], "$ rm -rf /\u{fffd}[2K");
         assert!(Consent::is_too_long(&json!({"command": "x".repeat(100_000)})));
+    }
+
+    #[test]
+    fn a_gate_is_a_command() {
+        let consent = consent();
+        let input = json!({"subject": "s", "gate": "true\nrm -rf /"});
+        let asked = consent.question("task_create", &input).unwrap();
+        assert_eq!(asked.what, "create a task with a gate of its own");
+        assert_eq!(asked.details, ["subject: \"s\"", "gate:", "$ true", "$ rm -rf /"]);
+        let asked = consent.question("task_update", &json!({"task_id": "1", "gate": ""})).unwrap();
+        assert_eq!(asked.what, "set the gate of task `1`");
+        assert_eq!(asked.details, ["task_id: \"1\"", "gate: \"\""]);
+        assert!(consent.question("another", &json!({"command": ["true"]})).is_some());
     }
 
     #[test]

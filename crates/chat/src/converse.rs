@@ -9,7 +9,7 @@ use biplane_model::{clip, sanitize, sanitize_line};
 
 use crate::{
     bounds,
-    consent::Person,
+    consent::{Person, Question, Reply},
     editor::{LineEditor, Name, Typed},
     interrupt::Interrupts,
     lead::{self, Lead, Turned},
@@ -38,7 +38,20 @@ pub fn turn(
 ) -> Result<Turned, Error> {
     let cancel = Cancel::new();
     let _during = interrupts.during(&cancel);
-    lead.turn(said, person, &cancel)
+    lead.turn(said, &mut Heard { person, interrupts }, &cancel)
+}
+
+/// A person; whoever hears of signals knows when they are asked.
+struct Heard<'a> {
+    person: &'a mut dyn Person,
+    interrupts: &'a Interrupts,
+}
+
+impl Person for Heard<'_> {
+    fn ask(&mut self, question: &Question) -> Reply {
+        let _asking = self.interrupts.asking();
+        self.person.ask(question)
+    }
 }
 
 /// Talks until the person leaves. What is not the lead's goes to `out`.
@@ -56,7 +69,8 @@ pub fn converse(
     let fails =
         |error: rustyline::error::ReadlineError| Error::failed(format!("the terminal fails: {error}"));
     let history = lead::directory(&lead::service(setting, Access::Read)?).join("history");
-    let mut editor = LineEditor::new(&["/board", "/help", "/new", "/quit"], &history).map_err(fails)?;
+    let mut editor =
+        LineEditor::new(COMMANDS.map(|(command, _)| command).to_vec(), &history).map_err(fails)?;
     let mut say = |text: &str| {
         // What can't be written can't be told.
         let _ = writeln!(out, "{}", sanitize(text)).and_then(|()| out.flush());
@@ -111,8 +125,8 @@ fn help() -> String {
     }
     text.push_str(
         "A line that ends in \\ goes on in the next one. Tab completes commands and names. ^C stops a turn.\n\
-         The lead asks you before it removes or stops something, runs a command, starts agents or\n\
-         lands work.",
+         The lead asks you before it removes or stops something, runs a command, sets a task's gate,\n\
+         starts agents or lands work.",
     );
     text
 }
@@ -133,7 +147,8 @@ fn names(setting: &Setting) -> Result<Vec<Name>, Error> {
     let mut names: Vec<Name> =
         service.worktree_list(false)?.into_iter().map(|worktree| plain(worktree.name.to_string())).collect();
     names.extend(service.team()?.into_iter().map(|member| plain(member.name.to_string())));
-    for listed in service.task_list(&TaskFilter::default())?.into_iter().take(bounds::COMPLETED) {
+    // The newest ones are talked about.
+    for listed in service.task_list(&TaskFilter::default())?.into_iter().rev().take(bounds::COMPLETED) {
         let subject = clip(&sanitize_line(&listed.task.subject), 80);
         let id = listed.task.id.to_string();
         // A number alone is no help to complete.

@@ -61,7 +61,7 @@ impl LineEditor {
     ///
     /// # Errors
     /// When the terminal can't be had.
-    pub fn new(commands: &'static [&'static str], history: &Utf8Path) -> rustyline::Result<Self> {
+    pub fn new(commands: Vec<&'static str>, history: &Utf8Path) -> rustyline::Result<Self> {
         let config = Config::builder()
             .max_history_size(bounds::HISTORY)?
             .history_ignore_space(true)
@@ -95,8 +95,8 @@ impl LineEditor {
         match self.editor.readline(prompt) {
             Ok(line) => {
                 let line = line.replace("\\\n", "\n");
-                if !line.trim().is_empty() {
-                    let _ = self.editor.add_history_entry(line.as_str());
+                if let Some(kept) = kept(&line) {
+                    let _ = self.editor.add_history_entry(kept);
                     // What can't be kept is forgotten.
                     let _ = self.history.as_ref().map(|path| self.editor.append_history(path));
                 }
@@ -107,6 +107,16 @@ impl LineEditor {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What is kept of a line: nothing that could steer a terminal, so that the history is read again, and no line that would leave others
+/// no room.
+fn kept(line: &str) -> Option<String> {
+    let line = sanitize(line);
+    // As the file has it, which has a first line of its own.
+    let bytes = line.len() + line.matches(['\\', '\n']).count() + 1;
+    let fits = bytes <= usize::try_from(bounds::HISTORY_BYTES).unwrap_or(usize::MAX) / bounds::HISTORY - 1;
+    (fits && !line.trim().is_empty()).then_some(line)
 }
 
 /// Whether a history is none, or one that can't steer a terminal.
@@ -122,7 +132,7 @@ fn is_harmless(path: &Utf8Path) -> bool {
 
 /// What helps with a line.
 struct Help {
-    commands: &'static [&'static str],
+    commands: Vec<&'static str>,
     names: Vec<Name>,
 }
 
@@ -143,7 +153,7 @@ impl Completer for Help {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        Ok(candidates(self.commands, &self.names, line.get(..at).unwrap_or(line)))
+        Ok(candidates(&self.commands, &self.names, line.get(..at).unwrap_or(line)))
     }
 }
 
@@ -182,11 +192,11 @@ impl<W: Write> Person for AtTerminal<W> {
         for line in &question.details {
             text.push_str(&format!("    {line}\n"));
         }
-        // What was typed before the question stood there is no answer to it.
-        let _ = tcflush(std::io::stdin(), QueueSelector::IFlush);
         if self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).is_err() {
             return Reply::Nobody;
         }
+        // What was typed before the question stood there is no answer to it.
+        let _ = tcflush(std::io::stdin(), QueueSelector::IFlush);
         let config = Config::builder().behavior(Behavior::PreferTerm).build();
         let Ok(mut editor) = Editor::<(), DefaultHistory>::with_config(config) else { return Reply::Nobody };
         let prompt = format!("  [y]es, [n]o, [a]lways `{}` in this conversation: ", question.tool);
@@ -220,6 +230,30 @@ mod tests {
         std::fs::write(&path, "#V2\nlist \u{1b}[2J\n").unwrap();
         assert!(!is_harmless(&path));
         assert!(!is_harmless(Utf8Path::from_path(dir.path()).unwrap()));
+    }
+
+    #[test]
+    fn a_history_stays_readable() {
+        use rustyline::history::History;
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("history");
+        let config = Config::builder().max_history_size(bounds::HISTORY).unwrap().build();
+        let mut history = FileHistory::with_config(&config);
+        let longest = kept(&"x".repeat(4192)).unwrap();
+        assert_eq!(kept(&"x".repeat(4193)), None);
+        assert_eq!(kept(&"\\".repeat(3000)), None);
+        assert_eq!(kept(" "), None);
+        assert_eq!(kept("list \u{1b}[2J\nall").as_deref(), Some("list \u{fffd}[2J\nall"));
+        for number in 0..bounds::HISTORY {
+            let line = format!("{number:04}{}", &longest[4..]);
+            assert!(history.add(&kept(&line).unwrap()).unwrap());
+        }
+        history.append(path.as_std_path()).unwrap();
+        assert!(is_harmless(&path), "{}", std::fs::metadata(&path).unwrap().len());
+        assert!(history.add(&kept("list \u{1b}[2J\nall").unwrap()).unwrap());
+        history.append(path.as_std_path()).unwrap();
+        assert!(is_harmless(&path));
     }
 
     #[test]

@@ -24,12 +24,41 @@ struct State {
     under_way: Option<Cancel>,
     /// The signal that asked to end, when one did.
     ends: Option<i32>,
-    /// How often it was interrupted since it is under way.
-    count: usize,
+    /// How often `^C` came since it is under way.
+    interrupts: usize,
+    /// Whether a person is being asked: nothing is at work meanwhile.
+    asks: bool,
     /// Whether an interrupt is let go by while nothing is under way.
     stays: bool,
     /// How the terminal was.
     found: Option<Termios>,
+}
+
+/// What is done about a signal.
+#[derive(Debug)]
+enum Deed {
+    /// What is under way is to end.
+    Cancel(Cancel),
+    /// Nothing.
+    LetGo,
+    /// The process ends at once.
+    End,
+}
+
+impl State {
+    fn hear(&mut self, signal: i32) -> Deed {
+        let at_once = if signal == SIGINT {
+            self.interrupts += 1;
+            self.interrupts > 2
+        } else {
+            self.ends.replace(signal).is_some() || self.asks
+        };
+        match &self.under_way {
+            Some(cancel) if !at_once => Deed::Cancel(cancel.clone()),
+            None if signal == SIGINT && self.stays => Deed::LetGo,
+            _ => Deed::End,
+        }
+    }
 }
 
 impl Interrupts {
@@ -50,12 +79,12 @@ impl Interrupts {
         Ok(this)
     }
 
-    /// Until the answer is dropped, an interrupt wishes `cancel`. The third one, and being told to end twice, ends the process at once:
-    /// what it has at work is found by the next command, as after a crash.
+    /// Until the answer is dropped, an interrupt wishes `cancel`, and so does being told to end. The third interrupt, and being told to end twice, ends the
+    /// process at once: what it has at work is found by the next command, as after a crash.
     pub fn during(&self, cancel: &Cancel) -> During<'_> {
         let mut state = self.state();
         state.under_way = Some(cancel.clone());
-        state.count = 0;
+        state.interrupts = 0;
         During(self)
     }
 
@@ -69,20 +98,22 @@ impl Interrupts {
         self.state().ends
     }
 
+    /// Until the answer is dropped a person is asked, and being told to end is done at once: a terminal is not waited for.
+    pub(crate) fn asking(&self) -> Asking<'_> {
+        self.state().asks = true;
+        Asking(self)
+    }
+
     fn hear(&self, signal: i32) {
         let mut state = self.state();
-        if signal != SIGINT {
-            state.ends = Some(signal);
-        }
-        state.count += 1;
-        let patience = if signal == SIGINT { 2 } else { 1 };
-        if let Some(cancel) = state.under_way.clone().filter(|_| state.count <= patience) {
-            drop(state);
-            cancel.cancel();
-            return;
-        }
-        if signal == SIGINT && state.stays && state.under_way.is_none() {
-            return;
+        match state.hear(signal) {
+            Deed::Cancel(cancel) => {
+                drop(state);
+                cancel.cancel();
+                return;
+            }
+            Deed::LetGo => return,
+            Deed::End => {}
         }
         // An editor that has the terminal has left it in a manner of its own.
         if let Some(found) = &state.found {
@@ -110,5 +141,42 @@ pub struct During<'a>(&'a Interrupts);
 impl Drop for During<'_> {
     fn drop(&mut self) {
         self.0.state().under_way = None;
+    }
+}
+
+/// As long as it lives, a person is asked.
+#[derive(Debug)]
+pub(crate) struct Asking<'a>(&'a Interrupts);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.state().asks = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is done about these signals in a turn, a letter each.
+    fn deeds(asks: bool, signals: &[i32]) -> String {
+        let mut state = State { under_way: Some(Cancel::new()), asks, stays: true, ..State::default() };
+        let letter = |deed| match deed {
+            Deed::Cancel(_) => 'c',
+            Deed::LetGo => '-',
+            Deed::End => 'e',
+        };
+        signals.iter().map(|&signal| letter(state.hear(signal))).collect()
+    }
+
+    #[test]
+    fn signals_are_counted_by_what_they_mean() {
+        assert_eq!(deeds(false, &[SIGINT, SIGINT, SIGINT]), "cce");
+        assert_eq!(deeds(false, &[SIGTERM, SIGTERM]), "ce");
+        assert_eq!(deeds(false, &[SIGINT, SIGTERM, SIGINT, SIGHUP]), "ccce");
+        assert_eq!(deeds(true, &[SIGINT, SIGTERM]), "ce");
+        let mut waits = State { stays: true, ..State::default() };
+        assert!(matches!(waits.hear(SIGINT), Deed::LetGo));
+        assert!(matches!(waits.hear(SIGTERM), Deed::End));
     }
 }

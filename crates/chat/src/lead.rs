@@ -4,7 +4,6 @@
 //! said is kept in the home's private directory, so that a later process can go on with it; the oldest conversations are forgotten.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, mpsc},
     time::SystemTime,
 };
@@ -163,14 +162,7 @@ impl Lead {
         let prompt = words::prompt(&said, board.as_deref(), words::mail(&looked));
         drop(looked);
         self.knows_board = true;
-        let mut stage = Stage {
-            voice: &self.voice,
-            person,
-            consent: &mut self.consent,
-            cancel,
-            calls: HashMap::new(),
-            unasked: 0,
-        };
+        let mut stage = Stage { voice: &self.voice, person, consent: &mut self.consent, cancel, unasked: 0 };
         let with = With {
             client: &mut self.client,
             tools: &mut self.tools,

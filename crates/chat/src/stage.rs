@@ -1,9 +1,6 @@
 //! One turn as it happens: what the loop tells becomes events, and calls that need it are put to a person.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use biplane_agent::{
     cancel::Cancel,
@@ -28,8 +25,8 @@ pub(crate) struct Shared(Arc<Mutex<State>>);
 
 struct State {
     voice: Box<dyn Voice>,
-    /// The call at work.
-    at_work: Option<String>,
+    /// The call at work that was told of: its id, and its tool.
+    at_work: Option<(String, String)>,
     /// Whether a person is being asked: nothing is drawn meanwhile.
     asks: bool,
 }
@@ -69,7 +66,7 @@ impl Shared {
         let state = Arc::clone(&self.0);
         Arc::new(move |line| {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(id) = state.at_work.clone() {
+            if let Some((id, _)) = state.at_work.clone() {
                 state.voice.tell(&Told::Progress { id, text: clip(&sanitize_line(line), bounds::LINE) });
             }
         })
@@ -92,8 +89,6 @@ pub(crate) struct Stage<'a> {
     pub(crate) person: &'a mut dyn Person,
     pub(crate) consent: &'a mut Consent,
     pub(crate) cancel: &'a Cancel,
-    /// The tools of the calls that were not answered yet.
-    pub(crate) calls: HashMap<String, String>,
     /// How many calls were refused, as there was nobody to ask.
     pub(crate) unasked: usize,
 }
@@ -106,16 +101,14 @@ impl Host for Stage<'_> {
             Event::Message(text) => Told::Message { text: sanitize(&text) },
             Event::Call { id, tool, summary, input, .. } => {
                 let (id, tool) = (short(&id), short(&tool));
-                self.calls.insert(id.clone(), tool.clone());
-                self.voice.state().at_work = Some(id.clone());
+                self.voice.state().at_work = Some((id.clone(), tool.clone()));
                 Told::Call { id, tool, arguments: bounded(input), summary: sanitize_line(&summary) }
             }
             // Its answer says so, and whoever permits has said it before.
             Event::Denied { .. } => return,
-            Event::Answered { id, answer } => {
-                let id = short(&id);
-                self.voice.state().at_work = None;
-                let tool = self.calls.remove(&id).unwrap_or_default();
+            Event::Answered { answer, .. } => {
+                // After a cancel there are answers to calls that were never begun, nor told of.
+                let Some((id, tool)) = self.voice.state().at_work.take() else { return };
                 let text = sanitize(&answer.text);
                 Told::Result { id, tool, failed: answer.failed, outcome: outcome(&text, answer.failed), text }
             }
@@ -135,6 +128,10 @@ impl Host for Stage<'_> {
             return Permit::Denied("This is too long to be put to a person.".to_owned());
         }
         let reply = self.voice.ask(self.person, &question);
+        // A yes that comes after it makes nothing begin.
+        if self.cancel.is_cancelled() {
+            return Permit::Denied("This was cancelled.".to_owned());
+        }
         let refused = |by| Told::Refused { id: short(&call.id), tool: short(&call.name), by };
         let why = match reply {
             Reply::Yes => return Permit::Granted,
@@ -189,5 +186,81 @@ fn clean(value: &mut Value) {
             }));
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use biplane_agent::tools::Answer;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Keeps what it is told.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<Told>>>);
+
+    impl Voice for Kept {
+        fn tell(&mut self, told: &Told) {
+            self.0.lock().unwrap().push(told.clone());
+        }
+    }
+
+    fn call(id: &str) -> Event {
+        let (tool, summary) = ("task_list".to_owned(), String::new());
+        Event::Call { id: id.to_owned(), tool, summary, paths: Vec::new(), input: json!({}) }
+    }
+
+    fn answered(id: &str) -> Event {
+        Event::Answered { id: id.to_owned(), answer: Answer::failed("This was cancelled.") }
+    }
+
+    /// Agrees for good, a moment after the turn was cancelled.
+    struct Late(Cancel);
+
+    impl Person for Late {
+        fn ask(&mut self, _: &Question) -> Reply {
+            self.0.cancel();
+            Reply::Always
+        }
+    }
+
+    #[test]
+    fn a_yes_after_a_cancel_is_none() {
+        let voice = Shared::new(Box::new(Kept::default()));
+        let (mut consent, cancel) = (Consent::default(), Cancel::new());
+        let mut stage = Stage {
+            voice: &voice,
+            person: &mut Late(cancel.clone()),
+            consent: &mut consent,
+            cancel: &cancel,
+            unasked: 0,
+        };
+        let input = json!({"name": "w", "command": "true"});
+        let call = Call { id: "1".to_owned(), name: "worktree_run".to_owned(), input, fault: None };
+        assert_eq!(stage.permit(&call, &Wish::Other, ""), Permit::Denied("This was cancelled.".to_owned()));
+        assert!(consent.question("worktree_run", &json!({})).is_some(), "it was not agreed to for good");
+    }
+
+    #[test]
+    fn a_call_that_was_not_told_of_has_no_result() {
+        let kept = Kept::default();
+        let voice = Shared::new(Box::new(kept.clone()));
+        let (mut consent, cancel) = (Consent::default(), Cancel::new());
+        let mut stage = Stage {
+            voice: &voice,
+            person: &mut crate::consent::Nobody,
+            consent: &mut consent,
+            cancel: &cancel,
+            unasked: 0,
+        };
+        for event in [call("1"), answered("1"), answered("2"), answered("3")] {
+            stage.event(event);
+        }
+        let told = kept.0.lock().unwrap();
+        assert!(
+            matches!(&told[..], [Told::Call { .. }, Told::Result { id, tool, .. }] if id == "1" && tool == "task_list"),
+            "{told:?}"
+        );
     }
 }

@@ -3,9 +3,9 @@
 #![expect(clippy::print_stderr, reason = "this is the one module that prints")]
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{self, IsTerminal, Write},
     sync::{
-        Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -14,6 +14,9 @@ use anyhow::Context;
 use indicatif::MultiProgress;
 use serde::Serialize;
 
+/// What is wrong when the answer is lost.
+const UNWRITTEN: &str = "the answer could not be written to standard output";
+
 /// Writes answers, notes and faults.
 pub(crate) struct Printer {
     json: bool,
@@ -21,11 +24,44 @@ pub(crate) struct Printer {
     bars: Mutex<Option<MultiProgress>>,
     /// Whether nobody reads the answer any more.
     unread: AtomicBool,
+    /// Why a [`Speaker`] could not write, the first time.
+    unspoken: Arc<Mutex<Option<io::Error>>>,
+}
+
+/// Writes an answer for others, and keeps why it could not be written.
+struct Speaker {
+    out: io::Stdout,
+    fault: Arc<Mutex<Option<io::Error>>>,
+}
+
+impl Speaker {
+    fn kept<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        done.map_err(|fault| {
+            let kind = fault.kind();
+            // A reader that has gone away has seen enough.
+            if kind != io::ErrorKind::BrokenPipe {
+                self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+            }
+            kind.into()
+        })
+    }
+}
+
+impl Write for Speaker {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes);
+        self.kept(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.kept(flushed)
+    }
 }
 
 impl Printer {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, bars: Mutex::new(None), unread: AtomicBool::new(false) }
+        Self { json, bars: Mutex::new(None), unread: AtomicBool::new(false), unspoken: Arc::default() }
     }
 
     /// Whether answers are JSON.
@@ -35,12 +71,12 @@ impl Printer {
 
     /// Whether a person watches standard error.
     pub(crate) fn is_watched(&self) -> bool {
-        std::io::stderr().is_terminal()
+        io::stderr().is_terminal()
     }
 
     /// Lines go above these bars until they are taken away.
     pub(crate) fn set_bars(&self, bars: Option<MultiProgress>) {
-        *self.bars.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = bars;
+        *self.bars.lock().unwrap_or_else(PoisonError::into_inner) = bars;
     }
 
     /// A line of the answer, or several.
@@ -51,29 +87,35 @@ impl Printer {
 
     /// The answer as it is. A reader that has gone away is no error: it has seen enough.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> anyhow::Result<()> {
-        let mut out = std::io::stdout().lock();
+        let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
                 self.unread.store(true, Ordering::Relaxed);
                 Ok(())
             }
-            other => other.context("the answer could not be written to standard output"),
+            other => other.context(UNWRITTEN),
         }
     }
 
     /// For a program that answers line by line, and has to know when nobody reads.
     pub(crate) fn writer(&self) -> impl Write {
-        std::io::stdout().lock()
+        io::stdout().lock()
     }
 
     /// For narration that is written by others.
     pub(crate) fn narrator(&self) -> impl Write + Send + use<> {
-        std::io::stderr()
+        io::stderr()
     }
 
-    /// For an answer that is written by others, from several threads.
+    /// For an answer that is written by others, from several threads; [`Printer::spoken`] says whether it could be.
     pub(crate) fn speaker(&self) -> impl Write + Send + use<> {
-        std::io::stdout()
+        Speaker { out: io::stdout(), fault: Arc::clone(&self.unspoken) }
+    }
+
+    /// Whether all of what others wrote was written.
+    pub(crate) fn spoken(&self) -> anyhow::Result<()> {
+        let fault = self.unspoken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        fault.map_or(Ok(()), Err).context(UNWRITTEN)
     }
 
     /// Whether the reader of the answer has gone away: what would go on for long may end.
@@ -83,7 +125,7 @@ impl Printer {
 
     /// Whether a person reads standard output.
     pub(crate) fn is_on_terminal(&self) -> bool {
-        std::io::stdout().is_terminal()
+        io::stdout().is_terminal()
     }
 
     /// The answer: one JSON value, or the words for it.
@@ -109,20 +151,20 @@ impl Printer {
 
     /// A line of narration as it is.
     pub(crate) fn line(&self, text: &str) {
-        let bars = self.bars.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         match bars.as_ref() {
             Some(bars) => {
                 let _ = bars.println(text);
             }
             None => {
-                let _ = writeln!(std::io::stderr().lock(), "{text}");
+                let _ = writeln!(io::stderr().lock(), "{text}");
             }
         }
     }
 
     /// A question, without a line break behind it.
     pub(crate) fn prompt(&self, text: &str) {
-        let mut out = std::io::stderr().lock();
+        let mut out = io::stderr().lock();
         let _ = write!(out, "{text}").and_then(|()| out.flush());
     }
 

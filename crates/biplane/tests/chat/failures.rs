@@ -6,7 +6,7 @@ use biplane_testkit::{
 };
 use serde_json::json;
 
-use crate::lab::{DEADLINE, Lab};
+use crate::lab::{BIPLANE, DEADLINE, Lab};
 
 fn remove(turn: &Turn) -> Answer {
     match turn.step {
@@ -38,16 +38,18 @@ fn commands_agents_and_landing_are_asked_about_too() {
             .and_call("merge", json!({"name": "w"}))
             .and_call("up", json!({}))
             .and_call("stop", json!({"target": "1"}))
+            .and_call("task_create", json!({"subject": "s", "gate": "touch x"}))
+            .and_call("task_update", json!({"task_id": "1", "gate": "touch x"}))
             .and_call("worktree_closeout", json!({"name": "w", "action": "keep"})),
         _ => {
             let denied: Vec<bool> = turn.results.iter().map(|r| r.text.contains("permission")).collect();
-            assert_eq!(denied, [true, true, true, true, false]);
+            assert_eq!(denied, [true, true, true, true, true, true, false]);
             Answer::text("Done.")
         }
     });
     lab.ok(&["wt", "create", "w"]);
     let output = lab.call(&["chat", "-p", "Do it."]).run().fails_with(3);
-    assert_eq!(output.stderr.matches("not permitted").count(), 4, "{output}");
+    assert_eq!(output.stderr.matches("not permitted").count(), 6, "{output}");
     assert!(output.stderr.contains("  worktree_closeout  w action=\"keep\" → `w`, kept"), "{output}");
     lab.is_sound();
 }
@@ -117,6 +119,23 @@ fn what_can_not_be_meant_is_refused() {
         assert!(output.stderr.contains(said), "{output}");
     }
     assert!(lab.model.turns().is_empty());
+}
+
+#[test]
+fn an_answer_that_can_not_be_written_is_a_failure() {
+    let lab = Lab::new(|_: &Turn| Answer::text("Hello."));
+    for args in ["", "--json"] {
+        let line = format!("{{ '{BIPLANE}' chat -p Hello. {args}; echo \"code $?\" >&2; }}");
+        let call =
+            |to: &str| lab.env.program("sh").in_dir(lab.repo.path()).args(["-c", &format!("{line} {to}")]);
+        let output = call("> /dev/full").run().success();
+        assert!(output.stderr.contains("code 1"), "{output}");
+        assert!(output.stderr.contains("the answer could not be written to standard output"), "{output}");
+        // Whoever has gone away has seen enough.
+        let output = call("| true").run().success();
+        assert!(output.stderr.contains("code 0"), "{output}");
+    }
+    lab.is_sound();
 }
 
 #[test]

@@ -11,9 +11,9 @@ use crate::{
     sentences::{SENTENCES, all_is_done, lead},
 };
 
-/// The program on a terminal of 100 columns.
+/// The program on a terminal of 100 columns; its process id is in `.git/pid`.
 fn on_terminal(lab: &Lab, args: &str) -> Conversation {
-    let inner = format!("stty cols 100; exec '{BIPLANE}' chat {args}");
+    let inner = format!("stty cols 100; echo $$ > .git/pid; exec '{BIPLANE}' chat {args}");
     let call = lab.env.program("script").in_dir(lab.repo.path()).env("TERM", "xterm").env("SHELL", "/bin/sh");
     call.args(["-qec", &inner, "/dev/null"]).converse()
 }
@@ -94,6 +94,21 @@ fn what_a_person_does_not_permit_is_not_done() {
     assert!(!output.stdout.contains("$ touch three"), "it is not asked about: {output}");
     let tree = lab.repo.path().join(".worktrees/w");
     assert_eq!(["one", "two", "three"].map(|name| tree.join(name).exists()), [false, true, true]);
+    lab.is_sound();
+}
+
+#[test]
+#[ignore = "needs the program script"]
+fn told_to_end_it_does_not_wait_for_an_answer() {
+    let lab = Lab::new(|_: &Turn| Answer::call("worktree_run", json!({"name": "w", "command": "touch one"})));
+    lab.ok(&["wt", "create", "w"]);
+    let mut chat = on_terminal(&lab, "");
+    chat.say("Do it.");
+    hear(&mut chat, "$ touch one");
+    lab.env.program("sh").in_dir(lab.repo.path()).args(["-c", "kill -TERM $(cat .git/pid)"]).run().success();
+    chat.end(DEADLINE).fails_with(128 + 15);
+    assert!(!lab.repo.path().join(".worktrees/w/one").exists());
+    std::fs::remove_file(lab.repo.path().join(".git/pid")).unwrap();
     lab.is_sound();
 }
 

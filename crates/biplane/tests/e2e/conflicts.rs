@@ -160,7 +160,9 @@ fn hostile_names_and_places() {
     symlink(lab.env.root().join("two"), &place).unwrap();
     let output = lab.call(&["conflicts"]).run().success();
     assert!(output.stderr.contains("whether `two` conflicts is not known: "), "{output}");
-    assert_eq!(lab.json(&["conflicts"])["unknown"][0]["worktree"], "two");
+    let report = lab.json(&["conflicts"]);
+    assert_eq!(report["unknown"][0]["worktree"], "two");
+    assert_eq!(report["worktrees"], 1, "it was not looked into: {report}");
 }
 
 #[test]
@@ -194,4 +196,13 @@ fn each_repository_has_its_own_target() {
     assert_eq!(told, [(&json!("main"), &json!("app-one")), (&json!("lib"), &json!("one"))], "{report}");
     let shown = several.lab.ok(&["conflicts"]);
     assert!(shown.starts_with("REPO  WORKTREE"), "{shown}");
+    // Who asks about one is not told of repositories that it is not in, and one without a target keeps nothing of the others back.
+    several.lib.git(&["checkout", "-q", "--detach"]);
+    let report = several.lab.json(&["conflicts"]);
+    assert_eq!(report["conflicts"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(report["conflicts"][0]["worktree"], "app-one", "{report}");
+    let unknown: Vec<_> = report["unknown"].as_array().unwrap().iter().map(|u| &u["worktree"]).collect();
+    assert_eq!(unknown, [&json!("one"), &json!("two")], "{report}");
+    let report = several.lab.json(&["conflicts", "app-one"]);
+    assert_eq!((&report["unknown"], &report["worktrees"]), (&json!([]), &json!(2)), "{report}");
 }

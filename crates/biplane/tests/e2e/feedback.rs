@@ -1,5 +1,7 @@
 //! What does not do goes back to the same worktree, with what was wrong.
 
+use serde_json::json;
+
 use crate::lab::Lab;
 
 /// Does `first` at the first attempt and `then` at every other one; keeps each prompt.
@@ -114,4 +116,19 @@ fn what_was_done_before_is_told_and_a_template_is_filled() {
     assert_eq!(shown.trim_end(), "Read 3: Third thing on wt/3-third-thing");
     let said = lab.fails(5, &["task", "prompt", "9"]).stderr;
     assert!(said.contains("there is no task 9"), "{said}");
+}
+
+#[test]
+fn a_submission_that_can_not_be_landed_is_in_the_answer() {
+    let lab = Lab::new();
+    lab.repo.git(&["switch", "--quiet", "--create", "side"]);
+    // During each test somebody else commits to the target.
+    let moves = "git update-ref refs/heads/main $(git commit-tree -p main -m other main^{tree})";
+    lab.settings_file(&format!(
+        "target = \"main\"\ngate = '''{moves}'''\nagent = \"sh\"\n[agents.sh]\ncommand = [\"sh\", \"-c\", \"echo x > x\"]\n"
+    ));
+    lab.ok(&["task", "create", "t"]);
+    let output = lab.call(&["up", "--json"]).run().fails_with(1);
+    let report: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!((&report["open"], &report["stuck"]), (&json!(["s1"]), &json!(["s1"])), "{output}");
 }

@@ -80,6 +80,46 @@ fn an_agent_whose_work_would_never_count_is_refused() {
     assert_eq!(lab.json(&["task", "show", "1"])["status"], "pending");
 }
 
+#[test]
+fn who_does_no_work_need_not_be_able_to_commit() {
+    let lab = Lab::new();
+    let codex = lab.env.dir("bin").join("codex");
+    std::fs::write(&codex, "#!/bin/sh\necho codex-cli 99.0.0 \"$@\"\n").unwrap();
+    std::fs::set_permissions(&codex, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let settings = format!(
+        "agent = \"worker\"\n[up]\ncommit_leftovers = false\n[agents.worker]\ncommand = [\"true\"]\n\
+         [agents.codex]\ndriver = \"codex\"\ncommand = [{:?}]\n[profiles.careful]\n",
+        codex.as_str()
+    );
+    for looks in ["review.agent = \"codex\"", "verify.agent = \"codex\""] {
+        lab.settings_file(&format!("{settings}{looks}\n"));
+        lab.ok(&["up", "--no-gate"]);
+    }
+    // The lead.
+    let led = lab.call(&["chat", "--agent", "codex", "-p", "Hello."]).run().success();
+    assert!(led.stdout.contains("codex-cli 99.0.0"), "{led}");
+    // A command that happens to be called as a program is nobody's sandbox.
+    let gemini = codex.with_file_name("gemini");
+    std::fs::copy(&codex, &gemini).unwrap();
+    lab.ok(&["up", "--no-gate", "--", gemini.as_str()]);
+    lab.settings_file(&format!("{settings}implement.agent = \"codex\"\n"));
+    let said = lab.fails(2, &["up", "--no-gate"]).stderr;
+    assert!(said.contains("agent `codex` can't commit with"), "{said}");
+}
+
+#[test]
+fn a_prompt_promises_no_tools_that_its_reader_is_not_handed() {
+    let lab = Lab::new();
+    lab.ok(&["task", "create", "t"]);
+    let prompt = lab.ok(&["task", "prompt", "1"]);
+    assert!(!prompt.contains("The tools of the server"), "nobody is known to read it: {prompt}");
+    let cat = "cat \"$BIPLANE_PROMPT_FILE\" > read";
+    lab.ok(&["up", "--no-gate", "--agent", "claude", "--", "sh", "-c", cat]);
+    let prompt = lab.repo.read("read");
+    assert!(prompt.contains("You are the agent `claude`"), "{prompt}");
+    assert!(!prompt.contains("The tools of the server"), "a plain command is handed none: {prompt}");
+}
+
 /// A profile in which a command verifies and an agent reviews.
 fn careful(lab: &Lab, verify: &str, reviewer: &str) {
     let work = "echo $BIPLANE_ATTEMPT > attempt; echo work > work";

@@ -356,6 +356,8 @@ impl<'scope, 'env> Dispatcher<'scope, 'env> {
                     Some(SubmissionStatus::Landed) => self.report.landed += 1,
                     Some(SubmissionStatus::Bounced) => self.report.bounced += 1,
                     Some(_) => {}
+                    // It may have been given before, and been stuck then too.
+                    None if self.report.stuck.contains(&submission) => {}
                     None => self.report.stuck.push(submission),
                 }
             }

@@ -36,7 +36,7 @@ use crate::{
     bounds,
     error::{Error, Result},
     service::Service,
-    settings::Agent,
+    settings::{Agent, Profile},
 };
 
 pub use progress::{Phase, Progress, Watcher};
@@ -187,6 +187,10 @@ impl Service {
         for (name, takes) in names.iter().map(|n| (n, Takes::Any)).chain(named.map(|n| (n, Takes::Named))) {
             let agent = settings.agent(name).ok_or_else(|| Error::not_found(settings.no_agent(name)))?;
             if !agents.iter().any(|(known, ..)| known == name) {
+                let implements = |profile: &Profile| profile.implement.as_ref() == Some(name);
+                if takes == Takes::Any || settings.profiles.values().any(implements) {
+                    self.refuse_idle_hands(name, &agent)?;
+                }
                 self.refuse_missing(name, &agent)?;
                 agents.push((name.clone(), agent, takes));
             }

@@ -59,8 +59,7 @@ impl Shared<'_> {
             self.refuse_changed(worktree, head, role, ran.run)?;
             if let Some(fault) = ran.fault.clone().or_else(|| ended_badly(role, ran.how)) {
                 // Who was turned away has judged nothing, and the work is not sent back for it.
-                if let (Some(limit), Some(name)) = (&ran.told.rate_limited, asked(profile, role)) {
-                    self.slow_down(name, limit);
+                if let Some(limit) = &ran.told.rate_limited {
                     return Err(Nothing::limited(limit));
                 }
                 return Err(Nothing::Returned(fault));
@@ -123,7 +122,7 @@ impl Shared<'_> {
         self.ask(task, worktree, Role::Review, name, &mut judge).map(Some)
     }
 
-    /// Runs the agent `name` in a role, when it has a place.
+    /// Runs the agent `name` in a role, when it has a place. When its provider asks to slow down, it rests.
     fn ask(
         &self,
         task: &Task,
@@ -140,7 +139,14 @@ impl Shared<'_> {
         let mut part = Part { task, worktree, role, judge };
         let ran = self.run_agent(&mut part, (name, &agent), &Progress::default(), None);
         self.crew().leave(name);
-        ran
+        let ran = ran?;
+        let is_bad = ran.fault.is_some() || ended_badly(role, ran.how).is_some();
+        match &ran.told.rate_limited {
+            Some(limit) if is_bad => self.slow_down(name, limit),
+            None if ended_badly(role, ran.how).is_none() => self.crew().went_well(name),
+            _ => {}
+        }
+        Ok(ran)
     }
 
     /// Waits until one more of the agent may be at work, and keeps the task's claim alive meanwhile.
@@ -208,18 +214,6 @@ impl Service {
             run.role == Some(role) && run.evidence.as_ref().is_some_and(|seen| seen.head == *head)
         };
         Ok(runs.iter().rev().find(of_head).is_some_and(approves))
-    }
-}
-
-/// The agent that looks at the work in a role.
-fn asked(profile: &Profile, role: Role) -> Option<&AgentName> {
-    match role {
-        Role::Verify => match &profile.verify.as_ref()?.by {
-            VerifyBy::Agent(name) => Some(name),
-            VerifyBy::Command(_) => None,
-        },
-        Role::Review => Some(&profile.review.as_ref()?.agent),
-        Role::Plan | Role::Implement => None,
     }
 }
 

@@ -20,7 +20,6 @@ impl Service {
     /// what was seen to work, or does not say its version, is told of.
     pub(crate) fn refuse_missing(&self, name: &AgentName, agent: &Agent) -> Result<()> {
         self.refuse_modelless(name, agent)?;
-        self.refuse_idle_hands(name, agent)?;
         let program = agent.command.first().map(String::as_str).unwrap_or_default();
         // A path that is relative is one in the worktree, which is not there yet.
         if program.contains('/') && !Utf8Path::new(program).is_absolute() {
@@ -65,11 +64,17 @@ impl Service {
         }
     }
 
-    /// Refuses an agent whose work would never count: it can't commit, and what it leaves uncommitted is not committed for it.
-    fn refuse_idle_hands(&self, name: &AgentName, agent: &Agent) -> Result<()> {
-        let program = agent.command.first().map(|program| Utf8Path::new(program).file_name());
-        // Codex keeps git's directory read-only in its sandbox; what Gemini CLI asks to run can't be told.
-        let can_commit = agent.driver != DriverName::Codex && program != Some(Some("gemini"));
+    /// Refuses an agent that is to do work that would never count: it can't commit, and what it leaves uncommitted is not committed for
+    /// it. Who only looks at the work of others, or leads, is not asked this.
+    pub(super) fn refuse_idle_hands(&self, name: &AgentName, agent: &Agent) -> Result<()> {
+        let program = agent.command.first().and_then(|program| Utf8Path::new(program).file_name());
+        let can_commit = match agent.driver {
+            // It keeps git's directory read-only in its sandbox.
+            DriverName::Codex => false,
+            // What it asks to run can't be told.
+            DriverName::Acp => program != Some("gemini"),
+            DriverName::Builtin | DriverName::Claude | DriverName::Command => true,
+        };
         if can_commit || agent.permissions != Permissions::Edits || self.settings().commit_leftovers {
             return Ok(());
         }

@@ -3,12 +3,13 @@
 //! What the repository itself tells agents (`AGENTS.md`, `CLAUDE.md`) is left to them: they read it.
 
 use biplane_control::{RunFilter, SubmissionFilter, WorktreeFilter, board};
+use biplane_execution::agents::ToolServer;
 use biplane_model::{
     AgentName, Mail, Role, Run, RunKind, RunStatus, SubmissionStatus, Task, TaskId, Worktree, sanitize,
     sanitize_line,
 };
 
-use super::address::mail_words;
+use super::{address::mail_words, tools::tools_words};
 use crate::{
     bounds,
     error::Result,
@@ -98,6 +99,8 @@ pub(crate) struct Reader {
     pub(crate) agent: Option<AgentName>,
     /// The messages that stand in the prompt.
     pub(crate) mail: Vec<Mail>,
+    /// The server that it is handed.
+    pub(crate) server: Option<ToolServer>,
 }
 
 impl Service {
@@ -116,7 +119,9 @@ impl Service {
         let agent = task.owner.clone().or_else(|| self.settings().agent.clone());
         let mail = agent.as_ref().map_or(Ok(Vec::new()), |agent| self.mail_for_prompt(agent, role))?;
         let progress = Progress { has_work, ..Progress::default() };
-        self.prompt(&task, worktree.as_ref(), role, &progress, &Reader { agent, mail })
+        let known = agent.as_ref().and_then(|agent| self.settings().agent(agent));
+        let server = known.and_then(|known| self.tool_server(&known));
+        self.prompt(&task, worktree.as_ref(), role, &progress, &Reader { agent, mail, server })
     }
 
     /// The prompt for an attempt at `task` in `worktree`, or in one that is still to be made.
@@ -157,7 +162,7 @@ impl Service {
             "diff" => diff.clone(),
             "finish" => self.finish_words(),
             "identity" => identity.clone(),
-            "tools" => self.tools_words(reader),
+            "tools" => tools_words(reader.server.as_ref()),
             "plan" => plan.clone(),
             "mail" => mail_words(&reader.mail),
             _ => String::new(),

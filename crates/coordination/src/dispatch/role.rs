@@ -62,7 +62,8 @@ impl Shared<'_> {
                 mail = if pass.is_some() { there.mail_for_prompt(name, part.role)? } else { Vec::new() };
             }
             let ids: Vec<MailId> = mail.iter().map(|mail| mail.id).collect();
-            let reader = prompt::Reader { agent: Some(name.clone()), mail };
+            let server = self.service.tool_server(agent);
+            let reader = prompt::Reader { agent: Some(name.clone()), mail, server };
             let prompt = there.prompt(part.task, Some(part.worktree), part.role, progress, &reader)?;
             match self.run_once(part, (name, agent), (prompt, ids, pass), session.clone()) {
                 // Somebody has read it meanwhile, such as another run of the same agent.

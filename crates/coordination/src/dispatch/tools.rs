@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use biplane_execution::{agents::ToolServer, supervise};
 
-use super::prompt::Reader;
 use crate::{service::Service, settings::Agent, variables};
 
 /// What programs call the server, as `biplane init --agent` does.
@@ -29,16 +28,15 @@ impl Service {
         let env: BTreeMap<_, _> = variables::FOR_SERVER.into_iter().filter_map(found).collect();
         Some(ToolServer { name: NAME, command, env })
     }
+}
 
-    /// What a prompt says of the tools, when its reader has them.
-    pub(super) fn tools_words(&self, reader: &Reader) -> String {
-        let agent = reader.agent.as_ref().and_then(|name| self.settings().agent(name));
-        match agent.and_then(|agent| self.tool_server(&agent)) {
-            Some(_) => format!(
-                " The tools of the server `{NAME}` are yours to use: they read the board, write to the others of the team, and change this task; the \
-                 rest they refuse."
-            ),
-            None => String::new(),
-        }
+/// What a prompt says of the tools of the server that its reader is handed.
+pub(super) fn tools_words(server: Option<&ToolServer>) -> String {
+    match server {
+        Some(ToolServer { name, .. }) => format!(
+            " The tools of the server `{name}` are yours to use: they read the board, write to the others of the team, and change this task; the \
+             rest they refuse."
+        ),
+        None => String::new(),
     }
 }

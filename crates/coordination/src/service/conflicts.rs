@@ -12,7 +12,7 @@ use biplane_execution::{
     git::{ConflictedFile, Landed, Scratch, Touched, WithIgnored, for_each},
     worktrees,
 };
-use biplane_model::{CommitId, TaskId, Worktree, WorktreeName, WorktreeStatus, sanitize_line};
+use biplane_model::{CommitId, OperationKind, TaskId, Worktree, WorktreeName, WorktreeStatus, sanitize_line};
 
 use super::Service;
 use crate::{
@@ -41,41 +41,53 @@ impl Service {
     /// has a part in.
     ///
     /// # Errors
-    /// When there is no such worktree, no target, or git can't be asked.
+    /// When there is no such worktree, no target, or git can't be asked. In one of several repositories that is told as unknown, and the
+    /// others are looked into.
     pub fn conflicts(&self, names: &[WorktreeName]) -> Result<ConflictReport> {
         for name in names {
             self.need_anywhere(name)?;
         }
         let mut report = ConflictReport::default();
-        for there in self.everywhere_with_git() {
-            there.conflicts_here(names, &mut report)?;
+        let services = self.everywhere_with_git();
+        for there in &services {
+            let worktrees = there.with_work(names, &mut report)?;
+            match there.conflicts_among(&worktrees, names, &mut report) {
+                Err(error) if services.len() > 1 => {
+                    report.unknown.extend(worktrees.iter().map(|worktree| unknown(&worktree.name, &error)));
+                }
+                done => done?,
+            }
         }
         Ok(report)
     }
 
-    /// The part of this repository.
-    fn conflicts_here(&self, names: &[WorktreeName], report: &mut ConflictReport) -> Result<()> {
-        let git = self.home().git()?;
-        let worktrees = self.with_work(names, report)?;
+    /// The part of this repository, in which these hold work. When it fails, nothing of it is in the report.
+    fn conflicts_among(
+        &self,
+        worktrees: &[Worktree],
+        names: &[WorktreeName],
+        report: &mut ConflictReport,
+    ) -> Result<()> {
         if worktrees.is_empty() {
             return Ok(());
         }
+        let git = self.home().git()?;
         let target = self.target()?;
         let onto = git.branch_tip(&target)?.ok_or_else(|| {
             Error::not_found(format!("there is no branch `{}` to land on", sanitize_line(&target)))
         })?;
         let scratch = git.scratch()?;
-        let looked = for_each(&worktrees, |worktree| self.work_in(worktree, &scratch, &onto));
+        let looked = for_each(worktrees, |worktree| self.work_in(worktree, &scratch, &onto));
         let mut works = Vec::new();
         for (worktree, work) in worktrees.iter().zip(looked) {
             match work {
-                Ok(work) => works.extend(work),
-                Err(error) => report
-                    .unknown
-                    .push(UnknownWork { worktree: worktree.name.clone(), reason: error.to_string() }),
+                Ok(work) => {
+                    report.worktrees += 1;
+                    works.extend(work);
+                }
+                Err(error) => report.unknown.push(unknown(&worktree.name, error)),
             }
         }
-        report.worktrees += worktrees.len();
         let is_meant = |work: &Work| names.is_empty() || names.contains(&work.name);
         let conflict = |one: &Work, other: Option<&Work>, files: &[ConflictedFile]| Conflict {
             repo: self.repo(),
@@ -104,22 +116,41 @@ impl Service {
             (Instant::now() < until).then(|| scratch.between(first, second))
         });
         for ((one, other), files) in pairs.iter().zip(between) {
-            match files.transpose()? {
+            match files {
                 None => report.left_out.pairs += 1,
-                Some(files) if files.is_empty() => {}
-                Some(files) => report.conflicts.push(conflict(one, Some(other), &files)),
+                Some(Ok(files)) if files.is_empty() => {}
+                Some(Ok(files)) => report.conflicts.push(conflict(one, Some(other), &files)),
+                Some(Err(error)) => {
+                    let reason = format!("with `{}`: {error}", other.name);
+                    report.unknown.push(unknown(&one.name, reason));
+                }
             }
         }
         Ok(())
     }
 
     /// The worktrees of this repository that may hold work that is to land, by their names: those that are asked about, and of the others
-    /// those that somebody was in last.
+    /// those that somebody was in last. None where none is asked about: across repositories nothing conflicts.
     fn with_work(&self, names: &[WorktreeName], report: &mut ConflictReport) -> Result<Vec<Worktree>> {
         let mut all = self.live_here()?;
+        if !names.is_empty() && !all.iter().any(|worktree| names.contains(&worktree.name)) {
+            return Ok(Vec::new());
+        }
         all.retain(|worktree| {
-            matches!(worktree.status, WorktreeStatus::Active | WorktreeStatus::Kept)
-                && worktree.operation.is_none()
+            use WorktreeStatus::{Active, Creating, Kept};
+            matches!(worktree.status, Creating | Active | Kept)
+        });
+        // One that is restored holds work too, and what is being removed may stay.
+        all.retain(|worktree| match &worktree.operation {
+            None => true,
+            Some(operation) => {
+                let done = match operation.kind {
+                    OperationKind::Create => "created",
+                    OperationKind::Remove | OperationKind::RemoveAndComplete => "removed",
+                };
+                report.unknown.push(unknown(&worktree.name, format!("it is being {done}")));
+                false
+            }
         });
         let last = |worktree: &Worktree| {
             worktree.last_command_at.max(worktree.last_entered_at).unwrap_or(worktree.created_at)
@@ -138,6 +169,9 @@ impl Service {
         let state = checkout.state(WithIgnored::No)?;
         let head = state.head.clone().ok_or_else(|| Error::failed("it has no commit"))?;
         let is_clean = state.is_clean();
+        if is_clean && head == *onto {
+            return Ok(None);
+        }
         let commit = if is_clean { head } else { scratch.work(&checkout, &head)? };
         let (landed, touched, conflict) = match scratch.landed(onto, &commit)? {
             Landed::Clean(landed) => {
@@ -157,6 +191,10 @@ impl Service {
         let (name, task) = (worktree.name.clone(), worktree.task.clone());
         Ok(Some(Work { name, task, uncommitted, commit, landed, touched, conflict }))
     }
+}
+
+fn unknown(worktree: &WorktreeName, why: impl ToString) -> UnknownWork {
+    UnknownWork { worktree: worktree.clone(), reason: why.to_string() }
 }
 
 /// The files of a conflict, as many as are shown.

@@ -40,9 +40,9 @@ pub enum Landed {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Touched {
     paths: BTreeSet<String>,
-    /// The directories in which it adds something, and those above them.
+    /// The directories in which it adds something, and those above them; the top has no name.
     grown: BTreeSet<String>,
-    /// The directories out of which it takes something.
+    /// The directories out of which it takes something, and those above them, but not the top, which can't be moved.
     shrunk: BTreeSet<String>,
 }
 
@@ -77,8 +77,8 @@ impl Touched {
         while let (Some(letter), Some(path)) = (fields.next(), fields.next()) {
             let path = String::from_utf8_lossy(path).into_owned();
             match letter {
-                b"A" => touched.grown.extend(above(&path).map(str::to_owned)),
-                b"D" => touched.shrunk.extend(above(&path).next().map(str::to_owned)),
+                b"A" => touched.grown.extend(above(&path).chain([""]).map(str::to_owned)),
+                b"D" => touched.shrunk.extend(above(&path).map(str::to_owned)),
                 _ => {}
             }
             touched.paths.insert(path);
@@ -87,7 +87,7 @@ impl Touched {
     }
 }
 
-/// The directories that `path` lies in, the nearest first; the top has no name.
+/// The directories that `path` lies in, the nearest first, without the top.
 fn above(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').rev().map(|(at, _)| &path[..at])
 }
@@ -212,6 +212,9 @@ mod tests {
             ("D d/a A e/a", "A d/b", true),
             ("D d/a A e/a", "A d/sub/b", true),
             ("D d/a A e/a", "M d/b", false),
+            // To the top, and along with the one in it.
+            ("D d/a A a", "A d/b", true),
+            ("D d/sub/a A e/sub/a", "A d/b", true),
             ("D d/a", "A d/b", false),
             ("", "M a", false),
         ] {

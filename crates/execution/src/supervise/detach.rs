@@ -6,8 +6,8 @@
 
 use std::{
     ffi::OsString,
-    process::{Child, Command, Stdio},
-    sync::{Mutex, OnceLock, PoisonError},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -17,7 +17,18 @@ use super::{Capture, EnvChanges, SuperviseError, capture, capture::HELPER, root}
 /// The program that is started in the background.
 static PROGRAM: OnceLock<Utf8PathBuf> = OnceLock::new();
 /// Those that were started and may have ended: a process of ours that runs for long collects them.
-static STARTED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+static STARTED: Mutex<Vec<Detached>> = Mutex::new(Vec::new());
+
+/// One that was started in the background.
+#[derive(Debug, Clone)]
+pub struct Detached(Arc<Mutex<Child>>);
+
+impl Detached {
+    /// How it has ended; none while it lives, and where that can't be told.
+    pub fn ended(&self) -> Option<ExitStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok().flatten()
+    }
+}
 
 /// Says that this process is the program, in which nothing but this crate starts processes, and lets it be started in the
 /// background, from the file `program`. Without it nothing is: a test that calls the libraries is not the program.
@@ -30,13 +41,13 @@ pub fn background_program() -> Option<&'static Utf8Path> {
     PROGRAM.get().map(Utf8PathBuf::as_path)
 }
 
-/// Starts the program with `args` in the background and returns at once. Nothing when it may not be.
+/// Starts the program with `args` in the background and returns at once. None when it may not be.
 ///
 /// # Errors
 /// When it can't be started.
 #[expect(clippy::disallowed_methods, reason = "this module starts processes")]
-pub fn detach(args: &[OsString], env: &EnvChanges) -> Result<(), SuperviseError> {
-    let Some(program) = background_program() else { return Ok(()) };
+pub fn detach(args: &[OsString], env: &EnvChanges) -> Result<Option<Detached>, SuperviseError> {
+    let Some(program) = background_program() else { return Ok(None) };
     let mut command = Command::new(program);
     command
         .args(args)
@@ -51,19 +62,21 @@ pub fn detach(args: &[OsString], env: &EnvChanges) -> Result<(), SuperviseError>
     }
     command.envs(env.set.iter().map(|(name, value)| (name, value)));
     let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-    started.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    started.retain(|child| child.ended().is_none());
     let _starting = root::starting();
     let child = command
         .spawn()
         .map_err(|source| SuperviseError::Spawn { program: program.as_str().to_owned(), source })?;
-    started.push(child);
-    Ok(())
+    let child = Detached(Arc::new(Mutex::new(child)));
+    started.push(child.clone());
+    Ok(Some(child))
 }
 
 /// Those that were started and are not known to have ended.
 #[cfg(target_os = "linux")]
 pub(super) fn children() -> Vec<u32> {
-    STARTED.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Child::id).collect()
+    let started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    started.iter().map(|child| child.0.lock().unwrap_or_else(PoisonError::into_inner).id()).collect()
 }
 
 /// Becomes another program, in this very process: `command` with its arguments, in the directory `cwd` and at our terminal. It comes back

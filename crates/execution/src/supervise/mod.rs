@@ -52,7 +52,9 @@ mod root;
 mod terminal;
 
 pub use capture::{Capture, Captured, capture};
-pub use detach::{allow_background, background_program, be_quiet, become_program, detach, leave_terminal};
+pub use detach::{
+    Detached, allow_background, background_program, be_quiet, become_program, detach, leave_terminal,
+};
 pub use error::SuperviseError;
 pub use in_use::{InUse, dir_in_use, lock_in_use};
 pub use inside::{Inside, Presence, Resident, end_residents, inside};

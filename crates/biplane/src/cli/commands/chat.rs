@@ -18,10 +18,9 @@ use biplane_chat::{
     lead::{Lead, Options, Turned, Which},
     screen::{self, Lines, Screen},
 };
-use biplane_coordination::{
-    Access, Error, LeadAt, LeadBy, LeadConversation, LeadFree, LeadRequest, Outside, Scope, Surroundings,
-};
+use biplane_coordination::{Access, Error, LeadAt, LeadBy, LeadConversation, LeadFree, LeadRequest, Scope};
 use biplane_mcp::{Direct, Setting, own_words};
+use biplane_model::sanitize_line;
 use clap::Parser;
 
 use super::builtin;
@@ -34,7 +33,8 @@ use crate::cli::{
 pub(super) fn run(app: &App, args: ChatArgs) -> anyhow::Result<ExitCode> {
     let prompt = prompt(args.prompt.as_deref())?;
     let here = surroundings::read(app.directory.as_deref())?;
-    let setting = Arc::new(setting(app, &here)?);
+    let started_in = surroundings::read(None)?.cwd;
+    let setting = Arc::new(app.setting(here.clone(), &started_in, None)?);
     let service = app.service(Access::Write)?;
     let own = match service.lead_by(args.agent.as_ref())? {
         LeadBy::Builtin(own) => own,
@@ -65,6 +65,7 @@ pub(super) fn run(app: &App, args: ChatArgs) -> anyhow::Result<ExitCode> {
     };
     let mut lead = Lead::new(options, voice(app))?;
     let turned = converse::turn(&mut lead, &prompt, person.as_mut(), &interrupts)?;
+    app.printer.spoken()?;
     Ok(exit_code(&turned))
 }
 
@@ -87,7 +88,7 @@ fn converse(
         options.endpoint.model
     );
     let mut lead = Lead::new(options, voice(app))?;
-    app.printer.line(&biplane_model::sanitize_line(&greeting));
+    app.printer.line(&sanitize_line(&greeting));
     if let Scope::Own(own) = setting.scope()? {
         let words = own_words(&own);
         app.printer
@@ -96,19 +97,6 @@ fn converse(
     app.printer.line("");
     converse::converse(&mut lead, &setting, person, interrupts, surroundings::clock, &mut out)?;
     Ok(if interrupts.ends().is_some() { ExitCode::from(exit::STOPPED) } else { ExitCode::SUCCESS })
-}
-
-/// Where the lead belongs, and what its tools need.
-fn setting(app: &App, here: &Surroundings) -> anyhow::Result<Setting> {
-    let started_in = surroundings::read(None)?.cwd;
-    let stand = app.service(Access::Read)?.stand(&started_in, None)?;
-    let here = here.clone();
-    let outside = Box::new(move |narrate| Outside {
-        surroundings: here.clone(),
-        now: Box::new(surroundings::now),
-        narrate,
-    });
-    Ok(Setting { outside, stand })
 }
 
 /// What the lead is told, when it is one turn.
@@ -143,25 +131,42 @@ fn which(args: &ChatArgs) -> Which {
 
 /// The model: what is typed goes before what the settings say. A key is never sent to another's server.
 fn model(args: &ChatArgs, own: &[String]) -> anyhow::Result<BuiltinArgs> {
-    let words = std::iter::once("builtin").chain(own.iter().map(String::as_str));
-    let found = Command::try_parse_from(words).ok().map(|command| command.model);
+    let found = found(own)?;
     let missing = || {
         Error::usage("no model is named for the lead")
             .hint("`biplane chat --model NAME` has its maker's server asked; `--protocol`, `--endpoint` and `--key` name others")
             .hint("a table `[agents.builtin]` in biplane.toml keeps it: `model`, `protocol`, `endpoint`, `key`")
             .hint("`biplane chat --agent claude` has Claude Code lead")
     };
-    let elsewhere = args.endpoint.is_some() || args.protocol.is_some();
-    let model = args.model.clone().or_else(|| found.as_ref().map(|found| found.model.clone()));
-    let known = found.as_ref().filter(|_| !elsewhere);
-    let protocol = args.protocol.or(known.map(|found| found.protocol)).unwrap_or(Protocol::Anthropic);
-    let endpoint = args.endpoint.clone().or_else(|| known.and_then(|found| found.endpoint.clone()));
-    let key = args.key.clone().or_else(|| match known {
+    let found = found.as_ref();
+    let model = args.model.clone().or_else(|| found.map(|found| found.model.clone()));
+    let protocol = args.protocol.or(found.map(|found| found.protocol)).unwrap_or(Protocol::Anthropic);
+    let endpoint = args.endpoint.clone().or_else(|| found.and_then(|found| found.endpoint.clone()));
+    let is_same = |found: &&BuiltinArgs| {
+        args.endpoint.is_none() && (found.endpoint.is_some() || found.protocol.base() == protocol.base())
+    };
+    let key = args.key.clone().or_else(|| match found.filter(is_same) {
         Some(found) => found.key.clone(),
         None => endpoint.is_none().then(|| protocol.key_variable().to_owned()),
     });
-    let context = args.context.or(found.as_ref().and_then(|found| found.context));
+    let context = args.context.or(found.and_then(|found| found.context));
     Ok(BuiltinArgs { model: model.ok_or_else(missing)?, protocol, endpoint, key, context })
+}
+
+/// What the settings say of the model, when they do.
+fn found(own: &[String]) -> anyhow::Result<Option<BuiltinArgs>> {
+    if own.is_empty() {
+        return Ok(None);
+    }
+    let words = std::iter::once("builtin").chain(own.iter().map(String::as_str));
+    let command = Command::try_parse_from(words).map_err(|fault| {
+        let text = fault.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        let line = sanitize_line(line.strip_prefix("error: ").unwrap_or(line));
+        Error::usage(format!("what the settings say of the built-in agent can't be read: {line}"))
+            .hint("look at its table in `biplane.toml`")
+    })?;
+    Ok(Some(command.model))
 }
 
 /// The arguments that the settings become.
@@ -219,4 +224,55 @@ fn request(
         Which::Named(id) => LeadConversation::Named(id),
     };
     Ok(LeadRequest { role: biplane_mcp::LEAD.to_owned(), free, which, prompt, at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Protocol, endpoint and key of what is typed before these settings.
+    fn meant(typed: &[&str], own: &[&str]) -> (Protocol, Option<String>, Option<String>) {
+        #[derive(Parser)]
+        struct Typed {
+            #[command(flatten)]
+            args: ChatArgs,
+        }
+        let typed = Typed::try_parse_from([&["chat"], typed].concat()).unwrap();
+        let own: Vec<String> = own.iter().map(|word| (*word).to_owned()).collect();
+        let model = model(&typed.args, &own).unwrap();
+        (model.protocol, model.endpoint, model.key)
+    }
+
+    #[test]
+    fn what_is_typed_goes_before_the_settings_and_a_key_stays_with_its_server() {
+        use Protocol::{Anthropic, Openai, Responses};
+        let local = &["--model", "m", "--protocol", "openai", "--endpoint", "http://l", "--key", "MINE"];
+        let hosted = &["--model", "m", "--protocol", "anthropic", "--key", "MINE"];
+        let openai = &["--model", "m", "--protocol", "openai", "--key", "MINE"];
+        let table: &[(&[&str], &[&str], (Protocol, Option<&str>, Option<&str>))] = &[
+            (&[], local, (Openai, Some("http://l"), Some("MINE"))),
+            (&["--protocol", "responses"], local, (Responses, Some("http://l"), Some("MINE"))),
+            (&["--endpoint", "http://o"], local, (Openai, Some("http://o"), None)),
+            (&["--endpoint", "http://o", "--key", "K"], local, (Openai, Some("http://o"), Some("K"))),
+            (&["--model", "n"], hosted, (Anthropic, None, Some("MINE"))),
+            (&["--protocol", "anthropic"], hosted, (Anthropic, None, Some("MINE"))),
+            (&["--protocol", "openai"], hosted, (Openai, None, Some("OPENAI_API_KEY"))),
+            (&["--protocol", "responses"], openai, (Responses, None, Some("MINE"))),
+            (&["--endpoint", "http://o"], hosted, (Anthropic, Some("http://o"), None)),
+            (&["--model", "n"], &[], (Anthropic, None, Some("ANTHROPIC_API_KEY"))),
+            (&["--model", "n", "--endpoint", "http://o"], &[], (Anthropic, Some("http://o"), None)),
+        ];
+        for (typed, own, (protocol, endpoint, key)) in table {
+            let (endpoint, key) = (endpoint.map(str::to_owned), key.map(str::to_owned));
+            assert_eq!(meant(typed, own), (*protocol, endpoint, key), "{typed:?} before {own:?}");
+        }
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_told_of() {
+        let own = ["--model", "m", "--protocol", "openai", "--nonsense"].map(str::to_owned);
+        let fault = found(&own).unwrap_err().to_string();
+        assert!(fault.contains("unexpected argument '--nonsense'"), "{fault}");
+        assert!(found(&[]).unwrap().is_none());
+    }
 }

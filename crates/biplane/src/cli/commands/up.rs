@@ -56,6 +56,8 @@ fn value(report: &UpReport) -> serde_json::Value {
         "landed": report.landed,
         "bounced": report.bounced,
         "unlanded": report.unlanded,
+        "open": report.open,
+        "stuck": report.stuck,
         "stopped": report.stopped,
         "waiting": waiting,
     })

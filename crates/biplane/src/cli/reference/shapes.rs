@@ -84,8 +84,8 @@ const ANSWERS: &[(&str, &str)] = &[
     ("submit, merge", "a [SubmissionView](#submissionview)"),
     (
         "up",
-        "`started`, `landed`, `bounced`, `unlanded` (tasks of attempts that came to nothing), `stopped`, `waiting` (`id`, \
-         `status`, `subject`, `why` of each task that is not done)",
+        "`started`, `landed`, `bounced`, `unlanded` (tasks of attempts that came to nothing), `open` (submissions that still wait to land), \
+         `stuck` (those of them that could not be landed), `stopped`, `waiting` (`id`, `status`, `subject`, `why` of each task that is not done)",
     ),
     ("stop", "`runs` (each a [RunView](#runview)), `task` (a [TaskView](#taskview), or null)"),
     (
