@@ -115,7 +115,7 @@ fn kept(line: &str) -> Option<String> {
     let line = sanitize(line);
     // As the file has it, which has a first line of its own.
     let bytes = line.len() + line.matches(['\\', '\n']).count() + 1;
-    let fits = bytes <= usize::try_from(bounds::HISTORY_BYTES).unwrap_or(usize::MAX) / bounds::HISTORY - 1;
+    let fits = bytes < usize::try_from(bounds::HISTORY_BYTES).unwrap_or(usize::MAX) / bounds::HISTORY;
     (fits && !line.trim().is_empty()).then_some(line)
 }
 

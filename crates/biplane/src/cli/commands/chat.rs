@@ -230,8 +230,12 @@ fn request(
 mod tests {
     use super::*;
 
-    /// Protocol, endpoint and key of what is typed before these settings.
-    fn meant(typed: &[&str], own: &[&str]) -> (Protocol, Option<String>, Option<String>) {
+    /// What is typed, the settings, and the protocol, endpoint and key that they mean.
+    type Case = (&'static [&'static str], &'static [&'static str], Meant<&'static str>);
+    type Meant<T> = (Protocol, Option<T>, Option<T>);
+
+    /// What it comes to when this is typed before these settings.
+    fn meant(typed: &[&str], own: &[&str]) -> Meant<String> {
         #[derive(Parser)]
         struct Typed {
             #[command(flatten)]
@@ -246,10 +250,11 @@ mod tests {
     #[test]
     fn what_is_typed_goes_before_the_settings_and_a_key_stays_with_its_server() {
         use Protocol::{Anthropic, Openai, Responses};
-        let local = &["--model", "m", "--protocol", "openai", "--endpoint", "http://l", "--key", "MINE"];
-        let hosted = &["--model", "m", "--protocol", "anthropic", "--key", "MINE"];
-        let openai = &["--model", "m", "--protocol", "openai", "--key", "MINE"];
-        let table: &[(&[&str], &[&str], (Protocol, Option<&str>, Option<&str>))] = &[
+        let local: &[&str] =
+            &["--model", "m", "--protocol", "openai", "--endpoint", "http://l", "--key", "MINE"];
+        let hosted: &[&str] = &["--model", "m", "--protocol", "anthropic", "--key", "MINE"];
+        let openai: &[&str] = &["--model", "m", "--protocol", "openai", "--key", "MINE"];
+        let table: &[Case] = &[
             (&[], local, (Openai, Some("http://l"), Some("MINE"))),
             (&["--protocol", "responses"], local, (Responses, Some("http://l"), Some("MINE"))),
             (&["--endpoint", "http://o"], local, (Openai, Some("http://o"), None)),
