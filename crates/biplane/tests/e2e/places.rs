@@ -157,6 +157,8 @@ fn outside_of_git_there_are_tasks_and_no_worktrees() {
     let env = TestEnv::new();
     let dir = env.dir("plain/sub");
     let call = |args: &[&str]| env.biplane(BIPLANE).in_dir(env.root().join("plain")).args(args);
+    call(&["wt", "create", "w"]).run().fails_with(3);
+    assert_eq!(ledgers(env.root()), [""; 0], "no board is begun for what can't be done");
     call(&["task", "create", "one"]).run().success();
     env.biplane(BIPLANE).in_dir(&dir).args(["task", "create", "two"]).run().success();
     assert_eq!(call(&["task", "list", "--json"]).run().success().json().as_array().unwrap().len(), 2);

@@ -242,6 +242,10 @@ impl Service {
         if is_blank && may_begin {
             refuse_foreign_board(&home)?;
         }
+        if existing.is_none() && access == Access::Work && settings.repos.is_empty() {
+            // There is nothing to work with, and no board is begun for nothing.
+            home.repository()?;
+        }
         let mut ledger = match (existing, access) {
             (Some(ledger), _) => ledger,
             (None, Access::Read | Access::Examine) => SqliteLedger::in_memory()?,
