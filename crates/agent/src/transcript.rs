@@ -39,6 +39,8 @@ enum Line {
 pub struct Transcript {
     id: String,
     file: File,
+    /// Whether the last line may not be whole: a write has failed, as on a disk that is full.
+    is_torn: bool,
 }
 
 /// Why a transcript can't be had.
@@ -82,7 +84,7 @@ impl Transcript {
         let name = file_name(id)?;
         let open = Dir::open(dir).map_err(io)?;
         drop(open.create_file(&name).map_err(io)?);
-        let mut begun = Self { id: id.to_owned(), file: alone(append(dir, id).map_err(io)?, id)? };
+        let mut begun = Self { id: id.to_owned(), file: alone(append(dir, id).map_err(io)?, id)?, is_torn: false };
         begun.write(&Line::Begin { version: VERSION }).map_err(io)?;
         Ok(begun)
     }
@@ -137,7 +139,7 @@ impl Transcript {
         if first {
             return Err(form("it has not begun"));
         }
-        let mut resumed = Self { id: id.to_owned(), file: end };
+        let mut resumed = Self { id: id.to_owned(), file: end, is_torn: false };
         // So that what was not written whole ends.
         resumed.file.write_all(b"\n").map_err(io)?;
         Ok((resumed, messages))
@@ -165,10 +167,14 @@ impl Transcript {
     }
 
     fn write(&mut self, line: &Line) -> io::Result<()> {
-        let mut bytes = serde_json::to_vec(line)?;
+        let mut bytes = if self.is_torn { b"\n".to_vec() } else { Vec::new() };
+        serde_json::to_writer(&mut bytes, line)?;
         bytes.push(b'\n');
         failpoint::reach("transcript before");
-        self.file.write_all(&bytes)
+        self.is_torn = true;
+        self.file.write_all(&bytes)?;
+        self.is_torn = false;
+        Ok(())
     }
 }
 
@@ -275,6 +281,27 @@ mod tests {
         assert_eq!(Transcript::resume(&dir, "a-1").unwrap().1.len(), 3);
         let mode = fs_err::metadata(dir.join("a-1.jsonl")).unwrap();
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode.permissions()) & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_is_said_after_a_write_that_failed_stands_in_a_line_of_its_own() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(temp.path()).unwrap();
+        let mut one = Transcript::begin(dir, "a").unwrap();
+        // What takes a part of a line and then no more, as a disk that is full.
+        let (mut disk, full) = io::pipe().unwrap();
+        let full = File::from(std::os::fd::OwnedFd::from(full));
+        rustix::io::ioctl_fionbio(&full, true).unwrap();
+        let file = std::mem::replace(&mut one.file, full);
+        assert!(one.said(&Message::prompt("x".repeat(1 << 20))).is_err());
+        drop(std::mem::replace(&mut one.file, file));
+        let mut kept = Vec::new();
+        disk.read_to_end(&mut kept).unwrap();
+        assert!(!kept.is_empty() && !kept.contains(&b'\n'));
+        one.file.write_all(&kept).unwrap();
+        one.said(&Message::prompt("after it")).unwrap();
+        drop(one);
+        assert_eq!(Transcript::resume(dir, "a").unwrap().1, [Message::prompt("after it")]);
     }
 
     #[test]
