@@ -84,7 +84,8 @@ impl Transcript {
         let name = file_name(id)?;
         let open = Dir::open(dir).map_err(io)?;
         drop(open.create_file(&name).map_err(io)?);
-        let mut begun = Self { id: id.to_owned(), file: alone(append(dir, id).map_err(io)?, id)?, is_torn: false };
+        let mut begun =
+            Self { id: id.to_owned(), file: alone(append(dir, id).map_err(io)?, id)?, is_torn: false };
         begun.write(&Line::Begin { version: VERSION }).map_err(io)?;
         Ok(begun)
     }

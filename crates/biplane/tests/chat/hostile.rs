@@ -128,3 +128,15 @@ fn a_conversation_as_lines_of_json() {
     assert_eq!(again.stderr, "");
     lab.is_sound();
 }
+
+#[test]
+fn what_is_for_a_server_on_this_machine_passes_no_proxy() {
+    let lab = Lab::new(|_: &Turn| Answer::text("Hello."));
+    let mut call = lab.call(&["chat", "-p", "Hello.", "--key", "MINE"]).env("MINE", "a key");
+    for name in ["ALL_PROXY", "HTTP_PROXY", "http_proxy"] {
+        // Nobody listens there, and whoever did would see the key.
+        call = call.env(name, "http://127.0.0.1:1");
+    }
+    assert_eq!(call.run().success().stdout, "Hello.\n");
+    lab.is_sound();
+}
