@@ -130,6 +130,26 @@ fn a_conversation_as_lines_of_json() {
 }
 
 #[test]
+fn the_key_is_masked_and_handed_to_no_command() {
+    const KEY: &str = "open sesame 4711";
+    let lab = Lab::new(|turn: &Turn| match turn.step {
+        0 => Answer::call(
+            "worktree_run",
+            json!({"name": "w", "command": "printenv MINE || echo none; printenv OTHER; cat found"}),
+        ),
+        _ => Answer::text(turn.results[0].text.clone()),
+    });
+    lab.ok(&["wt", "create", "w"]);
+    lab.repo.write(".worktrees/w/found", KEY);
+    let call = lab.call(&["chat", "-p", "Run it.", "--yes", "--key", "MINE"]);
+    let said = call.env("MINE", KEY).env("OTHER", "is there").run().success().stdout;
+    assert!(said.contains(r#""output":"none\nis there\n***""#), "{said}");
+    assert!(lab.model.turns().iter().all(|turn| turn.results.iter().all(|result| !result.text.contains(KEY))));
+    assert!(!lab.repo.read(".worktrees/runs/r1/output.log").contains(KEY));
+    lab.is_sound();
+}
+
+#[test]
 fn what_is_for_a_server_on_this_machine_passes_no_proxy() {
     let lab = Lab::new(|_: &Turn| Answer::text("Hello."));
     let mut call = lab.call(&["chat", "-p", "Hello.", "--key", "MINE"]).env("MINE", "a key");

@@ -34,18 +34,20 @@ use crate::cli::{
 
 pub(super) fn run(app: &App, args: ChatArgs) -> anyhow::Result<ExitCode> {
     let prompt = prompt(args.prompt.as_deref())?;
-    let here = surroundings::read(app.directory.as_deref())?;
-    let setting = Arc::new(setting(app, &here)?);
+    let mut here = surroundings::read(app.directory.as_deref())?;
     let service = app.service(Access::Write)?;
     let own = match service.lead_by(args.agent.as_ref())? {
         LeadBy::Builtin(own) => own,
         LeadBy::Program(name) => {
-            let request = request(app, args, prompt, &setting)?;
+            let request = request(app, args, prompt, &Arc::new(setting(app, &here)?))?;
             return Err(service.become_lead(&name, request).into());
         }
     };
     drop(service);
     let model = model(&args, &own)?;
+    // No command that the lead thinks of is handed what lets it in.
+    here.secrets.extend(model.key.clone());
+    let setting = Arc::new(setting(app, &here)?);
     let options = Options {
         setting: Arc::clone(&setting),
         endpoint: builtin::endpoint(&model, &here)?,
