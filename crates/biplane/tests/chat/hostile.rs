@@ -144,7 +144,9 @@ fn the_key_is_masked_and_handed_to_no_command() {
     let call = lab.call(&["chat", "-p", "Run it.", "--yes", "--key", "MINE"]);
     let said = call.env("MINE", KEY).env("OTHER", "is there").run().success().stdout;
     assert!(said.contains(r#""output":"none\nis there\n***""#), "{said}");
-    assert!(lab.model.turns().iter().all(|turn| turn.results.iter().all(|result| !result.text.contains(KEY))));
+    assert!(
+        lab.model.turns().iter().all(|turn| turn.results.iter().all(|result| !result.text.contains(KEY)))
+    );
     assert!(!lab.repo.read(".worktrees/runs/r1/output.log").contains(KEY));
     lab.is_sound();
 }
