@@ -105,13 +105,16 @@ impl Consent {
             // Keeping takes nothing away.
             && !(tool == "worktree_closeout" && input["action"] == "keep");
         let sets_command = COMMANDS.iter().any(|name| !input[*name].is_null());
-        if self.always.contains(tool) || !(destroys || sets_command || BEYOND.contains(&tool)) {
+        // To pause takes nothing away; to go on starts agents.
+        let starts = tool == "up_state" && input["state"] == "running";
+        if self.always.contains(tool) || !(destroys || sets_command || starts || BEYOND.contains(&tool)) {
             return None;
         }
         let what = match tool {
             "worktree_run" => format!("run a command in worktree `{}`", word("name")),
             "merge" => format!("land worktree `{}` on the target, when its gate passes", word("name")),
             "up" => "start agents on the tasks that are ready".to_owned(),
+            "up_state" => "have agents started again".to_owned(),
             "worktree_remove" | "worktree_closeout" => format!("remove worktree `{}`", word("name")),
             "stop" => "stop work".to_owned(),
             "task_create" => "create a task with a gate of its own".to_owned(),
@@ -175,6 +178,8 @@ mod tests {
             ("task_create", json!({"subject": "s", "gate": null})),
             ("worktree_closeout", json!({"name": "w", "action": "keep"})),
             ("read_file", json!({"path": "a"})),
+            ("up_state", json!({})),
+            ("up_state", json!({"state": "paused"})),
         ] {
             assert_eq!(consent.question(tool, &input), None, "{tool}");
         }
@@ -185,6 +190,8 @@ mod tests {
         let asked = consent.question("worktree_closeout", &json!({"name": "w", "action": "remove"})).unwrap();
         assert_eq!(asked.details, ["name: \"w\"", "action: \"remove\""]);
         assert!(consent.question("up", &json!({})).is_some());
+        let asked = consent.question("up_state", &json!({"state": "running"})).unwrap();
+        assert_eq!(asked.what, "have agents started again");
     }
 
     #[test]
