@@ -179,17 +179,18 @@ impl Transcript {
     }
 }
 
-/// The name of the one that was written to last; none where there is none, or nothing can be read.
+/// The name of the one that was written to last; none where there is none, or nothing can be read. One in which nothing stands, as on a disk
+/// that was full, is none.
 pub fn newest(dir: &Utf8Path) -> Option<String> {
-    listed(&Dir::open(dir).ok()?).pop().map(|(_, id)| id)
+    listed(&Dir::open(dir).ok()?).into_iter().rev().find(|one| !one.is_empty).map(|one| one.id)
 }
 
 /// Deletes all but the `most` that were written to last. What is under way stays, and what can't be looked at or deleted.
 pub fn keep_newest(dir: &Utf8Path, most: usize) {
     let Ok(open) = Dir::open(dir) else { return };
     let all = listed(&open);
-    for (_, id) in all.iter().take(all.len().saturating_sub(most)) {
-        let Ok(name) = file_name(id) else { continue };
+    for one in all.iter().take(all.len().saturating_sub(most)) {
+        let Ok(name) = file_name(&one.id) else { continue };
         forget(&open, &name);
     }
 }
@@ -204,8 +205,17 @@ fn forget(open: &Dir, name: &CStr) {
     }
 }
 
-/// When each was written to, and its name: the oldest first.
-fn listed(open: &Dir) -> Vec<((i64, i64), String)> {
+/// A transcript in a directory.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Listed {
+    /// When it was written to last: seconds, and nanoseconds.
+    written: (i64, i64),
+    id: String,
+    is_empty: bool,
+}
+
+/// All of them, the oldest first.
+fn listed(open: &Dir) -> Vec<Listed> {
     let names = open.names().unwrap_or_default();
     let mut all: Vec<_> = names
         .iter()
@@ -213,7 +223,8 @@ fn listed(open: &Dir) -> Vec<((i64, i64), String)> {
             let id = name.to_str().ok()?.strip_suffix(".jsonl")?.to_owned();
             let stat = open.look(name).ok()??;
             let is_one = crate::tree::kind(&stat).is_file() && file_name(&id).is_ok();
-            is_one.then_some(((stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)), id))
+            let written = (stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0));
+            is_one.then_some(Listed { written, id, is_empty: stat.st_size == 0 })
         })
         .collect();
     all.sort();
@@ -330,8 +341,9 @@ mod tests {
             begun.file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(at)).unwrap();
         }
         fs_err::write(dir.join("history"), "x").unwrap();
+        fs_err::write(dir.join("d.jsonl"), "").unwrap();
         assert_eq!(newest(dir).as_deref(), Some("a"));
-        keep_newest(dir, 2);
+        keep_newest(dir, 3);
         assert_eq!(newest(dir).as_deref(), Some("a"));
         assert!(
             !dir.join("c.jsonl").exists() && dir.join("b.jsonl").exists() && dir.join("history").exists()
