@@ -2,7 +2,7 @@
 
 use biplane_testkit::{
     eventually,
-    standin::{Answer, Turn},
+    standin::{Answer, ToolResult, Turn},
 };
 use serde_json::{Value, json};
 
@@ -113,4 +113,23 @@ fn mail_for_the_lead_is_told_of_and_answered() {
         (&last["from"], &last["to"], &last["content"]),
         (&json!("lead"), &json!("worker"), &json!("8080"))
     );
+}
+
+/// Quotes and line ends take twice their room in an answer.
+#[test]
+fn no_message_is_cut_that_is_delivered_with_others() {
+    let lab = Lab::new(|turn: &Turn| {
+        let ends = |result: &ToolResult| result.text.matches(" is its end").count().to_string();
+        match (turn.step, turn.results.first().map(ends)) {
+            (0, _) => Answer::call("read_inbox", json!({})),
+            (1, Some(ends)) => Answer::text(ends).and_call("read_inbox", json!({})),
+            (_, ends) => Answer::text(ends.unwrap_or_default()),
+        }
+    });
+    for number in 0..3 {
+        let text = format!("{}message {number} is its end{}", "\"\n".repeat(2020), "\"\n".repeat(2020));
+        lab.ok(&["mail", "send", "lead", &text]);
+    }
+    assert_eq!(lab.ok(&["chat", "-p", "Read."]).stdout, "2\n1\n");
+    lab.is_sound();
 }
