@@ -14,6 +14,8 @@ use biplane_mcp::{Direct, DirectTool, Setting, Watch};
 use biplane_model::{clip, sanitize_line};
 use serde_json::Value;
 
+use crate::bounds;
+
 /// Is told how far a call is, a line at a time. It must not block.
 pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -85,11 +87,8 @@ pub(crate) fn summary(schema: &Value, input: &Value) -> String {
     let rest = input.iter().filter(|(name, _)| required.first() != Some(&name.as_str()));
     let rest = rest.map(|(name, value)| format!("{}={value}", sanitize_line(name)));
     let words: Vec<String> = first.into_iter().chain(rest).collect();
-    clip(&sanitize_line(&words.join(" ")), SUMMARY)
+    clip(&sanitize_line(&words.join(" ")), bounds::LINE)
 }
-
-/// The most characters of a summary.
-const SUMMARY: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -112,6 +111,6 @@ mod tests {
             assert_eq!(summary(&schema, &input), line);
         }
         let long = summary(&schema, &json!({"name": "x".repeat(1000)}));
-        assert_eq!(long.chars().count(), SUMMARY);
+        assert_eq!(long.chars().count(), bounds::LINE);
     }
 }

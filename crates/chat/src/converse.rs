@@ -69,7 +69,8 @@ pub fn converse(
     let fails =
         |error: rustyline::error::ReadlineError| Error::failed(format!("the terminal fails: {error}"));
     let history = lead::directory(&lead::service(setting, Access::Read)?).join("history");
-    let mut editor = LineEditor::new(&["/board", "/help", "/new", "/quit"], &history).map_err(fails)?;
+    let mut editor =
+        LineEditor::new(COMMANDS.map(|(command, _)| command).to_vec(), &history).map_err(fails)?;
     let mut say = |text: &str| {
         // What can't be written can't be told.
         let _ = writeln!(out, "{}", sanitize(text)).and_then(|()| out.flush());
@@ -146,7 +147,8 @@ fn names(setting: &Setting) -> Result<Vec<Name>, Error> {
     let mut names: Vec<Name> =
         service.worktree_list(false)?.into_iter().map(|worktree| plain(worktree.name.to_string())).collect();
     names.extend(service.team()?.into_iter().map(|member| plain(member.name.to_string())));
-    for listed in service.task_list(&TaskFilter::default())?.into_iter().take(bounds::COMPLETED) {
+    // The newest ones are talked about.
+    for listed in service.task_list(&TaskFilter::default())?.into_iter().rev().take(bounds::COMPLETED) {
         let subject = clip(&sanitize_line(&listed.task.subject), 80);
         let id = listed.task.id.to_string();
         // A number alone is no help to complete.

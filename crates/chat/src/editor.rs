@@ -61,7 +61,7 @@ impl LineEditor {
     ///
     /// # Errors
     /// When the terminal can't be had.
-    pub fn new(commands: &'static [&'static str], history: &Utf8Path) -> rustyline::Result<Self> {
+    pub fn new(commands: Vec<&'static str>, history: &Utf8Path) -> rustyline::Result<Self> {
         let config = Config::builder()
             .max_history_size(bounds::HISTORY)?
             .history_ignore_space(true)
@@ -115,7 +115,7 @@ fn kept(line: &str) -> Option<String> {
     let line = sanitize(line);
     // As the file has it, which has a first line of its own.
     let bytes = line.len() + line.matches(['\\', '\n']).count() + 1;
-    let fits = bytes <= usize::try_from(bounds::HISTORY_BYTES).unwrap_or(usize::MAX) / bounds::HISTORY - 1;
+    let fits = bytes < usize::try_from(bounds::HISTORY_BYTES).unwrap_or(usize::MAX) / bounds::HISTORY;
     (fits && !line.trim().is_empty()).then_some(line)
 }
 
@@ -132,7 +132,7 @@ fn is_harmless(path: &Utf8Path) -> bool {
 
 /// What helps with a line.
 struct Help {
-    commands: &'static [&'static str],
+    commands: Vec<&'static str>,
     names: Vec<Name>,
 }
 
@@ -153,7 +153,7 @@ impl Completer for Help {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        Ok(candidates(self.commands, &self.names, line.get(..at).unwrap_or(line)))
+        Ok(candidates(&self.commands, &self.names, line.get(..at).unwrap_or(line)))
     }
 }
 

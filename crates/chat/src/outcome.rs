@@ -53,7 +53,8 @@ fn done(text: &str) -> String {
     if words.is_empty() { "done".to_owned() } else { words.join(", ") }
 }
 
-fn counted(count: usize, one: &str) -> String {
+/// So many of them.
+pub(crate) fn counted(count: usize, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 

@@ -240,8 +240,6 @@ pub const MERGED_LOOKS: usize = 16;
 pub const OUTSIDE_SIBLINGS: usize = 16;
 /// How large their indexes may be together, in bytes: some ten thousand files.
 pub const OUTSIDE_INDEX_BYTES: u64 = 1 << 20;
-/// Of how many runs in a worktree the last one of its gate is looked for.
-pub const GATE_RUNS: usize = 256;
 /// How often what lies outside a worktree is looked at anew while something lands.
 pub const OUTSIDE_TRIES: u32 = 100;
 /// How often it is, when something is found, before it is believed.

@@ -19,7 +19,10 @@ use std::{ffi::OsString, process::ExitCode, sync::Arc};
 use clap::Parser;
 
 use args::{Cli, Command};
-use biplane_coordination::{Access, Notice, Outside, Service};
+use biplane_coordination::{Access, Notice, Outside, Service, Surroundings};
+use biplane_mcp::Setting;
+use biplane_model::TaskId;
+use camino::Utf8Path;
 use printer::Printer;
 
 /// Runs the program on these arguments.
@@ -58,5 +61,21 @@ impl App {
             now: Box::new(surroundings::now),
             narrate: Arc::new(move |Notice(text)| printer.note(&text)),
         })
+    }
+
+    /// What tools need that are called from `here` by whoever was started in `started_in`, for a task when one is named.
+    fn setting(
+        &self,
+        here: Surroundings,
+        started_in: &Utf8Path,
+        task: Option<TaskId>,
+    ) -> anyhow::Result<Setting> {
+        let stand = self.service(Access::Read)?.stand(started_in, task)?;
+        let outside = Box::new(move |narrate| Outside {
+            surroundings: here.clone(),
+            now: Box::new(surroundings::now),
+            narrate,
+        });
+        Ok(Setting { outside, stand })
     }
 }

@@ -175,6 +175,46 @@ fn a_removal_outside_of_the_directory_of_worktrees_leaves_nothing() {
 }
 
 #[test]
+fn what_a_removal_was_killed_at_outside_of_the_directory_of_worktrees_while_it_deleted_is_told() {
+    let lab = Lab::new();
+    by_hand(&lab, "../by-hand", "by-hand");
+    lab.ok(&["wt", "adopt", "../by-hand"]);
+    let call = lab.call(&["wt", "remove", "by-hand"]).env("BIPLANE_BACKGROUND", "1");
+    call.env("FAILPOINT", "aside doomed after@1").run().fails_with(137);
+    let doomed = put_aside(lab.env.root());
+    assert!(doomed.len() == 1 && doomed[0].ends_with("-.removed-w1"), "{doomed:?}");
+    let left = lab.env.root().join(&doomed[0]);
+    let doctor = || lab.call(&["doctor"]).run().stdout;
+    assert!(doctor().contains(&format!("rm -r {left}")), "{}", doctor());
+    // Its link file is deleted with the rest; another repository's is its own, and so is what somebody deletes now.
+    fs::remove_file(left.join(".git")).unwrap();
+    assert!(doctor().contains(&format!("rm -r {left}")), "{}", doctor());
+    fs::write(left.join(".git"), "gitdir: /somewhere/.git/worktrees/by-hand\n").unwrap();
+    assert!(!doctor().contains("-.removed-w1"), "{}", doctor());
+    fs::remove_file(left.join(".git")).unwrap();
+    let ours = format!(".removed-by-{}-.removed-w1", std::process::id());
+    fs::rename(&left, left.with_file_name(ours)).unwrap();
+    assert!(!doctor().contains("-.removed-w1"), "{}", doctor());
+}
+
+/// The background does not look there: whoever fixes things deletes it.
+#[test]
+fn what_a_killed_removal_left_where_worktrees_were_made_once_is_deleted() {
+    let lab = Lab::new();
+    lab.create("old");
+    lab.settings("[worktrees]\ndir = \"../elsewhere\"\n");
+    let removal = lab.call(&["wt", "remove", "old"]).env("BIPLANE_BACKGROUND", "1");
+    removal.env("FAILPOINT", "aside doomed after@1").run().fails_with(137);
+    let place = lab.root().join(".worktrees");
+    assert_eq!(put_aside(&place).len(), 1);
+    let found = lab.call(&["doctor"]).env("BIPLANE_BACKGROUND", "1").run().fails_with(1).stdout;
+    assert!(found.contains("was left behind; deleted") && !found.contains("rm -r"), "{found}");
+    lab.call(&["doctor", "--fix"]).env("BIPLANE_BACKGROUND", "1").run().success();
+    assert_eq!(put_aside(&place), [""; 0]);
+    lab.is_sound();
+}
+
+#[test]
 fn what_a_killed_removal_left_outside_of_the_directory_of_worktrees_is_told() {
     let lab = Lab::new();
     by_hand(&lab, "../by-hand", "by-hand");
@@ -188,6 +228,9 @@ fn what_a_killed_removal_left_outside_of_the_directory_of_worktrees_is_told() {
         assert!(said.contains(way) && said.contains(&format!("rm -r {left}")), "{said}");
     };
     is_told("was ended before it had deleted it");
+    let standing = lab.env.program("sleep").args(["60"]).in_dir(&left).spawn();
+    assert!(doctor().contains("somebody stands in it") && !doctor().contains("rm -r"), "{}", doctor());
+    drop(standing);
     // What somebody has written since is in no snapshot.
     fs::write(left.join("late"), "late\n").unwrap();
     is_told("wrote into it after its removal");

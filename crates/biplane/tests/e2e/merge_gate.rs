@@ -97,6 +97,51 @@ fn a_target_that_the_run_of_a_gate_moves_is_moved_back_and_its_task_waits_for_a_
     }
 }
 
+/// In a checkout that is being worked in, the failed files are not left for its next commit: they go where git can take them
+/// away, else the checkout leaves the target.
+#[test]
+fn a_checkout_with_work_that_the_run_of_a_gate_moved_can_not_put_what_failed_on_the_target() {
+    for (edited, is_told) in [("README.md", false), ("a.txt", true)] {
+        let lab = Lab::new();
+        lab.work("w", "a.txt", "a\n");
+        let before = lab.repo.head();
+        let gate = format!("{}; echo mine >> {edited}; false", MOVES[2].trim_end_matches("; false"));
+        let output = lab.fails(3, &["merge", "w", "--gate", &gate]);
+        assert_eq!(lab.repo.git(&["rev-parse", "main"]), before, "{output}");
+        assert!(output.stderr.contains("it was moved back"), "{output}");
+        assert_eq!(output.stderr.contains("off the branch"), is_told, "{output}");
+        assert!(lab.repo.read(edited).ends_with("mine\n"), "{output}");
+        assert_eq!(lab.repo.git(&["status", "--porcelain"]), format!(" M {edited}"), "{output}");
+        lab.repo.git(&["commit", "-qam", "my own"]);
+        assert!(!lab.repo.git(&["ls-tree", "--name-only", "main"]).contains("a.txt"), "{output}");
+        lab.is_sound();
+    }
+}
+
+/// Somebody is faster: it is said all the same what the gate did, and nothing goes on.
+#[test]
+fn a_target_that_the_run_of_a_gate_moved_and_somebody_moved_back_waits_for_a_person_all_the_same() {
+    let lab = Lab::new();
+    lab.work("w", "a.txt", "a\n");
+    let before = lab.repo.head();
+    let go = lab.env.root().join("go");
+    let call = lab.call(&["merge", "w", "--gate", MOVES[0]]);
+    let running = call.env("FAILPOINT_PAUSE", format!("git update-ref before@2:{go}")).spawn();
+    eventually(DEADLINE, "the target is about to be moved back", || {
+        std::fs::exists(format!("{go}.reached")).unwrap()
+    });
+    assert_ne!(lab.repo.head(), before);
+    lab.repo.git(&["update-ref", "refs/heads/main", &before]);
+    std::fs::write(&go, "").unwrap();
+    let output = running.wait(DEADLINE).fails_with(3);
+    assert!(
+        output.stderr.contains("moved `main`") && output.stderr.contains("somebody has moved it back"),
+        "{output}"
+    );
+    assert!(lab.event_words().contains(&"submission.bounced".to_owned()), "{output}");
+    lab.is_sound();
+}
+
 #[test]
 fn a_target_that_the_run_of_a_gate_moved_is_moved_back_after_a_crash() {
     for script in MOVES {
@@ -105,7 +150,16 @@ fn a_target_that_the_run_of_a_gate_moved_is_moved_back_after_a_crash() {
         let before = lab.repo.head();
         let gate = format!("{script}; kill -9 $PPID");
         lab.call(&["merge", "w", "--gate", &gate]).run().fails_with(137);
-        assert_ne!(lab.repo.head(), before, "{script}");
+        let moved = lab.repo.head();
+        assert_ne!(moved, before, "{script}");
+        let found = lab.call(&["doctor"]).run().fails_with(1);
+        assert!(
+            found.stdout.contains("moved `main`")
+                && found.stdout.contains("; moved back")
+                && !found.stdout.contains("queued again"),
+            "{found}"
+        );
+        assert_eq!(lab.repo.head(), moved, "{script}");
         lab.ok(&["doctor", "--fix"]);
         assert_eq!(lab.repo.head(), before, "{script}");
         assert_eq!(lab.repo.git(&["status", "--porcelain"]), "", "{script}");

@@ -483,3 +483,21 @@ fn what_a_shell_that_stands_in_it_writes_after_the_removal_is_not_deleted() {
     let said = lab.call(&["doctor"]).run();
     assert!(said.stdout.contains(".late-w5"), "{said}");
 }
+
+/// Git reads the whole tree for it.
+#[test]
+fn how_much_a_spare_takes_is_asked_once_for_a_tip_and_a_round() {
+    let lab = lab("[pool]\nsize = 3\n");
+    let (asked, bin) = (lab.env.root().join("asked"), lab.env.dir("bin"));
+    let real = std::env::var("PATH").unwrap();
+    let program = format!(
+        "#!/bin/sh\ncase \" $* \" in *' ls-tree -r -l '*) echo x >> '{asked}';; esac\nPATH='{real}' exec git \"$@\"\n"
+    );
+    fs::write(bin.join("git"), program).unwrap();
+    fs::set_permissions(bin.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
+    lab.call(&["tend"]).env("PATH", format!("{bin}:{real}")).run().success();
+    assert_eq!(pool(&lab).len(), 3);
+    // One round makes them, and another one finds nothing to do.
+    let count = fs::read_to_string(&asked).unwrap().lines().count();
+    assert!((1..=2).contains(&count), "{count}");
+}

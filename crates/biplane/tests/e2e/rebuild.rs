@@ -301,6 +301,31 @@ fn what_the_views_were_too_late_for_is_read_from_the_events() {
     lab.ok(&["doctor"]);
 }
 
+/// Views of older versions say only whose a task is, and so do events.
+#[test]
+fn whom_a_pending_task_is_meant_for_comes_back() {
+    let lab = Lab::new();
+    for subject in ["an older view", "a lost view", "a late view"] {
+        lab.ok(&["task", "create", subject, "--owner", "ann"]);
+    }
+    let view = |id: u64| format!(".tasks/task_{id}.json");
+    let late = lab.repo.read(view(3));
+    lab.ok(&["task", "update", "3", "--owner", "bob"]);
+    lose(&lab);
+    let older = lab.repo.read(view(1));
+    let older = older.lines().filter(|line| !line.contains("\"assignee\"")).collect::<Vec<_>>().join("\n");
+    lab.repo.write(view(1), older);
+    fs::remove_file(lab.root().join(view(2))).unwrap();
+    lab.repo.write(view(3), late);
+    lab.ok(&["doctor", "--rebuild", "--fix"]);
+    for (id, whose) in [("1", "ann"), ("2", "ann"), ("3", "bob")] {
+        lab.ok(&["task", "claim", id, "--owner", whose]);
+        lab.ok(&["task", "release", id]);
+        let task = lab.json(&["task", "show", id]);
+        assert_eq!((&task["owner"], &task["assignee"]), (&whose.into(), &whose.into()), "{task}");
+    }
+}
+
 #[test]
 fn a_dry_look_at_a_lost_ledger_changes_nothing() {
     let lab = lived_in();

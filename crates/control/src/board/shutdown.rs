@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use biplane_model::{
     AgentName, Answer, EventKind, MailKind, NewEvent, Request, RequestId, RequestKind, RequestStatus,
-    ShutdownStatus, TaskStatus, Timestamp, sanitize,
+    RunKind, ShutdownStatus, TaskStatus, Timestamp, sanitize,
 };
 
 use super::mail::{Draft, Post, Roster, checked_text};
@@ -24,7 +24,7 @@ pub fn is_working(view: &dyn View, name: &AgentName) -> Result<bool, BoardError>
         owner: Some(name.to_string()),
         ..TaskFilter::default()
     };
-    let open = RunFilter { open: true, agents: true, ..RunFilter::default() };
+    let open = RunFilter { open: true, kind: Some(RunKind::Agent), ..RunFilter::default() };
     Ok(!view.tasks(&owned)?.is_empty()
         || view.runs(&open)?.iter().any(|run| run.agent.as_ref() == Some(name)))
 }

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use biplane_model::{
     Actor, AgentName, CommitId, Event, Mail, Member, NewEvent, Request, RequestId, RequestKind, Run, RunId,
-    Seq, Submission, SubmissionId, Task, TaskId, TaskStatus, Timestamp, Worktree, WorktreeId, WorktreeName,
+    RunKind, Seq, Submission, SubmissionId, Task, TaskId, TaskStatus, Timestamp, Worktree, WorktreeId,
+    WorktreeName,
 };
 
 pub use self::sqlite::SqliteLedger;
@@ -113,8 +114,8 @@ pub struct RunFilter {
     pub task: Option<TaskId>,
     /// Only in this worktree.
     pub worktree: Option<WorktreeId>,
-    /// Only agents'.
-    pub agents: bool,
+    /// Only of this kind.
+    pub kind: Option<RunKind>,
     /// Only those that were started at this time or later.
     pub since: Option<Timestamp>,
     /// Only the newest so many of those.

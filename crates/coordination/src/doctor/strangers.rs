@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Code, Examination, Finding, word};
 use crate::{
     error::{Error, Result},
-    service::{ASIDE, Fate, LATE, Service},
+    service::{Fate, LATE, Service},
 };
 
 /// What biplane keeps beside the worktrees. Names that start with a dot are its own too: no worktree's does.
@@ -87,18 +87,26 @@ pub(super) fn examine(examination: &mut Examination<'_>) -> Result<()> {
 /// What removals have left beside worktrees that lie somewhere else, where the background does not look.
 fn elsewhere(examination: &mut Examination<'_>) -> Result<()> {
     let service = examination.service;
-    for path in service.left_elsewhere(ASIDE)? {
-        if service.fate(&path)? == Fate::Late {
-            late(examination, &path);
-            continue;
-        }
+    for path in service.left_elsewhere()? {
+        let is_late = path.file_name().is_some_and(|name| name.starts_with(LATE));
+        let (verdict, remedy) = match if is_late { Fate::Late } else { service.fate(&path)? } {
+            Fate::Late => {
+                late(examination, &path);
+                continue;
+            }
+            // Deleted with the rest of what dead processes have left, and told there.
+            Fate::Goes if service.is_recovered(&path)? => continue,
+            Fate::Goes => (
+                "a removal has put this worktree aside, and was ended before it had deleted it",
+                format!("its work has landed or is in a snapshot: `rm -r {}`", word(&path)),
+            ),
+            Fate::Stays => (
+                "a removal has put this worktree aside; somebody stands in it, or it is not known what was written into it since",
+                "leave it until nobody is in it, then `biplane doctor` again".to_owned(),
+            ),
+        };
         let shown = sanitize_line(&service.home().recorded(&path));
-        let verdict = "a removal has put this worktree aside, and was ended before it had deleted it";
-        let remedy = format!("its work has landed or is in a snapshot: `rm -r {}`", word(&path));
         examination.add(Finding::note(Code::DirectoryOrphan, shown, verdict).remedy(remedy));
-    }
-    for path in service.left_elsewhere(LATE)? {
-        late(examination, &path);
     }
     Ok(())
 }

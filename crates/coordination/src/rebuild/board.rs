@@ -63,6 +63,9 @@ fn catch_up(task: &mut Task, last: &TaskRef, at: Timestamp, notes: &mut Notes) {
         format_args!("its view is older than its last event; it is {} as that says", last.status),
     );
     (task.status, task.owner, task.updated_at) = (last.status, owner, at);
+    if task.status == TaskStatus::Pending {
+        task.assignee.clone_from(&task.owner);
+    }
 }
 
 /// The highest epoch of each task that anything names.
@@ -127,6 +130,7 @@ fn task(seen: &SeenTask, notes: &mut Notes) -> Task {
         is_ours
     });
     let name = |text: &str| text.parse::<WorktreeName>().ok();
+    let owner = view.owner.parse::<AgentName>().ok();
     let mut description = sanitize(&view.description);
     description.truncate(description.floor_char_boundary(Task::MAX_DESCRIPTION));
     Task {
@@ -135,8 +139,8 @@ fn task(seen: &SeenTask, notes: &mut Notes) -> Task {
         subject: subject(&view.subject),
         description,
         status: view.status,
-        owner: view.owner.parse::<AgentName>().ok(),
-        assignee: view.assignee.parse::<AgentName>().ok(),
+        assignee: view.assignee.parse().ok().or_else(|| assignee(view.status, owner.as_ref())),
+        owner,
         priority: view.priority,
         labels: view.labels.iter().take(MOST_LABELS).cloned().collect(),
         after: view.blocked_by.iter().take(Task::MAX_DEPENDENCIES).cloned().collect(),
@@ -168,15 +172,21 @@ fn subject(text: &str) -> String {
     if subject.is_empty() { "(no subject)".to_owned() } else { subject }
 }
 
+/// Who a task was meant for that nobody has claimed: whose it is. Events don't say it, and views of older versions neither.
+fn assignee(status: TaskStatus, owner: Option<&AgentName>) -> Option<AgentName> {
+    owner.filter(|_| status == TaskStatus::Pending).cloned()
+}
+
 fn from_event(said: &TaskRef, created_at: Timestamp, updated_at: Timestamp) -> Task {
+    let owner = said.owner.parse::<AgentName>().ok();
     Task {
         id: said.id.clone(),
         repo: said.repo.clone(),
         subject: subject(&said.subject),
         description: String::new(),
         status: said.status,
-        owner: said.owner.parse::<AgentName>().ok(),
-        assignee: None,
+        assignee: assignee(said.status, owner.as_ref()),
+        owner,
         priority: 0,
         labels: Vec::new(),
         after: Vec::new(),

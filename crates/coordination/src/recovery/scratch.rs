@@ -99,7 +99,7 @@ impl Service {
                     && s.worker.as_ref().is_some_and(|worker| !is_dead(worker))
             });
             let is_aside = name.starts_with(ASIDE);
-            let removing = is_aside && (self.background() || self.is_being_removed(name)?);
+            let removing = is_aside && (self.is_tended(&path) || self.is_being_removed(name)?);
             if in_use || removing {
                 continue;
             }
@@ -142,6 +142,12 @@ impl Service {
             found.note(what, result);
         }
         Ok(())
+    }
+
+    /// Whether recovery looks at what was put aside at this place.
+    pub(crate) fn is_recovered(&self, place: &Utf8Path) -> Result<bool> {
+        let dirs = self.scratch_dirs()?;
+        Ok(place.parent().is_some_and(|parent| dirs.iter().any(|dir| dir == parent)))
     }
 
     /// Where scratch worktrees and what is put aside may lie: where worktrees are made now, and where live ones are that

@@ -54,11 +54,19 @@ impl Service {
                 }
                 None => false,
             };
-            if current.candidate.is_none() && mode == Mode::Fix && self.is_still(current)? {
+            if current.candidate.is_none() && self.is_still(current)? {
                 // It never passed, and the run of its gate may have moved the target to it.
-                if let Some(reason) = self.take_back(&git, current) {
+                let reason = match mode {
+                    Mode::Dry => self.would_take_back(&git, current),
+                    Mode::Fix => self.take_back(&git, current),
+                };
+                if let Some(reason) = reason {
                     let what = format!("{} was being tested, and {reason}", current.id);
-                    found.note(what, self.bounce(current.id, &reason, SentTo::Person));
+                    let result = match mode {
+                        Mode::Dry => Ok(()),
+                        Mode::Fix => self.bounce(current.id, &reason, SentTo::Person),
+                    };
+                    found.note(what, result);
                     continue;
                 }
             }

@@ -93,7 +93,7 @@ pub(crate) enum SentTo {
 }
 
 /// A checkout of the target and what it does when the target moves.
-pub(super) enum Checkout {
+enum Checkout {
     Follows(Git),
     StaysBehind(Git),
 }
@@ -388,13 +388,7 @@ impl Service {
     }
 
     /// The checkouts that are on the target.
-    pub(super) fn checkouts_of(
-        &self,
-        git: &Git,
-        target: &str,
-        old: &CommitId,
-        new: &CommitId,
-    ) -> Result<Vec<Checkout>> {
+    fn checkouts_of(&self, git: &Git, target: &str, old: &CommitId, new: &CommitId) -> Result<Vec<Checkout>> {
         let mut list = Vec::new();
         for listed in git.worktrees()?.iter().filter(|w| w.branch.as_deref() == Some(target) && !w.bare) {
             let Some(checkout) = self.checkout_at(&listed.path)? else { continue };

@@ -1,22 +1,26 @@
 //! How a new worktree gets its files, and what is left for the background.
 
-use std::fs::{File, TryLockError};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs::{File, TryLockError},
+};
 
 use biplane_control::WorktreeFilter;
 use biplane_execution::{
     files, supervise,
     worktrees::{
-        Place,
+        self, Place,
         pool::{Pool, Scrap, Taking},
     },
 };
 use biplane_failpoint as failpoint;
-use biplane_model::{Worktree, WorktreeName, WorktreeStatus};
+use biplane_model::{Worktree, WorktreeId, WorktreeName, WorktreeStatus};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
     Service,
     remove::{ASIDE, delete_removed},
+    tend::LATE,
 };
 use crate::{
     bounds,
@@ -138,19 +142,40 @@ impl Service {
         parent == dir || real(parent).is_some_and(|parent| Some(parent) == real(&dir))
     }
 
-    /// What removals have put aside elsewhere, and somebody has killed them before it was deleted: directories whose names
-    /// begin with `start`, and whose link file names an entry of this repository.
-    pub(crate) fn left_elsewhere(&self, start: &str) -> Result<Vec<Utf8PathBuf>> {
+    /// What killed removals have left where the background does not look: what was put aside, is half deleted, or was written
+    /// into late. Only directories whose link file names an entry of this repository, or is deleted with the rest.
+    pub(crate) fn left_elsewhere(&self) -> Result<Vec<Utf8PathBuf>> {
         let filter = WorktreeFilter { removed: true, ..WorktreeFilter::default() };
-        let entries = self.home().repository()?.common_dir.join("worktrees");
-        let is_ours = |path: &Utf8PathBuf| {
-            let link = files::text(path.join(".git")).unwrap_or_default();
-            link.strip_prefix("gitdir: ").is_some_and(|entry| Utf8Path::new(entry).starts_with(&entries))
-        };
         let removed = self.look(|view| Ok(view.worktrees(&filter)?))?;
-        let here = removed.iter().filter(|w| w.repo == self.repo());
-        let aside = here.map(|w| self.home().absolute(&w.path).with_file_name(format!("{start}{}", w.id)));
-        Ok(aside.filter(is_ours).filter(|path| !self.is_among_worktrees(path)).collect())
+        let mut dirs: BTreeMap<Utf8PathBuf, HashSet<WorktreeId>> = BTreeMap::new();
+        for worktree in removed.iter().filter(|w| w.repo == self.repo()) {
+            let path = self.home().absolute(&worktree.path);
+            let dir = path.parent().unwrap_or(&path);
+            dirs.entry(dir.to_owned()).or_default().insert(worktree.id);
+        }
+        let entries = self.home().repository()?.common_dir.join("worktrees");
+        let is_ours = |path: &Utf8Path, is_doomed: bool| match files::text(path.join(".git")) {
+            Ok(link) => {
+                link.strip_prefix("gitdir: ").is_some_and(|entry| Utf8Path::new(entry).starts_with(&entries))
+            }
+            Err(e) => is_doomed && e.kind() == std::io::ErrorKind::NotFound,
+        };
+        let mut left = Vec::new();
+        for (dir, ids) in dirs.iter().filter(|(dir, _)| !self.is_among_worktrees(&dir.join(ASIDE))) {
+            for entry in dir.read_dir_utf8().into_iter().flatten().flatten() {
+                let (name, path) = (entry.file_name(), entry.path());
+                let is_wanted = left_id(name).is_some_and(|id| ids.contains(&id));
+                if !is_wanted || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    continue;
+                }
+                let is_doomed = name.starts_with(worktrees::ASIDE_BY);
+                if is_ours(path, is_doomed) && (name.starts_with(LATE) || !self.is_being_removed(name)?) {
+                    left.push(path.to_owned());
+                }
+            }
+        }
+        left.sort_unstable();
+        Ok(left)
     }
 
     /// Has the background look after spares and leftovers, when there is something to do and nobody does it.
@@ -281,6 +306,15 @@ impl Service {
             self.say(text());
         }
     }
+}
+
+/// The number of the worktree of which a removal has left something under this name.
+fn left_id(name: &str) -> Option<WorktreeId> {
+    let aside = match name.strip_prefix(worktrees::ASIDE_BY) {
+        Some(doomed) => doomed.split_once('-')?.1,
+        None => name,
+    };
+    name.strip_prefix(LATE).or_else(|| aside.strip_prefix(ASIDE))?.parse().ok()
 }
 
 fn counted(count: usize) -> String {

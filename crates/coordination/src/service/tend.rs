@@ -135,7 +135,7 @@ impl Service {
         }
         // Trouble with a log keeps nothing else from being done.
         done |= self.repo().is_default() && self.tend_logs(until).unwrap_or(false);
-        let wanted = self.wanted(&pool, &git)?;
+        let mut wanted = self.wanted(&pool, &git, None)?;
         for aside in self.asides() {
             match self.fate(&aside)? {
                 Fate::Goes => {}
@@ -162,8 +162,9 @@ impl Service {
         while Instant::now() < until {
             self.let_creations_first(patience)?;
             // What was wanted before the wait, or before the last spare was made, may be out of date.
-            let Some(wanted) = self.wanted(&pool, &git)? else { break };
-            let improved = self.improve(&wanted, size)?;
+            wanted = self.wanted(&pool, &git, wanted.as_ref())?;
+            let Some(wanted) = &wanted else { break };
+            let improved = self.improve(wanted, size)?;
             done |= improved != Improved::Nothing;
             if improved != Improved::Something {
                 break;
@@ -217,8 +218,14 @@ impl Service {
         Ok(())
     }
 
-    /// What spares are to be like; nothing when there are to be none.
-    fn wanted<'a>(&self, pool: &'a Pool, git: &Git) -> Result<Option<Wanted<'a>>> {
+    /// What spares are to be like; nothing when there are to be none. What they were to be like `before` tells the size of a tip
+    /// that has not moved, for which git reads the whole tree.
+    fn wanted<'a>(
+        &self,
+        pool: &'a Pool,
+        git: &Git,
+        before: Option<&Wanted<'_>>,
+    ) -> Result<Option<Wanted<'a>>> {
         if self.settings().worktrees.pool.size == 0 {
             return Ok(None);
         }
@@ -233,7 +240,10 @@ impl Service {
             }
             return Ok(None);
         }
-        let bytes = git.bytes_of(tip.as_str())?;
+        let bytes = match before.filter(|before| before.tip == tip) {
+            Some(before) => before.bytes,
+            None => git.bytes_of(tip.as_str())?,
+        };
         Ok(Some(Wanted { pool, tip, manner, bytes }))
     }
 

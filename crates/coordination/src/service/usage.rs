@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use biplane_control::RunFilter;
-use biplane_model::{Role, Run, Timestamp, Usage};
+use biplane_model::{Role, Run, RunKind, Timestamp, Usage};
 use serde::Serialize;
 
 use super::Service;
@@ -67,7 +67,7 @@ impl Service {
     /// When the ledger can't be read.
     pub fn usage(&self, request: &UsageRequest<'_>) -> Result<UsageReport> {
         let now = self.now();
-        let filter = RunFilter { agents: true, since: request.since, ..RunFilter::default() };
+        let filter = RunFilter { kind: Some(RunKind::Agent), since: request.since, ..RunFilter::default() };
         let runs = self.look(|view| Ok(view.runs(&filter)?))?;
         let key = |run: &Run| match request.by {
             UsageBy::Task => run.task.as_ref().map(ToString::to_string).unwrap_or_default(),

@@ -10,8 +10,7 @@ use biplane_agent::{
     tools::{Toolbox, without_variable},
 };
 use biplane_chat::board;
-use biplane_coordination::{Access, Error, Outside, Surroundings, variables};
-use biplane_mcp::Setting;
+use biplane_coordination::{Access, Error, Surroundings, variables};
 use biplane_model::AgentName;
 use camino::Utf8PathBuf;
 
@@ -121,16 +120,11 @@ impl Team {
         if !wants {
             return Ok(Self { role, tools: Toolbox::new() });
         }
-        let stand = service.stand(&here.cwd, None)?;
-        let here = here.clone();
-        let outside = Box::new(move |narrate| Outside {
-            surroundings: here.clone(),
-            now: Box::new(surroundings::now),
-            narrate,
-        });
+        drop(service);
+        let setting = Arc::new(app.setting(here.clone(), &here.cwd, None)?);
         let told: board::Tell = Arc::new(|_| {});
         let mut tools = Toolbox::new();
-        for tool in board::tools(&Arc::new(Setting { outside, stand }), &told)? {
+        for tool in board::tools(&setting, &told)? {
             if BOARD.contains(&tool.fact().name) {
                 tools.add(Box::new(tool));
             }

@@ -18,9 +18,7 @@ use biplane_chat::{
     lead::{Lead, Options, Turned, Which},
     screen::{self, Lines, Screen},
 };
-use biplane_coordination::{
-    Access, Error, LeadAt, LeadBy, LeadConversation, LeadFree, LeadRequest, Outside, Scope, Surroundings,
-};
+use biplane_coordination::{Access, Error, LeadAt, LeadBy, LeadConversation, LeadFree, LeadRequest, Scope};
 use biplane_mcp::{Direct, Setting, own_words};
 use biplane_model::sanitize_line;
 use clap::Parser;
@@ -35,11 +33,12 @@ use crate::cli::{
 pub(super) fn run(app: &App, args: ChatArgs) -> anyhow::Result<ExitCode> {
     let prompt = prompt(args.prompt.as_deref())?;
     let mut here = surroundings::read(app.directory.as_deref())?;
+    let started_in = surroundings::read(None)?.cwd;
     let service = app.service(Access::Write)?;
     let own = match service.lead_by(args.agent.as_ref())? {
         LeadBy::Builtin(own) => own,
         LeadBy::Program(name) => {
-            let request = request(app, args, prompt, &Arc::new(setting(app, &here)?))?;
+            let request = request(app, args, prompt, &Arc::new(app.setting(here, &started_in, None)?))?;
             return Err(service.become_lead(&name, request).into());
         }
     };
@@ -47,7 +46,7 @@ pub(super) fn run(app: &App, args: ChatArgs) -> anyhow::Result<ExitCode> {
     let model = model(&args, &own)?;
     // No command that the lead thinks of is handed what lets it in.
     here.secrets.extend(model.key.clone());
-    let setting = Arc::new(setting(app, &here)?);
+    let setting = Arc::new(app.setting(here.clone(), &started_in, None)?);
     let options = Options {
         setting: Arc::clone(&setting),
         endpoint: builtin::endpoint(&model, &here)?,
@@ -100,19 +99,6 @@ fn converse(
     app.printer.line("");
     converse::converse(&mut lead, &setting, person, interrupts, surroundings::clock, &mut out)?;
     Ok(if interrupts.ends().is_some() { ExitCode::from(exit::STOPPED) } else { ExitCode::SUCCESS })
-}
-
-/// Where the lead belongs, and what its tools need.
-fn setting(app: &App, here: &Surroundings) -> anyhow::Result<Setting> {
-    let started_in = surroundings::read(None)?.cwd;
-    let stand = app.service(Access::Read)?.stand(&started_in, None)?;
-    let here = here.clone();
-    let outside = Box::new(move |narrate| Outside {
-        surroundings: here.clone(),
-        now: Box::new(surroundings::now),
-        narrate,
-    });
-    Ok(Setting { outside, stand })
 }
 
 /// What the lead is told, when it is one turn.
@@ -246,8 +232,12 @@ fn request(
 mod tests {
     use super::*;
 
-    /// Protocol, endpoint and key of what is typed before these settings.
-    fn meant(typed: &[&str], own: &[&str]) -> (Protocol, Option<String>, Option<String>) {
+    /// What is typed, the settings, and the protocol, endpoint and key that they mean.
+    type Case = (&'static [&'static str], &'static [&'static str], Meant<&'static str>);
+    type Meant<T> = (Protocol, Option<T>, Option<T>);
+
+    /// What it comes to when this is typed before these settings.
+    fn meant(typed: &[&str], own: &[&str]) -> Meant<String> {
         #[derive(Parser)]
         struct Typed {
             #[command(flatten)]
@@ -262,10 +252,11 @@ mod tests {
     #[test]
     fn what_is_typed_goes_before_the_settings_and_a_key_stays_with_its_server() {
         use Protocol::{Anthropic, Openai, Responses};
-        let local = &["--model", "m", "--protocol", "openai", "--endpoint", "http://l", "--key", "MINE"];
-        let hosted = &["--model", "m", "--protocol", "anthropic", "--key", "MINE"];
-        let openai = &["--model", "m", "--protocol", "openai", "--key", "MINE"];
-        let table: &[(&[&str], &[&str], (Protocol, Option<&str>, Option<&str>))] = &[
+        let local: &[&str] =
+            &["--model", "m", "--protocol", "openai", "--endpoint", "http://l", "--key", "MINE"];
+        let hosted: &[&str] = &["--model", "m", "--protocol", "anthropic", "--key", "MINE"];
+        let openai: &[&str] = &["--model", "m", "--protocol", "openai", "--key", "MINE"];
+        let table: &[Case] = &[
             (&[], local, (Openai, Some("http://l"), Some("MINE"))),
             (&["--protocol", "responses"], local, (Responses, Some("http://l"), Some("MINE"))),
             (&["--endpoint", "http://o"], local, (Openai, Some("http://o"), None)),

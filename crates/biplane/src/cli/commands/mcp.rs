@@ -2,10 +2,8 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use biplane_coordination::{
-    Access, AccessToken, Error, Outside, Scope, checked_token, read_token, variables,
-};
-use biplane_mcp::{Ended, Exposure, HttpOptions, Setting, own_words};
+use biplane_coordination::{Access, AccessToken, Error, Scope, checked_token, read_token, variables};
+use biplane_mcp::{Ended, Exposure, HttpOptions, own_words};
 use biplane_model::sanitize_line;
 
 use crate::cli::{App, args::McpArgs, exit, surroundings};
@@ -13,13 +11,7 @@ use crate::cli::{App, args::McpArgs, exit, surroundings};
 pub(super) fn run(app: &App, args: McpArgs) -> anyhow::Result<ExitCode> {
     let started_in = surroundings::read(None)?.cwd;
     let here = surroundings::read(app.directory.as_deref())?;
-    let stand = app.service(Access::Read)?.stand(&started_in, args.task.clone())?;
-    let outside = Box::new(move |narrate| Outside {
-        surroundings: here.clone(),
-        now: Box::new(surroundings::now),
-        narrate,
-    });
-    let setting = Setting { outside, stand };
+    let setting = app.setting(here, &started_in, args.task.clone())?;
     if let Scope::Own(own) = setting.scope()? {
         app.printer.note(&format!(
             "this server serves one that works on {} (known by {}): it reads the board, and changes nothing else",

@@ -194,21 +194,27 @@ pub fn runs_by_filter(store: &impl Store) {
     runs.reverse();
     commit(&*ledger, &Changes { runs: runs.clone(), ..Changes::default() }).unwrap();
     let choices = [
-        (false, false, None),
-        (true, false, Some(minute(2))),
-        (false, true, None),
-        (false, true, Some(minute(3))),
+        (false, None, None),
+        (true, None, Some(minute(2))),
+        (false, Some(RunKind::Agent), None),
+        (false, Some(RunKind::Agent), Some(minute(3))),
+        (false, Some(RunKind::Gate), None),
+        (false, Some(RunKind::Gate), Some(minute(3))),
     ];
-    for (open, agents, since) in choices {
+    for (open, kind, since) in choices {
         for task in [None, Some(id("1"))] {
-            for (worktree, newest) in
-                [(None, None), (Some(WorktreeId(1)), None), (None, Some(2)), (None, Some(9))]
-            {
-                let filter = RunFilter { open, task: task.clone(), worktree, agents, since, newest };
+            for (worktree, newest) in [
+                (None, None),
+                (Some(WorktreeId(0)), Some(1)),
+                (Some(WorktreeId(1)), None),
+                (None, Some(2)),
+                (None, Some(9)),
+            ] {
+                let filter = RunFilter { open, task: task.clone(), worktree, kind, since, newest };
                 let found = see(&*ledger, |v| v.runs(&filter));
                 let expected = runs.iter().filter(|r| {
                     (!open || !r.status.is_over())
-                        && (!agents || r.kind == RunKind::Agent)
+                        && kind.is_none_or(|kind| r.kind == kind)
                         && since.is_none_or(|since| r.started_at >= since)
                         && (task.is_none() || r.task == task)
                         && worktree.is_none_or(|w| r.worktree_id == w)

@@ -1,7 +1,7 @@
 //! Reading: the queries of a [`View`].
 
 use biplane_model::{
-    AgentName, Event, Mail, Member, Request, RequestId, RequestKind, Run, RunId, Seq, Submission,
+    AgentName, Event, Mail, Member, Request, RequestId, RequestKind, Run, RunId, RunKind, Seq, Submission,
     SubmissionId, Task, TaskId, TaskStatus, Worktree, WorktreeId,
 };
 use rusqlite::{OptionalExtension, Row, ToSql, params, params_from_iter, types::Value};
@@ -211,10 +211,12 @@ impl View for Session<'_> {
     }
 
     fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, LedgerError> {
-        let since = if filter.agents { AGENT_RUN_SINCE } else { "started_at >= ?" };
+        let by_index = filter.kind == Some(RunKind::Agent) && filter.since.is_some();
+        let since = if by_index { AGENT_RUN_SINCE } else { "started_at >= ?" };
+        let kind = filter.kind.filter(|_| !by_index);
         let wanted = Where::default()
             .when(filter.open, OPEN_RUN)
-            .when(filter.agents && filter.since.is_none(), "kind = 'agent'")
+            .with("kind = ?", kind.map(|kind| kind.as_str().to_owned()))
             .with("task = ?", id_text(filter.task.as_ref()))
             .with("worktree_id = ?", filter.worktree.map(|w| w.0.cast_signed()))
             .with(since, filter.since.map(|at| at.0));
