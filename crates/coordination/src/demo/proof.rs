@@ -238,7 +238,7 @@ fn nothing_left(git: &Git, service: &Service) -> Result<Check> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Arc};
+    use std::sync::Arc;
 
     use biplane_model::Timestamp;
 

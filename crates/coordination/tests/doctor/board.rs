@@ -1,6 +1,6 @@
 //! The ledger, the views and what dead processes have left.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use biplane_coordination::{
     Access, Mode, Outside, Service, Surroundings,
