@@ -19,7 +19,7 @@ use biplane_agent::{
 };
 use biplane_coordination::{Access, Error, LEAD, Scope, Service};
 use biplane_mcp::{Direct, Setting};
-use biplane_model::sanitize;
+use biplane_model::{clip, sanitize, sanitize_line};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
@@ -122,7 +122,7 @@ impl Lead {
         transcript::keep_newest(&dir, bounds::CONVERSATIONS);
         let id = transcript.id().to_owned();
         let resumed = !messages.is_empty();
-        voice.tell(&Told::Conversation { id, model: client.model().to_owned(), resumed });
+        voice.tell(&Told::Conversation { id, model: name_of(&client), resumed });
         let session = Session::new(identity.clone(), Some(transcript), messages);
         Ok(Self { setting, client, tools, session, identity, limits, consent, voice, knows_board: false })
     }
@@ -139,7 +139,7 @@ impl Lead {
         self.knows_board = false;
         let id = transcript.id().to_owned();
         self.session = Session::new(self.identity.clone(), Some(transcript), messages);
-        self.voice.tell(&Told::Conversation { id, model: self.client.model().to_owned(), resumed: false });
+        self.voice.tell(&Told::Conversation { id, model: name_of(&self.client), resumed: false });
         Ok(())
     }
 
@@ -186,6 +186,11 @@ impl Lead {
         self.voice.tell(&Told::End { outcome: how, text: sanitize(&text) });
         Ok(Turned { how, unasked })
     }
+}
+
+/// The model, fit to be shown.
+fn name_of(client: &Client) -> String {
+    clip(&sanitize_line(client.model()), bounds::LINE)
 }
 
 /// Does `act` while the voice hears that time passes.

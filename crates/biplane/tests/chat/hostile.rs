@@ -25,7 +25,7 @@ fn what_a_model_says_can_not_steer_a_terminal() {
             .and_call("wait", json!({HOSTILE: 1})),
         _ => Answer::text(HOSTILE),
     });
-    for more in [&[][..], &["--yes"], &["--json"]] {
+    for more in [&[][..], &["--yes"], &["--json"], &["--json", "--model", HOSTILE]] {
         let output = lab.call(&[&["chat", "-p", HOSTILE][..], more].concat()).run();
         is_harmless(&output.stdout);
         is_harmless(&output.stderr);
