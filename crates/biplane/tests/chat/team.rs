@@ -6,7 +6,7 @@ use biplane_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::lab::{DEADLINE, Lab};
+use crate::lab::{DEADLINE, Lab, said};
 
 /// Settings of a team whose agent is a plain command.
 const TEAM: &str = "agent = \"worker\"\ngate = \"test -e a.txt\"\n\
@@ -66,6 +66,34 @@ fn agents_go_on_when_the_conversation_has_ended() {
     eventually(DEADLINE, "it has landed", || lab.json(&["task", "show", "1"])["status"] == "completed");
     eventually(DEADLINE, "the agents are done", || lab.env.processes().is_empty());
     std::fs::remove_file(lab.repo.path().join(".worktrees/over")).unwrap();
+    lab.is_sound();
+}
+
+#[test]
+fn no_task_is_taken_from_an_agent_at_work_unasked() {
+    let team = TEAM.replace("cat > /dev/null;", "while ! [ -e ../over ]; do sleep 0.05; done;");
+    let lab = Lab::of("anthropic", &team, |turn: &Turn| match (said(turn), turn.step) {
+        ("Start.", 0) => Answer::call("up", json!({})),
+        ("Take it.", 0) => Answer::call("task_update", json!({"task_id": 1, "status": "cancelled"}))
+            .and_call("task_update", json!({"task_id": "1", "owner": "eve"}))
+            .and_call("release_task", json!({"task_id": 1}))
+            .and_call("complete_task", json!({"task_id": 1})),
+        _ => Answer::text("Done."),
+    });
+    lab.ok(&["task", "create", "make a.txt"]);
+    lab.call(&["chat", "-p", "Start.", "--yes"]).env("BIPLANE_BACKGROUND", "1").run().success();
+    eventually(DEADLINE, "the agent is at work", || {
+        lab.events().iter().any(|event| event == "worktree.run.before")
+    });
+    let output = lab.call(&["chat", "-p", "Take it."]).run().fails_with(3);
+    assert_eq!(output.stderr.matches("not permitted").count(), 4, "{output}");
+    std::fs::write(lab.repo.path().join(".worktrees/over"), "").unwrap();
+    eventually(DEADLINE, "it has landed", || lab.json(&["task", "show", "1"])["status"] == "completed");
+    eventually(DEADLINE, "the agents are done", || lab.env.processes().is_empty());
+    std::fs::remove_file(lab.repo.path().join(".worktrees/over")).unwrap();
+    lab.ok(&["task", "create", "another"]);
+    let output = lab.call(&["chat", "-p", "Take it."]).run().success();
+    assert_eq!(output.stderr.matches("not permitted").count(), 0, "nobody is at work: {output}");
     lab.is_sound();
 }
 
