@@ -174,7 +174,7 @@ pub enum BoardError {
         /// How many wait.
         waiting: u64,
     },
-    /// Messages that were to be delivered were delivered elsewhere.
+    /// Messages that were to be delivered were delivered elsewhere, or are being so.
     #[error("mail of `{to}` was delivered elsewhere meanwhile")]
     MailMoved {
         /// The recipient.

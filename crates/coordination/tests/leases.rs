@@ -115,6 +115,29 @@ fn after_a_reboot_the_claim_is_void_and_no_stranger_is_ended() {
     assert!(attempt.home.open().recover(Mode::Fix).unwrap().done.is_empty());
 }
 
+/// Several processes find the same at once: each thing is recovered and told of by one of them, and none of them fails at it.
+#[test]
+fn what_another_process_recovers_at_the_same_moment_is_done() {
+    const TASKS: usize = 12;
+    let home = Home::new();
+    for n in 0..TASKS {
+        home.task(&format!("t{n}"));
+    }
+    home.sql("UPDATE task SET status = 'in_progress', owner = 'a', epoch = 1, holder = '7 1 another-boot'");
+    let (first, second) = (home.open(), home.open());
+    let (first, second) = std::thread::scope(|scope| {
+        let first = scope.spawn(|| first.recover(Mode::Fix).unwrap());
+        let second = second.recover(Mode::Fix).unwrap();
+        (first.join().unwrap(), second)
+    });
+    assert!(first.open.is_empty() && second.open.is_empty(), "{first:#?}\n{second:#?}");
+    let mut done: Vec<String> = first.done.into_iter().chain(second.done).collect();
+    done.sort();
+    assert_eq!(done.len(), TASKS, "{done:#?}");
+    done.dedup();
+    assert_eq!(done.len(), TASKS, "{done:#?}");
+}
+
 /// Nobody was there to note it: the transcript has it.
 #[test]
 fn what_a_lost_run_has_used_is_in_the_sums() {

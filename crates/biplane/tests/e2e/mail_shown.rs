@@ -4,7 +4,7 @@ use biplane_testkit::eventually;
 
 use crate::{
     lab::{BIPLANE, DEADLINE, Lab},
-    mail::{bob, words},
+    mail::{bob, prompts, words},
 };
 
 /// Mail is read when it was shown: one that nobody could see waits on, and nobody else is shown what is being shown.
@@ -44,6 +44,61 @@ fn what_could_not_be_shown_waits_on() {
     let again = lab.ok(&["mail", "read", "--as", "bob"]);
     assert_eq!(again, killed.stdout);
     assert_eq!(unread(), [""; 0]);
+    lab.is_sound();
+}
+
+/// While a prompt is made nobody is kept from the mail that may stand in it: who is first has it, and the prompt is made anew.
+#[test]
+fn a_run_that_is_not_recorded_yet_keeps_nobody_from_the_mail() {
+    let lab = Lab::new();
+    bob(&lab, "echo x > t$BIPLANE_TASK_ID", "");
+    lab.settings_file(&lab.repo.read("biplane.toml").replace("max = 1", "max = 2"));
+    lab.repo.commit("two at once");
+    lab.ok(&["task", "create", "One"]);
+    lab.ok(&["task", "create", "Two"]);
+    lab.ok(&["mail", "send", "bob", "use tabs"]);
+    let go = lab.env.root().join("go");
+    let up = lab
+        .call(&["up", "--agents", "2"])
+        .env("FAILPOINT_PAUSE", format!("mail in prompt before@1:{go}"))
+        .spawn();
+    eventually(DEADLINE, "one is about to be started", || lab.env.root().join("go.reached").exists());
+    // Another run of the same agent gets the mail meanwhile, and so does who asks for it.
+    eventually(DEADLINE, "the other one has its mail", || lab.json(&["mail", "list"])[0]["run"] == "r1");
+    lab.ok(&["mail", "send", "bob", "and LF"]);
+    let read = lab.json(&["mail", "read", "--as", "bob"]);
+    assert_eq!(words(&read["mail"], "content"), ["and LF"]);
+    std::fs::write(&go, "").unwrap();
+    up.wait(DEADLINE).success();
+    let prompts: Vec<String> = prompts(&lab).into_iter().map(|(_, prompt)| prompt).collect();
+    let with = |text: &str| prompts.iter().map(|prompt| prompt.contains(text)).collect::<Vec<_>>();
+    assert_eq!(with("> use tabs"), [true, false]);
+    assert_eq!(with("and LF"), [false, false]);
+    lab.is_sound();
+}
+
+/// Who is shown mail and does not come to an end keeps no agent from its work, and other readers not for ever.
+#[test]
+fn a_reader_that_does_not_end_is_named() {
+    let lab = Lab::new();
+    bob(&lab, "echo x > t$BIPLANE_TASK_ID", "");
+    lab.ok(&["task", "create", "One"]);
+    lab.ok(&["mail", "send", "bob", "use tabs"]);
+    let go = lab.env.root().join("go");
+    let read = lab.call(&["mail", "read", "--as", "bob"]);
+    let read = read.env("FAILPOINT_PAUSE", format!("mail shown before@1:{go}")).spawn();
+    eventually(DEADLINE, "it is about to write", || lab.env.root().join("go.reached").exists());
+    let second = lab.call(&["mail", "read", "--as", "bob"]).spawn();
+    lab.call(&["up"]).run().success();
+    assert_eq!(prompts(&lab).iter().filter(|(_, prompt)| prompt.contains("use tabs")).count(), 0);
+    assert_eq!(words(&lab.json(&["mail", "list", "--unread"]), "id"), ["m1"]);
+    let said = second.wait(DEADLINE).fails_with(6).stderr;
+    let holder = format!("the inbox is busy: pid {} for reading the mail of `bob` has held it", read.pid());
+    assert!(said.contains(&holder), "{said}");
+    std::fs::write(&go, "").unwrap();
+    let shown = read.wait(DEADLINE).success().stdout;
+    assert!(shown.contains("    use tabs"), "{shown}");
+    assert_eq!(words(&lab.json(&["mail", "list", "--unread"]), "id"), [""; 0]);
     lab.is_sound();
 }
 

@@ -66,7 +66,7 @@ impl Gate {
     /// Waits for the turn of `who`.
     ///
     /// # Errors
-    /// [`LedgerError::Busy`] with the holder's name when it takes longer than the gate's patience.
+    /// [`LedgerError::Busy`] with the holder's name when it takes longer than the gate's patience; at once when that is zero.
     pub fn enter(&self, who: &str) -> Result<Pass, LedgerError> {
         // Each entry opens the file anew: threads that shared a descriptor would share the lock.
         let file = OpenOptions::new()
@@ -79,6 +79,8 @@ impl Gate {
             .map_err(|source| LedgerError::of_file(&self.path, "opened", source))?;
         let file = match file.try_lock() {
             Ok(()) => file,
+            // Who does not wait does not stand in the line either: a thread of his would have its turn for nothing.
+            Err(TryLockError::WouldBlock) if self.patience.is_zero() => return Err(self.busy(Duration::ZERO)),
             Err(TryLockError::WouldBlock) => self.queue(file)?,
             // Where the system has no such locks, the engine's own lock still keeps the ledger whole.
             Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {
@@ -111,10 +113,12 @@ impl Gate {
         }
         match answer {
             Ok(locked) => locked.map_err(|source| LedgerError::of_file(&self.path, "locked", source)),
-            Err(_) => {
-                Err(LedgerError::Busy { what: self.what, holder: self.holder(), waited: began.elapsed() })
-            }
+            Err(_) => Err(self.busy(began.elapsed())),
         }
+    }
+
+    fn busy(&self, waited: Duration) -> LedgerError {
+        LedgerError::Busy { what: self.what, holder: self.holder(), waited }
     }
 
     /// Who holds the gate, as they signed.
@@ -168,6 +172,17 @@ mod tests {
         let LedgerError::Busy { holder, waited, .. } = error else { panic!("{error}") };
         assert_eq!(holder, format!("pid {} for alice", std::process::id()));
         assert!(waited >= Duration::from_millis(30));
+    }
+
+    #[test]
+    fn who_does_not_wait_does_not_stand_in_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = gate(&dir, WRITE_WAIT).enter("alice").unwrap();
+        let error = gate(&dir, Duration::ZERO).enter("bob").unwrap_err();
+        let LedgerError::Busy { holder, waited, .. } = error else { panic!("{error}") };
+        assert_eq!(holder, format!("pid {} for alice", std::process::id()));
+        // Even a thread that is given up at once takes some time to start.
+        assert_eq!(waited, Duration::ZERO);
     }
 
     #[test]

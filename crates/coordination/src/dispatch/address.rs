@@ -1,10 +1,10 @@
 //! What a prompt says of the team: who its reader is, the mail that waits for it, the plan.
 //!
 //! **Delivery.** What waits is read before a prompt is made, and marked as delivered by the transaction that records the run which
-//! gets the prompt; when somebody else has read it meanwhile, that transaction fails and the prompt is made anew. A run that never
-//! started, was lost, did not know its conversation any more, or was turned away by its provider, gives its messages back in the
-//! transaction that records its end. So a message stands in the prompt of one run that went its way, also over a `kill -9` at any
-//! moment.
+//! gets the prompt; when somebody else has read it meanwhile or is being shown it, that transaction fails and the prompt is made
+//! anew, in the end without mail. A run that never started, was lost, did not know its conversation any more, or was turned away by
+//! its provider, gives its messages back in the transaction that records its end. So a message stands in the prompt of one run that
+//! went its way, also over a `kill -9` at any moment.
 //!
 //! All that others wrote is quoted line by line, so that it can't look like a part of the prompt that is biplane's.
 

@@ -1,6 +1,6 @@
 //! One run of an agent, or of a command, in a role.
 
-use biplane_control::{BoardError, RunFilter, gate::Pass};
+use biplane_control::{BoardError, RunFilter};
 use biplane_execution::{
     agents::{Brief, Conversation, Permissions, Told},
     supervise::{How, RunObserver, StopReason, Tick},
@@ -14,7 +14,6 @@ use super::{Progress, Shared, prompt};
 use crate::{
     bounds,
     error::{Error, Result},
-    locks,
     service::{Before, InPrompt, Job, Judge, Talk},
     settings::Agent,
     variables,
@@ -42,7 +41,8 @@ pub(super) struct Part<'a> {
 
 impl Shared<'_> {
     /// Runs an agent in a role to its end. The mail that waits for it stands in its prompt, and is delivered when the run is
-    /// recorded.
+    /// recorded. When others have it by then, or are being shown it, the prompt is made anew from what is left; after some tries
+    /// without mail, which then stands in the next one.
     pub(super) fn run_agent(
         &self,
         part: &mut Part<'_>,
@@ -50,24 +50,21 @@ impl Shared<'_> {
         progress: &prompt::Progress,
         session: Option<String>,
     ) -> Result<Ran> {
+        let there = self.service.in_repo(&part.task.repo)?;
+        // One look serves all tries: nothing is started before the last of them.
+        let before = self.look_outside(part.worktree);
         let mut tries = 0;
         loop {
             tries += 1;
-            let there = self.service.in_repo(&part.task.repo)?;
-            // Whoever is shown this mail right now has it; what is left stands in the next prompt.
-            let mut mail = there.mail_for_prompt(name, part.role)?;
-            let mut pass = None;
-            if !mail.is_empty() {
-                pass = locks::inbox_if_free(self.service.home().board(), name, "making a prompt")?;
-                mail = if pass.is_some() { there.mail_for_prompt(name, part.role)? } else { Vec::new() };
-            }
+            let is_last = tries >= bounds::MAIL_TRIES;
+            let mail = if is_last { Vec::new() } else { there.mail_for_prompt(name, part.role)? };
             let ids: Vec<MailId> = mail.iter().map(|mail| mail.id).collect();
             let server = self.service.tool_server(agent);
             let reader = prompt::Reader { agent: Some(name.clone()), mail, server };
             let prompt = there.prompt(part.task, Some(part.worktree), part.role, progress, &reader)?;
-            match self.run_once(part, (name, agent), (prompt, ids, pass), session.clone()) {
+            match self.run_once(part, (name, agent), (prompt, ids), session.clone(), before.as_ref()) {
                 // Somebody has read it meanwhile, such as another run of the same agent.
-                Err(error) if is_mail_moved(&error) && tries < bounds::MAIL_TRIES => {}
+                Err(error) if is_mail_moved(&error) && !is_last => {}
                 ran => return ran,
             }
         }
@@ -77,8 +74,9 @@ impl Shared<'_> {
         &self,
         part: &mut Part<'_>,
         (name, agent): (&AgentName, &Agent),
-        (prompt, mail, pass): (String, Vec<MailId>, Option<Pass>),
+        (prompt, mail): (String, Vec<MailId>),
         session: Option<String>,
+        before: Option<&Before>,
     ) -> Result<Ran> {
         let task = part.task;
         let place = worktrees::prove(&self.service.place(part.worktree)?)?.place;
@@ -103,7 +101,6 @@ impl Shared<'_> {
         env.insert(variables::ATTEMPT.to_owned(), (task.attempts + 1).to_string());
         let mut observer = Watching { shared: self, task: &task.id, shows_lines: !agent.is_structured() };
         let mut tell = |event: &AgentEvent| self.tell_event(&task.id, event);
-        let before = self.look_outside(part.worktree);
         let report = self.service.execute(Job {
             kind: RunKind::Agent,
             role: Some(part.role),
@@ -115,12 +112,12 @@ impl Shared<'_> {
             input: launch.input,
             renew: true,
             prompt: Some(prompt),
-            mail: (!mail.is_empty()).then(|| InPrompt { to: name.clone(), ids: mail, _pass: pass }),
+            mail: (!mail.is_empty()).then(|| InPrompt { to: name.clone(), ids: mail }),
             talk: Some(Talk { conversation: Conversation::new(&*driver, &brief), tell: &mut tell }),
             judge: Some(&mut *part.judge),
             ..Job::new(launch.command, part.worktree.clone(), place.path, &mut observer)
         })?;
-        let outside = match &before {
+        let outside = match before {
             Some(before) => self.service.changed_outside(before, part.worktree, report.run.id)?,
             None => None,
         };

@@ -26,18 +26,24 @@ impl Service {
                 _ => Ok(()),
             };
             let result = match mode {
-                Mode::Dry => Ok(()),
+                Mode::Dry => Ok(true),
                 Mode::Fix => ended.and_then(|()| {
                     void.superseded
                         .iter()
-                        .try_for_each(|run| self.end_lost(run, "its claim was taken away"))?;
+                        .try_for_each(|run| self.end_lost(run, "its claim was taken away").map(|_| ()))?;
                     let guard = Guard { epoch: Some(task.epoch), rev: Some(task.rev) };
-                    self.give_back_lost(&task.id, &void.why, guard)
+                    self.give_back_lost(&task.id, &void.why, guard).map(|()| true)
                 }),
             };
-            found.note(what, result);
+            found.note_if_ours(what, result, || self.is_settled(&task.id))?;
         }
         Ok(())
+    }
+
+    /// Whether there is no claim on the task any more that nobody keeps alive.
+    fn is_settled(&self, id: &TaskId) -> Result<bool> {
+        let now = self.look(|view| Ok(view.task(id)?))?.filter(|now| now.status == TaskStatus::InProgress);
+        now.map_or(Ok(true), |now| Ok(self.void_claim(&now)?.is_none()))
     }
 
     fn void_claim(&self, task: &Task) -> Result<Option<Void>> {

@@ -1,7 +1,7 @@
 //! After a crash: every intent without a result is found, finished or undone. Doing it twice changes nothing.
 //!
 //! Only what a dead process had begun is touched. A process that can't be looked at is not dead, and what it began is
-//! left alone and told of.
+//! left alone and told of. What another process has recovered at the same moment is done: nothing is said of it here.
 
 mod claims;
 mod reach;
@@ -45,6 +45,22 @@ impl Recovery {
             Ok(()) => self.done.push(what),
             Err(error) => self.open.push(format!("{what}: {error}")),
         }
+    }
+
+    /// As `note`, of what several processes may find at once. Nothing when it was not this one that did it, or when it failed at what is
+    /// `settled` by now.
+    fn note_if_ours(
+        &mut self,
+        what: String,
+        result: Result<bool>,
+        settled: impl FnOnce() -> Result<bool>,
+    ) -> Result<()> {
+        match result {
+            Ok(false) => {}
+            Err(_) if settled()? => {}
+            result => self.note(what, result.map(|_| ())),
+        }
+        Ok(())
     }
 
     /// Sees the helper commands end that a dead process has left: a git that still is at work would have its effect after

@@ -23,19 +23,22 @@ impl Service {
                 run.id, run.worktree, run.supervisor
             );
             let result = match mode {
-                Mode::Dry => Ok(()),
+                Mode::Dry => Ok(true),
                 Mode::Fix => found
                     .end_helpers(&run.supervisor)
                     .and_then(|()| self.end_lost(run, "its supervisor died")),
             };
-            found.note(what, result);
+            found.note_if_ours(what, result, || self.is_over_by(run.id, Instant::now()))?;
         }
         Ok(())
     }
 
     /// Ends what is left of a run, saves what it has done, and notes that it is lost. Its supervisor may be alive: it finds
-    /// its run over when it looks.
-    pub(crate) fn end_lost(&self, run: &Run, why: &str) -> Result<()> {
+    /// its run over when it looks. False when it is over already: then others may be at work where it was.
+    pub(crate) fn end_lost(&self, run: &Run, why: &str) -> Result<bool> {
+        if self.is_over_by(run.id, Instant::now())? {
+            return Ok(false);
+        }
         let ended = self.end_processes(run)?;
         let mut used = Usage::default();
         if run.kind == RunKind::Agent {
@@ -45,7 +48,7 @@ impl Service {
         self.change(|view, now| {
             let mut changes = Changes::default();
             let Some(mut run) = view.run(run.id)?.filter(|r| !r.status.is_over()) else {
-                return Ok((changes, ()));
+                return Ok((changes, false));
             };
             run.status = run.status.to(RunStatus::Lost, format_args!("run {}", run.id))?;
             run.ended_at = Some(now);
@@ -64,7 +67,7 @@ impl Service {
             // Whether it was read is not known, and what its reader knew is lost: the next one gets it.
             changes.and(board::return_mail(view, run.id, now)?);
             changes.runs.push(run);
-            Ok((changes, ()))
+            Ok((changes, true))
         })
     }
 

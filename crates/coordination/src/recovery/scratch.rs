@@ -60,6 +60,11 @@ fn delete(path: &Utf8Path) -> Result<()> {
         .map_err(|e| Error::io("deleted", path, e))
 }
 
+/// Whether there is nothing there any more.
+fn is_gone(path: &Utf8Path) -> bool {
+    path.as_std_path().symlink_metadata().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
+}
+
 /// What the names of the gates' worktrees begin with.
 const GATE: &str = ".gate-";
 
@@ -116,7 +121,7 @@ impl Service {
             let shown = biplane_model::sanitize_line(&self.home().recorded(&path));
             let what = format!("`{shown}` was left behind; deleted");
             let result = if mode == Mode::Fix { self.drop_left(&git, &path) } else { Ok(()) };
-            found.note(what, result);
+            found.note_if_ours(what, result.map(|()| true), || Ok(is_gone(&path)))?;
         }
         self.recover_pool(mode, found)?;
         self.recover_copies(mode, found)
@@ -137,9 +142,9 @@ impl Service {
             );
             let result = match mode {
                 Mode::Dry => Ok(()),
-                Mode::Fix => Ok(worktrees::delete_aside(&path)?),
+                Mode::Fix => worktrees::delete_aside(&path).map_err(Error::from),
             };
-            found.note(what, result);
+            found.note_if_ours(what, result.map(|()| true), || Ok(is_gone(&path)))?;
         }
         Ok(())
     }
@@ -202,7 +207,7 @@ impl Service {
                     Mode::Dry => Ok(()),
                     Mode::Fix => delete(entry.path()),
                 };
-                found.note(what, result);
+                found.note_if_ours(what, result.map(|()| true), || Ok(is_gone(entry.path())))?;
             }
         }
         Ok(())

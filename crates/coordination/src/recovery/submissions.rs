@@ -42,8 +42,9 @@ impl Service {
                 (Some(worker), Mode::Fix) => found.end_helpers(worker),
                 _ => Ok(()),
             };
+            let is_settled = || Ok(!self.is_still(current)?);
             if let Err(error) = ended {
-                found.note(format!("{} was being tested", current.id), Err(error));
+                found.note_if_ours(format!("{} was being tested", current.id), Err(error), is_settled)?;
                 continue;
             }
             let git = self.home().git()?;
@@ -66,7 +67,7 @@ impl Service {
                         Mode::Dry => Ok(()),
                         Mode::Fix => self.bounce(current.id, &reason, SentTo::Person),
                     };
-                    found.note(what, result);
+                    found.note_if_ours(what, result.map(|()| true), is_settled)?;
                     continue;
                 }
             }
@@ -79,11 +80,11 @@ impl Service {
                 self.unlock_target(&git, current, found);
             }
             let result = match (mode, landed) {
-                (Mode::Dry, _) => Ok(()),
+                (Mode::Dry, _) => Ok(true),
                 (Mode::Fix, true) => self.finish_landing(&git, current),
                 (Mode::Fix, false) => self.requeue_left(current),
             };
-            found.note(what, result);
+            found.note_if_ours(what, result, is_settled)?;
         }
         Ok(())
     }
@@ -101,14 +102,15 @@ impl Service {
         }
     }
 
-    /// Queues a submission again that its worker has left. Nothing when somebody else is at it by now.
-    fn requeue_left(&self, left: &Submission) -> Result<()> {
+    /// Queues a submission again that its worker has left. False when somebody else is at it by now.
+    fn requeue_left(&self, left: &Submission) -> Result<bool> {
         let is_same = |now: &Submission| now.status == left.status && now.worker == left.worker;
         self.requeue_if(left.id, "its worker died", is_same)
     }
 
-    /// The target has moved, but nobody noted it: the checkouts that were clean are brought along, then it is noted.
-    fn finish_landing(&self, git: &Git, current: &Submission) -> Result<()> {
+    /// The target has moved, but nobody noted it: the checkouts that were clean are brought along, then it is noted. False when
+    /// somebody else has noted it by then.
+    fn finish_landing(&self, git: &Git, current: &Submission) -> Result<bool> {
         let mut said = Vec::new();
         if let (Some(onto), Some(tip)) = (&current.onto, git.branch_tip(&current.target)?) {
             for listed in
@@ -124,11 +126,11 @@ impl Service {
         let candidate = current.candidate.clone().ok_or_else(|| Error::failed("there is no candidate"))?;
         if !self.submission(current.id)?.status.is_open() {
             // Another process has recovered it at the same moment.
-            return Ok(());
+            return Ok(false);
         }
         for line in &said {
             self.say(line.clone());
         }
-        self.landed(current, &candidate, &said).map(|_| ())
+        self.landed(current, &candidate, &said).map(|_| true)
     }
 }

@@ -28,12 +28,11 @@ impl Service {
                 Mode::Dry => Ok(true),
                 Mode::Fix => found.end_helpers(&operation.by).and_then(|()| self.recover_worktree(worktree)),
             };
-            // Its process had come to its end, or another one was quicker.
-            if matches!(result, Ok(false)) {
-                continue;
-            }
-            let result = result.map(|_| ());
-            found.note(what, result);
+            let is_settled = || {
+                let now = self.look(|view| record(view, worktree.id))?;
+                Ok(now.operation.as_ref().is_none_or(|o| !is_dead(&o.by)))
+            };
+            found.note_if_ours(what, result, is_settled)?;
         }
         Ok(())
     }

@@ -1,20 +1,29 @@
 //! The intent of a run, before anything is started.
 
 use biplane_control::{
-    Changes, RunFilter, View,
+    BoardError, Changes, RunFilter, View,
     board::{self, Guard},
+    gate::Pass,
 };
+use biplane_failpoint as failpoint;
 use biplane_model::{CommitId, EventKind, NewEvent, Run, RunId, RunKind, RunStatus, Timestamp, Usage};
 
-use super::{Job, Service, place::record};
-use crate::error::{Error, Result};
+use super::{InPrompt, Job, Service, place::record};
+use crate::{
+    error::{Error, Result},
+    locks,
+};
 
 impl Service {
     /// Records that a run is about to be started, and the delivery of the mail that stands in its prompt.
+    ///
+    /// # Errors
+    /// [`BoardError::MailMoved`] when that mail was delivered elsewhere since the prompt was made, or somebody is being shown it.
     pub(super) fn intend_run(&self, job: &Job<'_>) -> Result<Run> {
         let command = self.masks(&job.env).text(&job.command.join(" ")).into_owned();
         let preview = biplane_model::clip(&biplane_model::sanitize_line(&command), 200);
         let base = self.began_at(job)?;
+        let _pass = job.mail.as_ref().map(|mail| self.open_for_prompt(mail)).transpose()?;
         self.change(|view, now| {
             let number = view.counter("run")? + 1;
             let run = self.new_run(job, (RunId(number), &preview, base.clone()), now);
@@ -58,6 +67,15 @@ impl Service {
             Ok((changes, run))
         })
         .map(|run| Run { rev: run.rev + 1, ..run })
+    }
+
+    /// The right to mark what stands in a prompt. Who is being shown the same marks it, or it waits on: whether the prompt is right is
+    /// known only then, and a run does not wait for that.
+    fn open_for_prompt(&self, mail: &InPrompt) -> Result<Pass> {
+        failpoint::reach("mail in prompt before");
+        let who = format!("starting an agent with the mail of `{}`", mail.to);
+        let pass = locks::inbox_if_free(self.home().board(), &mail.to, &who)?;
+        pass.ok_or_else(|| BoardError::MailMoved { to: mail.to.clone() }.into())
     }
 
     /// The record of a run that is about to be started.

@@ -478,20 +478,20 @@ impl Service {
 
     /// Puts a submission back in the queue.
     fn requeue(&self, id: SubmissionId, reason: &str) -> Result<()> {
-        self.requeue_if(id, reason, |_| true)
+        self.requeue_if(id, reason, |_| true).map(|_| ())
     }
 
-    /// Puts a submission back in the queue if it is being tested and `wanted`, as it is at that moment.
+    /// Puts a submission back in the queue if it is being tested and `wanted`, as it is at that moment. Whether it was.
     pub(crate) fn requeue_if(
         &self,
         id: SubmissionId,
         reason: &str,
         wanted: impl Fn(&Submission) -> bool,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         self.change(|view, now| {
             let mut current = submission(view, id)?;
             if current.status != SubmissionStatus::Testing || !wanted(&current) {
-                return Ok((Changes::default(), ()));
+                return Ok((Changes::default(), false));
             }
             current.status = current.status.to(SubmissionStatus::Queued, id)?;
             current.worker = None;
@@ -499,7 +499,7 @@ impl Service {
             current.onto = None;
             current.updated_at = now;
             let event = NewEvent::new(EventKind::SubmissionRequeued).submission(&current).error(reason);
-            Ok((Changes { submissions: vec![current], events: vec![event], ..Changes::default() }, ()))
+            Ok((Changes { submissions: vec![current], events: vec![event], ..Changes::default() }, true))
         })
     }
 }

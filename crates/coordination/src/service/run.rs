@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, time::Duration};
 
-use biplane_control::{Changes, View, board, gate::Pass};
+use biplane_control::{Changes, View, board};
 use biplane_execution::{
     agents::Told,
     mask::Masks,
@@ -93,8 +93,6 @@ pub(crate) struct InPrompt {
     pub(crate) to: AgentName,
     /// Which.
     pub(crate) ids: Vec<MailId>,
-    /// Nobody else is given them meanwhile.
-    pub(crate) _pass: Option<Pass>,
 }
 
 /// A run as the service starts it. Begin with [`Job::new`].
@@ -203,7 +201,6 @@ impl Service {
             self.end_superseded(task, job.epoch)?;
         }
         let run = self.intend_run(&job)?;
-        job.mail = None;
         let dir = self.home().run_dir(run.id);
         let log = dir.join(logs::OUTPUT);
         let lease = job.renew.then(|| job.task.clone()).flatten();

@@ -17,8 +17,11 @@ impl Git {
         if text.trim() != new.as_str() {
             return Ok(false);
         }
-        failpoint::around("stale lock deleted", || std::fs::remove_file(&path))
-            .map(|()| true)
-            .map_err(|source| GitError::Io { path, action: "deleted", source })
+        match failpoint::around("stale lock deleted", || std::fs::remove_file(&path)) {
+            Ok(()) => Ok(true),
+            // Another one was quicker.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(GitError::Io { path, action: "deleted", source }),
+        }
     }
 }
