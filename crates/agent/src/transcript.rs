@@ -39,6 +39,8 @@ enum Line {
 pub struct Transcript {
     id: String,
     file: File,
+    /// Whether the last line may not be whole: a write has failed, as on a disk that is full.
+    is_torn: bool,
 }
 
 /// Why a transcript can't be had.
@@ -82,7 +84,8 @@ impl Transcript {
         let name = file_name(id)?;
         let open = Dir::open(dir).map_err(io)?;
         drop(open.create_file(&name).map_err(io)?);
-        let mut begun = Self { id: id.to_owned(), file: alone(append(dir, id).map_err(io)?, id)? };
+        let mut begun =
+            Self { id: id.to_owned(), file: alone(append(dir, id).map_err(io)?, id)?, is_torn: false };
         begun.write(&Line::Begin { version: VERSION }).map_err(io)?;
         Ok(begun)
     }
@@ -137,7 +140,7 @@ impl Transcript {
         if first {
             return Err(form("it has not begun"));
         }
-        let mut resumed = Self { id: id.to_owned(), file: end };
+        let mut resumed = Self { id: id.to_owned(), file: end, is_torn: false };
         // So that what was not written whole ends.
         resumed.file.write_all(b"\n").map_err(io)?;
         Ok((resumed, messages))
@@ -165,24 +168,29 @@ impl Transcript {
     }
 
     fn write(&mut self, line: &Line) -> io::Result<()> {
-        let mut bytes = serde_json::to_vec(line)?;
+        let mut bytes = if self.is_torn { b"\n".to_vec() } else { Vec::new() };
+        serde_json::to_writer(&mut bytes, line)?;
         bytes.push(b'\n');
         failpoint::reach("transcript before");
-        self.file.write_all(&bytes)
+        self.is_torn = true;
+        self.file.write_all(&bytes)?;
+        self.is_torn = false;
+        Ok(())
     }
 }
 
-/// The name of the one that was written to last; none where there is none, or nothing can be read.
+/// The name of the one that was written to last; none where there is none, or nothing can be read. One in which nothing stands, as on a disk
+/// that was full, is none.
 pub fn newest(dir: &Utf8Path) -> Option<String> {
-    listed(&Dir::open(dir).ok()?).pop().map(|(_, id)| id)
+    listed(&Dir::open(dir).ok()?).into_iter().rev().find(|one| !one.is_empty).map(|one| one.id)
 }
 
 /// Deletes all but the `most` that were written to last. What is under way stays, and what can't be looked at or deleted.
 pub fn keep_newest(dir: &Utf8Path, most: usize) {
     let Ok(open) = Dir::open(dir) else { return };
     let all = listed(&open);
-    for (_, id) in all.iter().take(all.len().saturating_sub(most)) {
-        let Ok(name) = file_name(id) else { continue };
+    for one in all.iter().take(all.len().saturating_sub(most)) {
+        let Ok(name) = file_name(&one.id) else { continue };
         forget(&open, &name);
     }
 }
@@ -197,8 +205,17 @@ fn forget(open: &Dir, name: &CStr) {
     }
 }
 
-/// When each was written to, and its name: the oldest first.
-fn listed(open: &Dir) -> Vec<((i64, i64), String)> {
+/// A transcript in a directory.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Listed {
+    /// When it was written to last: seconds, and nanoseconds.
+    written: (i64, i64),
+    id: String,
+    is_empty: bool,
+}
+
+/// All of them, the oldest first.
+fn listed(open: &Dir) -> Vec<Listed> {
     let names = open.names().unwrap_or_default();
     let mut all: Vec<_> = names
         .iter()
@@ -206,7 +223,8 @@ fn listed(open: &Dir) -> Vec<((i64, i64), String)> {
             let id = name.to_str().ok()?.strip_suffix(".jsonl")?.to_owned();
             let stat = open.look(name).ok()??;
             let is_one = crate::tree::kind(&stat).is_file() && file_name(&id).is_ok();
-            is_one.then_some(((stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)), id))
+            let written = (stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0));
+            is_one.then_some(Listed { written, id, is_empty: stat.st_size == 0 })
         })
         .collect();
     all.sort();
@@ -278,6 +296,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_after_a_write_that_failed_stands_in_a_line_of_its_own() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(temp.path()).unwrap();
+        let mut one = Transcript::begin(dir, "a").unwrap();
+        // What takes a part of a line and then no more, as a disk that is full.
+        let (mut disk, full) = io::pipe().unwrap();
+        let full = File::from(std::os::fd::OwnedFd::from(full));
+        rustix::io::ioctl_fionbio(&full, true).unwrap();
+        let file = std::mem::replace(&mut one.file, full);
+        assert!(one.said(&Message::prompt("x".repeat(1 << 20))).is_err());
+        drop(std::mem::replace(&mut one.file, file));
+        let mut kept = Vec::new();
+        disk.read_to_end(&mut kept).unwrap();
+        assert!(!kept.is_empty() && !kept.contains(&b'\n'));
+        one.file.write_all(&kept).unwrap();
+        one.said(&Message::prompt("after it")).unwrap();
+        drop(one);
+        assert_eq!(Transcript::resume(dir, "a").unwrap().1, [Message::prompt("after it")]);
+    }
+
+    #[test]
     fn what_is_none_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(temp.path()).unwrap();
@@ -302,8 +341,9 @@ mod tests {
             begun.file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(at)).unwrap();
         }
         fs_err::write(dir.join("history"), "x").unwrap();
+        fs_err::write(dir.join("d.jsonl"), "").unwrap();
         assert_eq!(newest(dir).as_deref(), Some("a"));
-        keep_newest(dir, 2);
+        keep_newest(dir, 3);
         assert_eq!(newest(dir).as_deref(), Some("a"));
         assert!(
             !dir.join("c.jsonl").exists() && dir.join("b.jsonl").exists() && dir.join("history").exists()

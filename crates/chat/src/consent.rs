@@ -1,6 +1,7 @@
 //! Which calls a person is asked about, and what was answered.
 //!
-//! **Contract.** What takes something away, what runs commands or says which are to run, starts agents or lands work is asked about.
+//! **Contract.** What takes something away, also a task from an agent at work, what runs commands or says which are to run, starts agents or lands work
+//! is asked about.
 //! The answer "always" is about one tool and holds for one conversation of one process. Everything is shown that is asked about, to
 //! its end.
 
@@ -82,6 +83,15 @@ pub fn is_asked(tool: &DirectTool) -> bool {
     tool.effect == Effect::Destroys || BEYOND.contains(&tool.name)
 }
 
+/// Whether a task is nobody's or another's after this call, or over: an agent at work on it is stopped then.
+fn ends_claim(tool: &str, input: &Value) -> bool {
+    match tool {
+        "complete_task" | "release_task" => true,
+        "task_update" => !input["status"].is_null() || !input["owner"].is_null(),
+        _ => false,
+    }
+}
+
 impl Consent {
     /// It is about this tool too.
     pub(crate) fn knows(&mut self, tool: &DirectTool) {
@@ -98,20 +108,38 @@ impl Consent {
         self.always.clear();
     }
 
-    /// What a person is asked before this call; nothing when it may just be made.
-    pub(crate) fn question(&self, tool: &str, input: &Value) -> Option<Question> {
-        let word = |name: &str| sanitize_line(input[name].as_str().unwrap_or_default());
+    /// What a person is asked before this call; nothing when it may just be made. `is_at_work` says whether an agent works on a task.
+    pub(crate) fn question(
+        &self,
+        tool: &str,
+        input: &Value,
+        is_at_work: impl Fn(&Value) -> bool,
+    ) -> Option<Question> {
+        let word = |name: &str| match &input[name] {
+            Value::Number(number) => number.to_string(),
+            value => sanitize_line(value.as_str().unwrap_or_default()),
+        };
         let destroys = self.effects.get(tool) == Some(&Effect::Destroys)
             // Keeping takes nothing away.
             && !(tool == "worktree_closeout" && input["action"] == "keep");
         let sets_command = COMMANDS.iter().any(|name| !input[*name].is_null());
-        if self.always.contains(tool) || !(destroys || sets_command || BEYOND.contains(&tool)) {
+        // To pause takes nothing away; to go on starts agents.
+        let starts = tool == "up_state" && input["state"] == "running";
+        if self.always.contains(tool) {
+            return None;
+        }
+        let takes = ends_claim(tool, input) && is_at_work(&input["task_id"]);
+        if !(destroys || sets_command || starts || takes || BEYOND.contains(&tool)) {
             return None;
         }
         let what = match tool {
+            _ if takes => {
+                format!("take task `{}` from the agent at work on it, which is stopped", word("task_id"))
+            }
             "worktree_run" => format!("run a command in worktree `{}`", word("name")),
             "merge" => format!("land worktree `{}` on the target, when its gate passes", word("name")),
             "up" => "start agents on the tasks that are ready".to_owned(),
+            "up_state" => "have agents started again".to_owned(),
             "worktree_remove" | "worktree_closeout" => format!("remove worktree `{}`", word("name")),
             "stop" => "stop work".to_owned(),
             "task_create" => "create a task with a gate of its own".to_owned(),
@@ -151,6 +179,13 @@ mod tests {
 
     use super::*;
 
+    impl Consent {
+        /// Where no agent is at work.
+        fn asked(&self, tool: &str, input: &Value) -> Option<Question> {
+            self.question(tool, input, |_| false)
+        }
+    }
+
     fn consent() -> Consent {
         let mut consent = Consent::default();
         let tool = |name, effect| DirectTool { name, about: String::new(), input: Value::Null, effect };
@@ -175,22 +210,25 @@ mod tests {
             ("task_create", json!({"subject": "s", "gate": null})),
             ("worktree_closeout", json!({"name": "w", "action": "keep"})),
             ("read_file", json!({"path": "a"})),
+            ("up_state", json!({})),
+            ("up_state", json!({"state": "paused"})),
         ] {
-            assert_eq!(consent.question(tool, &input), None, "{tool}");
+            assert_eq!(consent.asked(tool, &input), None, "{tool}");
         }
-        let asked =
-            consent.question("worktree_remove", &json!({"name": "w", "complete_task": true})).unwrap();
+        let asked = consent.asked("worktree_remove", &json!({"name": "w", "complete_task": true})).unwrap();
         assert_eq!(asked.what, "remove worktree `w`");
         assert_eq!(asked.details, ["complete_task: true"]);
-        let asked = consent.question("worktree_closeout", &json!({"name": "w", "action": "remove"})).unwrap();
+        let asked = consent.asked("worktree_closeout", &json!({"name": "w", "action": "remove"})).unwrap();
         assert_eq!(asked.details, ["name: \"w\"", "action: \"remove\""]);
-        assert!(consent.question("up", &json!({})).is_some());
+        assert!(consent.asked("up", &json!({})).is_some());
+        let asked = consent.asked("up_state", &json!({"state": "running"})).unwrap();
+        assert_eq!(asked.what, "have agents started again");
     }
 
     #[test]
     fn a_command_is_shown_to_its_end_and_harmless() {
         let command = format!("echo {}\nrm -rf /\u{1b}[2K", "x".repeat(5000));
-        let asked = consent().question("worktree_run", &json!({"name": "w", "command": command})).unwrap();
+        let asked = consent().asked("worktree_run", &json!({"name": "w", "command": command})).unwrap();
         assert_eq!(asked.details.len(), 2);
         assert!(asked.details[0].len() > 5000);
         assert_eq!(asked.details[1], "$ rm -rf /\u{fffd}[2K");
@@ -201,20 +239,37 @@ mod tests {
     fn a_gate_is_a_command() {
         let consent = consent();
         let input = json!({"subject": "s", "gate": "true\nrm -rf /"});
-        let asked = consent.question("task_create", &input).unwrap();
+        let asked = consent.asked("task_create", &input).unwrap();
         assert_eq!(asked.what, "create a task with a gate of its own");
         assert_eq!(asked.details, ["subject: \"s\"", "gate:", "$ true", "$ rm -rf /"]);
-        let asked = consent.question("task_update", &json!({"task_id": "1", "gate": ""})).unwrap();
+        let asked = consent.asked("task_update", &json!({"task_id": "1", "gate": ""})).unwrap();
         assert_eq!(asked.what, "set the gate of task `1`");
         assert_eq!(asked.details, ["task_id: \"1\"", "gate: \"\""]);
-        assert!(consent.question("another", &json!({"command": ["true"]})).is_some());
+        assert!(consent.asked("another", &json!({"command": ["true"]})).is_some());
+    }
+
+    #[test]
+    fn an_agent_at_work_loses_its_task_by_a_persons_leave() {
+        let consent = consent();
+        for (tool, input) in [
+            ("task_update", json!({"task_id": 7, "status": "cancelled"})),
+            ("task_update", json!({"task_id": 7, "owner": "eve"})),
+            ("release_task", json!({"task_id": 7})),
+            ("complete_task", json!({"task_id": 7})),
+        ] {
+            let asked = consent.question(tool, &input, |task| *task == 7).unwrap();
+            assert_eq!(asked.what, "take task `7` from the agent at work on it, which is stopped");
+            assert_eq!(consent.question(tool, &input, |task| *task == 8), None, "{tool}");
+        }
+        let described = json!({"task_id": 7, "description": "more"});
+        assert_eq!(consent.question("task_update", &described, |_| true), None);
     }
 
     #[test]
     fn always_is_about_one_tool() {
         let mut consent = consent();
         consent.always("worktree_run");
-        assert_eq!(consent.question("worktree_run", &json!({"name": "w", "command": "x"})), None);
-        assert!(consent.question("worktree_remove", &json!({"name": "w"})).is_some());
+        assert_eq!(consent.asked("worktree_run", &json!({"name": "w", "command": "x"})), None);
+        assert!(consent.asked("worktree_remove", &json!({"name": "w"})).is_some());
     }
 }

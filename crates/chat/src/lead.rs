@@ -17,10 +17,12 @@ use biplane_agent::{
     transcript::{self, Transcript, TranscriptError},
     tree::Tree,
 };
-use biplane_coordination::{Access, Error, LEAD, Scope, Service};
+use biplane_coordination::{Access, Error, LEAD, RunQuery, Scope, Service};
 use biplane_mcp::{Direct, Setting};
-use biplane_model::sanitize;
+use biplane_model::{TaskId, clip, sanitize, sanitize_line};
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     board, bounds,
@@ -122,7 +124,7 @@ impl Lead {
         transcript::keep_newest(&dir, bounds::CONVERSATIONS);
         let id = transcript.id().to_owned();
         let resumed = !messages.is_empty();
-        voice.tell(&Told::Conversation { id, model: client.model().to_owned(), resumed });
+        voice.tell(&Told::Conversation { id, model: name_of(&client), resumed });
         let session = Session::new(identity.clone(), Some(transcript), messages);
         Ok(Self { setting, client, tools, session, identity, limits, consent, voice, knows_board: false })
     }
@@ -139,7 +141,7 @@ impl Lead {
         self.knows_board = false;
         let id = transcript.id().to_owned();
         self.session = Session::new(self.identity.clone(), Some(transcript), messages);
-        self.voice.tell(&Told::Conversation { id, model: self.client.model().to_owned(), resumed: false });
+        self.voice.tell(&Told::Conversation { id, model: name_of(&self.client), resumed: false });
         Ok(())
     }
 
@@ -162,7 +164,16 @@ impl Lead {
         let prompt = words::prompt(&said, board.as_deref(), words::mail(&looked));
         drop(looked);
         self.knows_board = true;
-        let mut stage = Stage { voice: &self.voice, person, consent: &mut self.consent, cancel, unasked: 0 };
+        let setting = Arc::clone(&self.setting);
+        let is_at_work = |task: &Value| is_at_work(&setting, task);
+        let mut stage = Stage {
+            voice: &self.voice,
+            person,
+            consent: &mut self.consent,
+            is_at_work: &is_at_work,
+            cancel,
+            unasked: 0,
+        };
         let with = With {
             client: &mut self.client,
             tools: &mut self.tools,
@@ -186,6 +197,20 @@ impl Lead {
         self.voice.tell(&Told::End { outcome: how, text: sanitize(&text) });
         Ok(Turned { how, unasked })
     }
+}
+
+/// Whether an agent works on the task that a call names so. What can't be told counts as one.
+fn is_at_work(setting: &Setting, task: &Value) -> bool {
+    // Of what names no task nothing comes.
+    let Ok(id) = TaskId::deserialize(task) else { return false };
+    let query = RunQuery { task: Some(id), newest: None };
+    let runs = service(setting, Access::Read).and_then(|service| service.runs(&query));
+    runs.map_or(true, |runs| runs.iter().any(|run| run.kind == "agent" && !run.status.is_over()))
+}
+
+/// The model, fit to be shown.
+fn name_of(client: &Client) -> String {
+    clip(&sanitize_line(client.model()), bounds::LINE)
 }
 
 /// Does `act` while the voice hears that time passes.

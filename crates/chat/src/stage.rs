@@ -88,6 +88,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) voice: &'a Shared,
     pub(crate) person: &'a mut dyn Person,
     pub(crate) consent: &'a mut Consent,
+    /// Whether an agent works on the task that a call names.
+    pub(crate) is_at_work: &'a dyn Fn(&Value) -> bool,
     pub(crate) cancel: &'a Cancel,
     /// How many calls were refused, as there was nobody to ask.
     pub(crate) unasked: usize,
@@ -123,7 +125,9 @@ impl Host for Stage<'_> {
     }
 
     fn permit(&mut self, call: &Call, _: &Wish, _: &str) -> Permit {
-        let Some(question) = self.consent.question(&call.name, &call.input) else { return Permit::Granted };
+        let Some(question) = self.consent.question(&call.name, &call.input, self.is_at_work) else {
+            return Permit::Granted;
+        };
         if Consent::is_too_long(&call.input) {
             return Permit::Denied("This is too long to be put to a person.".to_owned());
         }
@@ -233,13 +237,17 @@ mod tests {
             voice: &voice,
             person: &mut Late(cancel.clone()),
             consent: &mut consent,
+            is_at_work: &|_| false,
             cancel: &cancel,
             unasked: 0,
         };
         let input = json!({"name": "w", "command": "true"});
         let call = Call { id: "1".to_owned(), name: "worktree_run".to_owned(), input, fault: None };
         assert_eq!(stage.permit(&call, &Wish::Other, ""), Permit::Denied("This was cancelled.".to_owned()));
-        assert!(consent.question("worktree_run", &json!({})).is_some(), "it was not agreed to for good");
+        assert!(
+            consent.question("worktree_run", &json!({}), |_| false).is_some(),
+            "it was not agreed to for good"
+        );
     }
 
     #[test]
@@ -251,6 +259,7 @@ mod tests {
             voice: &voice,
             person: &mut crate::consent::Nobody,
             consent: &mut consent,
+            is_at_work: &|_| false,
             cancel: &cancel,
             unasked: 0,
         };

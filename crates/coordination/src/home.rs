@@ -1,6 +1,9 @@
 //! Finding the home: the directory whose board and worktrees are meant.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use biplane_execution::git::{Git, GitError, Repository};
 use biplane_model::{RepoName, sanitize_line};
@@ -13,12 +16,14 @@ use crate::{
 };
 
 /// Where a program stands: handed in, never read from the process by this crate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Surroundings {
     /// The current directory, absolute.
     pub cwd: Utf8PathBuf,
     /// The environment.
     pub env: BTreeMap<String, String>,
+    /// The names of the variables in it that are secrets of this process: masked wherever they would be kept, and not handed to commands.
+    pub secrets: BTreeSet<String>,
 }
 
 impl Surroundings {

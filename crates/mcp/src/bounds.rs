@@ -18,6 +18,8 @@ pub const MOST_EVENTS: usize = 200;
 pub const MAIL: usize = 50;
 /// The most bytes of what they say; one that is longer comes alone.
 pub const MAIL_BYTES: usize = 24 << 10;
+/// The most bytes of messages in an answer, as JSON; one that is longer comes alone.
+pub const MAIL_JSON: usize = DIRECT - 1_000;
 /// The most bytes of a run's output, or of a patch, in an answer.
 pub const OUTPUT: usize = 50_000;
 /// The most bytes of an answer to a caller in the same process; a bit less than a tool of the built-in agent may answer.

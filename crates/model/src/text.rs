@@ -54,7 +54,7 @@ pub fn clip(text: &str, most: usize) -> String {
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+            '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -65,6 +65,8 @@ mod tests {
     fn escapes_are_removed() {
         assert_eq!(sanitize("a\x1b[31mb\r\nc\td"), "a\u{fffd}[31mb\u{fffd}\nc\td");
         assert_eq!(sanitize_line("a\nb\u{202e}c\u{9b}"), "a b\u{fffd}c\u{fffd}");
+        // Letters that nobody sees and a model reads, and a mark that turns a line around.
+        assert_eq!(sanitize("a\u{e0068}\u{e01ef}b\u{61c}\u{180e}"), "a\u{fffd}\u{fffd}b\u{fffd}\u{fffd}");
     }
 
     #[test]

@@ -255,7 +255,12 @@ fn connector(endpoint: &Endpoint, patience: Patience) -> Result<Agent, Fault> {
         let certs: Vec<_> = found.certs.iter().map(|cert| Certificate::from_der(cert).to_owned()).collect();
         tls = tls.root_certs(RootCerts::from(certs));
     }
-    let config = Agent::config_builder()
+    let mut config = Agent::config_builder();
+    if endpoint.is_here() {
+        // A proxy would be sent what is not to leave this machine, and would look for the server on its own.
+        config = config.proxy(None);
+    }
+    let config = config
         .tls_config(tls.build())
         .http_status_as_error(false)
         .max_redirects(0)

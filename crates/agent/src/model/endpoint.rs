@@ -122,6 +122,13 @@ impl Endpoint {
         })
     }
 
+    /// Whether its server is on this machine.
+    pub(super) fn is_here(&self) -> bool {
+        self.base
+            .split_once("://")
+            .is_some_and(|(_, rest)| is_this_machine(rest.split_once('/').map_or(rest, |(host, _)| host)))
+    }
+
     /// Whether it is OpenAI's own server, which knows words that others don't.
     pub(super) fn is_openai(&self) -> bool {
         self.base.starts_with("https://api.openai.com")

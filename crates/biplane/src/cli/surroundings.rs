@@ -25,7 +25,7 @@ pub(super) fn read(directory: Option<&Utf8Path>) -> anyhow::Result<Surroundings>
     let env = std::env::vars_os()
         .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
         .collect();
-    Ok(Surroundings { cwd, env })
+    Ok(Surroundings { cwd, env, ..Surroundings::default() })
 }
 
 /// Lets the program be started once more, in the background.

@@ -25,7 +25,7 @@ fn what_a_model_says_can_not_steer_a_terminal() {
             .and_call("wait", json!({HOSTILE: 1})),
         _ => Answer::text(HOSTILE),
     });
-    for more in [&[][..], &["--yes"], &["--json"]] {
+    for more in [&[][..], &["--yes"], &["--json"], &["--json", "--model", HOSTILE]] {
         let output = lab.call(&[&["chat", "-p", HOSTILE][..], more].concat()).run();
         is_harmless(&output.stdout);
         is_harmless(&output.stderr);
@@ -126,5 +126,39 @@ fn a_conversation_as_lines_of_json() {
     let again = lab.call(&["chat", "-p", "-", "--json", "--resume", id]).stdin("Look.\n").run().fails_with(3);
     assert!(again.stdout.lines().next().unwrap().contains("\"resumed\":true"), "{again}");
     assert_eq!(again.stderr, "");
+    lab.is_sound();
+}
+
+#[test]
+fn the_key_is_masked_and_handed_to_no_command() {
+    const KEY: &str = "open sesame 4711";
+    let lab = Lab::new(|turn: &Turn| match turn.step {
+        0 => Answer::call(
+            "worktree_run",
+            json!({"name": "w", "command": "printenv MINE || echo none; printenv OTHER; cat found"}),
+        ),
+        _ => Answer::text(turn.results[0].text.clone()),
+    });
+    lab.ok(&["wt", "create", "w"]);
+    lab.repo.write(".worktrees/w/found", KEY);
+    let call = lab.call(&["chat", "-p", "Run it.", "--yes", "--key", "MINE"]);
+    let said = call.env("MINE", KEY).env("OTHER", "is there").run().success().stdout;
+    assert!(said.contains(r#""output":"none\nis there\n***""#), "{said}");
+    assert!(
+        lab.model.turns().iter().all(|turn| turn.results.iter().all(|result| !result.text.contains(KEY)))
+    );
+    assert!(!lab.repo.read(".worktrees/runs/r1/output.log").contains(KEY));
+    lab.is_sound();
+}
+
+#[test]
+fn what_is_for_a_server_on_this_machine_passes_no_proxy() {
+    let lab = Lab::new(|_: &Turn| Answer::text("Hello."));
+    let mut call = lab.call(&["chat", "-p", "Hello.", "--key", "MINE"]).env("MINE", "a key");
+    for name in ["ALL_PROXY", "HTTP_PROXY", "http_proxy"] {
+        // Nobody listens there, and whoever did would see the key.
+        call = call.env(name, "http://127.0.0.1:1");
+    }
+    assert_eq!(call.run().success().stdout, "Hello.\n");
     lab.is_sound();
 }

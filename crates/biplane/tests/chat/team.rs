@@ -2,11 +2,11 @@
 
 use biplane_testkit::{
     eventually,
-    standin::{Answer, Turn},
+    standin::{Answer, ToolResult, Turn},
 };
 use serde_json::{Value, json};
 
-use crate::lab::{DEADLINE, Lab};
+use crate::lab::{DEADLINE, Lab, said};
 
 /// Settings of a team whose agent is a plain command.
 const TEAM: &str = "agent = \"worker\"\ngate = \"test -e a.txt\"\n\
@@ -70,6 +70,34 @@ fn agents_go_on_when_the_conversation_has_ended() {
 }
 
 #[test]
+fn no_task_is_taken_from_an_agent_at_work_unasked() {
+    let team = TEAM.replace("cat > /dev/null;", "while ! [ -e ../over ]; do sleep 0.05; done;");
+    let lab = Lab::of("anthropic", &team, |turn: &Turn| match (said(turn), turn.step) {
+        ("Start.", 0) => Answer::call("up", json!({})),
+        ("Take it.", 0) => Answer::call("task_update", json!({"task_id": 1, "status": "cancelled"}))
+            .and_call("task_update", json!({"task_id": "1", "owner": "eve"}))
+            .and_call("release_task", json!({"task_id": 1}))
+            .and_call("complete_task", json!({"task_id": 1})),
+        _ => Answer::text("Done."),
+    });
+    lab.ok(&["task", "create", "make a.txt"]);
+    lab.call(&["chat", "-p", "Start.", "--yes"]).env("BIPLANE_BACKGROUND", "1").run().success();
+    eventually(DEADLINE, "the agent is at work", || {
+        lab.events().iter().any(|event| event == "worktree.run.before")
+    });
+    let output = lab.call(&["chat", "-p", "Take it."]).run().fails_with(3);
+    assert_eq!(output.stderr.matches("not permitted").count(), 4, "{output}");
+    std::fs::write(lab.repo.path().join(".worktrees/over"), "").unwrap();
+    eventually(DEADLINE, "it has landed", || lab.json(&["task", "show", "1"])["status"] == "completed");
+    eventually(DEADLINE, "the agents are done", || lab.env.processes().is_empty());
+    std::fs::remove_file(lab.repo.path().join(".worktrees/over")).unwrap();
+    lab.ok(&["task", "create", "another"]);
+    let output = lab.call(&["chat", "-p", "Take it."]).run().success();
+    assert_eq!(output.stderr.matches("not permitted").count(), 0, "nobody is at work: {output}");
+    lab.is_sound();
+}
+
+#[test]
 fn what_can_not_be_started_is_told() {
     let lab = Lab::of("anthropic", TEAM, |turn: &Turn| match turn.step {
         0 => Answer::call("up", json!({})),
@@ -113,4 +141,23 @@ fn mail_for_the_lead_is_told_of_and_answered() {
         (&last["from"], &last["to"], &last["content"]),
         (&json!("lead"), &json!("worker"), &json!("8080"))
     );
+}
+
+/// Quotes and line ends take twice their room in an answer.
+#[test]
+fn no_message_is_cut_that_is_delivered_with_others() {
+    let lab = Lab::new(|turn: &Turn| {
+        let ends = |result: &ToolResult| result.text.matches(" is its end").count().to_string();
+        match (turn.step, turn.results.first().map(ends)) {
+            (0, _) => Answer::call("read_inbox", json!({})),
+            (1, Some(ends)) => Answer::text(ends).and_call("read_inbox", json!({})),
+            (_, ends) => Answer::text(ends.unwrap_or_default()),
+        }
+    });
+    for number in 0..3 {
+        let text = format!("{}message {number} is its end{}", "\"\n".repeat(2020), "\"\n".repeat(2020));
+        lab.ok(&["mail", "send", "lead", &text]);
+    }
+    assert_eq!(lab.ok(&["chat", "-p", "Read."]).stdout, "2\n1\n");
+    lab.is_sound();
 }

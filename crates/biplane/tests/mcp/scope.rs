@@ -101,6 +101,30 @@ fn a_server_can_be_kept_to_a_task() {
     is_kept_to_task_1(&lab, within(&lab, r#"exec "$1" mcp --task 1"#));
 }
 
+#[test]
+fn the_prompt_of_another_does_not_show_its_mail() {
+    let lab = Lab::with_two_tasks();
+    lab.ok(&["task", "create", "Docs", "--owner", "carol"]);
+    for name in ["bob", "carol"] {
+        lab.ok(&["mail", "send", name, &format!("a word for {name}")]);
+    }
+    let prompt = |client: &mut Client, id: u64| {
+        client.ok("task_prompt", json!({ "task_id": id }))["prompt"].as_str().unwrap().to_owned()
+    };
+    let mut free = Client::new(lab.call(&["mcp"]));
+    assert!(prompt(&mut free, 3).contains("a word for carol"));
+    free.end();
+    for script in [r#"exec "$1" mcp"#, r#"exec "$1" run ui -- "$1" mcp"#] {
+        let mut client = Client::new(within(&lab, script));
+        let told = prompt(&mut client, 3);
+        assert!(told.contains("Docs") && !told.contains("a word for carol"), "{told}");
+        client.end();
+    }
+    let mut client = Client::new(within(&lab, r#"exec "$1" mcp"#));
+    assert!(prompt(&mut client, 1).contains("a word for bob"), "it works on that task");
+    client.end();
+}
+
 /// An agent that `up` has started speaks under its own name, and does not judge its own work.
 #[test]
 fn an_agent_speaks_for_itself() {

@@ -238,7 +238,7 @@ fn nothing_left(git: &Git, service: &Service) -> Result<Check> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Arc};
+    use std::sync::Arc;
 
     use biplane_model::Timestamp;
 
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_was_never_gated_and_does_not_compile_is_found_out() {
-        let surroundings = Surroundings { cwd: "/".into(), env: BTreeMap::new() };
+        let surroundings = Surroundings { cwd: "/".into(), ..Surroundings::default() };
         let sample = Sample::create(None, &surroundings).unwrap();
         let now = Box::new(|| Timestamp(1));
         let service = sample.service(Outside { surroundings, now, narrate: Arc::new(|_| {}) }).unwrap();

@@ -10,11 +10,11 @@
 
 use biplane_control::board::{self, Waiting};
 use biplane_model::{
-    AgentName, Answer, Mail, PlanStatus, RequestStatus, Role, Task, Worktree, sanitize, sanitize_line,
+    AgentName, Answer, Mail, PlanStatus, RequestStatus, Role, Task, TaskId, Worktree, sanitize, sanitize_line,
 };
 
 use super::prompt::Reader;
-use crate::{bounds, error::Result, service::Service};
+use crate::{bounds, error::Result, service::Service, variables};
 
 impl Service {
     /// What waits for `agent` and is to stand in its next prompt; nothing where the template has no place for it.
@@ -24,6 +24,19 @@ impl Service {
         }
         let most = Waiting { count: bounds::MAIL_TOLD, bytes: bounds::MAIL_TOLD_BYTES };
         self.look(|view| Ok(most.of(view, agent)?))
+    }
+
+    /// Whether the caller may see what waits for `agent`, who has the task `id`: within a run it is its own mail, or that of who has its task.
+    pub(super) fn may_see_mail_of(&self, agent: &AgentName, id: &TaskId) -> bool {
+        let own_task = self.variable(variables::TASK_ID);
+        let names = [variables::TASK_ID, variables::WORKTREE, variables::RUN_ID];
+        let is_bound = names.iter().any(|name| self.variable(name).is_some());
+        match self.own_agent() {
+            Ok(Some(own)) => own == *agent,
+            Ok(None) => !is_bound || own_task == Some(id.as_str()),
+            // Who that is nobody knows.
+            Err(_) => false,
+        }
     }
 
     /// Who the reader is: name, role, task and directory.

@@ -117,7 +117,8 @@ impl Service {
         let has_work = worktree.as_ref().is_some_and(|worktree| self.has_work(worktree).unwrap_or(false));
         // Who would get it as things stand; nothing is delivered by looking.
         let agent = task.owner.clone().or_else(|| self.settings().agent.clone());
-        let mail = agent.as_ref().map_or(Ok(Vec::new()), |agent| self.mail_for_prompt(agent, role))?;
+        let addressee = agent.as_ref().filter(|agent| self.may_see_mail_of(agent, id));
+        let mail = addressee.map_or(Ok(Vec::new()), |agent| self.mail_for_prompt(agent, role))?;
         let progress = Progress { has_work, ..Progress::default() };
         let known = agent.as_ref().and_then(|agent| self.settings().agent(agent));
         let server = known.and_then(|known| self.tool_server(&known));

@@ -288,6 +288,9 @@ impl Service {
         remove.extend(inherited.filter(|name| name.starts_with(variables::PORT)).map(OsString::from));
         // It opens a server to whoever has it.
         remove.push(variables::MCP_TOKEN.into());
+        if job.kind == RunKind::Command {
+            remove.extend(self.surroundings.secrets.iter().map(OsString::from));
+        }
         spec.env = EnvChanges { remove, set: set.into_iter().map(|(k, v)| (k.into(), v.into())).collect() };
         spec.input = job.input;
         spec.echo = job.echo;
@@ -319,7 +322,8 @@ impl Service {
             self.surroundings.env.iter().chain(set).map(|(name, value)| (name.as_str(), value.as_str()));
         let settings = self.settings();
         let keys = settings.agents.values().filter_map(|agent| agent.key.clone());
-        let named: Vec<_> = settings.logs.secrets.iter().cloned().chain(keys).collect();
+        let named: Vec<_> =
+            settings.logs.secrets.iter().chain(&self.surroundings.secrets).cloned().chain(keys).collect();
         Masks::new(logs::secrets(all, &named))
     }
 

@@ -1,6 +1,6 @@
 //! The ledger, the views and what dead processes have left.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use biplane_coordination::{
     Access, Mode, Outside, Service, Surroundings,
@@ -113,7 +113,7 @@ fn a_foreign_board_is_left_alone() {
         repo.write(file, "{}\n");
     }
     let outside = Outside {
-        surroundings: Surroundings { cwd: repo.path().to_owned(), env: BTreeMap::new() },
+        surroundings: Surroundings { cwd: repo.path().to_owned(), ..Surroundings::default() },
         now: Box::new(|| Timestamp(1_763_640_000_000_000)),
         narrate: Arc::new(|_| {}),
     };
@@ -147,7 +147,7 @@ fn what_dead_processes_have_left_is_recovered() {
 fn outside_of_git_the_rest_is_examined() {
     let env = TestEnv::new();
     let outside = Outside {
-        surroundings: Surroundings { cwd: env.dir("plain"), env: BTreeMap::new() },
+        surroundings: Surroundings { cwd: env.dir("plain"), ..Surroundings::default() },
         now: Box::new(|| Timestamp(1_763_640_000_000_000)),
         narrate: Arc::new(|_| {}),
     };

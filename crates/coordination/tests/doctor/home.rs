@@ -40,7 +40,7 @@ impl Home {
         let clock = Arc::clone(&self.clock);
         let env = BTreeMap::from([("USER".to_owned(), "tester".to_owned())]);
         let outside = Outside {
-            surroundings: Surroundings { cwd: self.root.clone(), env },
+            surroundings: Surroundings { cwd: self.root.clone(), env, ..Surroundings::default() },
             // Far enough between two events that nothing counts as being under way.
             now: Box::new(move || Timestamp(clock.fetch_add(20_000_000, Ordering::Relaxed))),
             narrate: Arc::new(|_| {}),

@@ -71,7 +71,7 @@ impl Board {
         let said = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&said);
         let outside = Outside {
-            surroundings: Surroundings { cwd: self.repo.path().to_owned(), env: BTreeMap::new() },
+            surroundings: Surroundings { cwd: self.repo.path().to_owned(), ..Surroundings::default() },
             now: Box::new(|| Timestamp(NOW * 1_000_000)),
             narrate: Arc::new(move |notice| heard.lock().unwrap().push(notice.0)),
         };

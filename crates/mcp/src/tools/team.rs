@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BOARD, LEAD, Nothing, WORK, within};
 use crate::{
-    bounds,
+    answer, bounds,
     call::Call,
     permit::{Concern, Concerns, Right},
     tool::{Again, Effect, Sort, Tool},
@@ -208,8 +208,10 @@ fn read(call: &Call, input: Read) -> Result<Inbox, Error> {
     let mut watch = call.watch.clone();
     // More than fits into an answer would be marked as delivered and not be seen.
     let count = Some(input.limit.unwrap_or(bounds::MAIL).min(bounds::MAIL));
-    let share = MailShare { count, bytes: bounds::MAIL_BYTES };
-    call.service.mail_read(speaker(call, input.of)?.as_ref(), share, |read| {
+    let mut share = MailShare { count, bytes: bounds::MAIL_BYTES };
+    let of = speaker(call, input.of)?;
+    share.count = Some(fitting(&call.service.mail_peek(of.as_ref(), share)?.mail).max(1));
+    call.service.mail_read(of.as_ref(), share, |read| {
         // Nobody is told what a call has found that was cancelled.
         if watch.tick() != Tick::Continue {
             return Err(Error::failed("the call was cancelled"));
@@ -218,6 +220,18 @@ fn read(call: &Call, input: Read) -> Result<Inbox, Error> {
         Ok(())
     })?;
     inbox.ok_or_else(|| Error::failed("the inbox was not shown"))
+}
+
+/// How many of these messages fit into an answer in whole, as JSON; the first one always counts.
+fn fitting(mail: &[MailView]) -> usize {
+    let mut bytes = 0;
+    let fits = mail.iter().enumerate().take_while(|(at, mail)| {
+        let mut value = serde_json::to_value(mail).unwrap_or_default();
+        answer::clean(&mut value);
+        bytes += value.to_string().len();
+        *at == 0 || bytes <= bounds::MAIL_JSON
+    });
+    fits.count()
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -350,12 +364,12 @@ struct Decide {
 
 impl Concerns for Decide {}
 
-fn answer(approve: bool) -> Answer {
+fn decision(approve: bool) -> Answer {
     if approve { Answer::Approve } else { Answer::Reject }
 }
 
 fn decide(call: &Call, input: Decide) -> Result<RequestView, Error> {
-    call.service.plan_decide(input.request_id, answer(input.approve), &input.feedback)
+    call.service.plan_decide(input.request_id, decision(input.approve), &input.feedback)
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -396,7 +410,7 @@ impl Concerns for Respond {
 
 fn respond(call: &Call, input: Respond) -> Result<RequestView, Error> {
     let by = speaker(call, input.from)?;
-    call.service.shutdown_respond(by.as_ref(), input.request_id, answer(input.approve), &input.reason)
+    call.service.shutdown_respond(by.as_ref(), input.request_id, decision(input.approve), &input.reason)
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

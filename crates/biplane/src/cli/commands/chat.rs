@@ -32,19 +32,21 @@ use crate::cli::{
 
 pub(super) fn run(app: &App, args: ChatArgs) -> anyhow::Result<ExitCode> {
     let prompt = prompt(args.prompt.as_deref())?;
-    let here = surroundings::read(app.directory.as_deref())?;
+    let mut here = surroundings::read(app.directory.as_deref())?;
     let started_in = surroundings::read(None)?.cwd;
-    let setting = Arc::new(app.setting(here.clone(), &started_in, None)?);
     let service = app.service(Access::Write)?;
     let own = match service.lead_by(args.agent.as_ref())? {
         LeadBy::Builtin(own) => own,
         LeadBy::Program(name) => {
-            let request = request(app, args, prompt, &setting)?;
+            let request = request(app, args, prompt, &Arc::new(app.setting(here, &started_in, None)?))?;
             return Err(service.become_lead(&name, request).into());
         }
     };
     drop(service);
     let model = model(&args, &own)?;
+    // No command that the lead thinks of is handed what lets it in.
+    here.secrets.extend(model.key.clone());
+    let setting = Arc::new(app.setting(here.clone(), &started_in, None)?);
     let options = Options {
         setting: Arc::clone(&setting),
         endpoint: builtin::endpoint(&model, &here)?,

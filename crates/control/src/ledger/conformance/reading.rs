@@ -298,6 +298,7 @@ pub fn events_by_filter(store: &impl Store) {
     assert_eq!(since(0, &all, usize::MAX), [1, 2, 3, 4, 5]);
     assert_eq!(since(1, &all, 2), [2, 3]);
     assert_eq!(since(5, &all, 9), [0; 0]);
+    assert_eq!(since(1 << 63, &all, 9), [0; 0]);
     assert_eq!(since(1, &of_task, 9), [3, 5]);
     assert_eq!(since(0, &of_worktree, 9), [2, 3]);
     assert_eq!(since(0, &of_both, 9), [3]);

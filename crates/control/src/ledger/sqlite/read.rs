@@ -134,7 +134,7 @@ impl Session<'_> {
 
     fn events_where(&self, filter: &EventFilter, since: Seq, order: &str) -> (String, Vec<Value>) {
         let filter = Where::default()
-            .with("seq > ?", Some(since.0.cast_signed()))
+            .with("seq > ?", Some(i64::try_from(since.0).unwrap_or(i64::MAX)))
             .with("task_id = ?", id_text(filter.task.as_ref()))
             .with("worktree = ?", filter.worktree.as_ref().map(ToString::to_string));
         let sql = filter.sql();
