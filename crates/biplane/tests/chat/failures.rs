@@ -114,6 +114,7 @@ fn what_can_not_be_meant_is_refused() {
         (&["chat", "-p", "x", "--agent", "gemini"], 3, "`gemini` can't be started as the lead"),
         (&["chat", "-p", "x", "--agent", "nobody"], 5, "nobody"),
         (&["chat", "-p", "x", "--agent", "claude", "--json"], 2, "are for the built-in lead"),
+        (&["chat", "-p", "x", "--agent", "codex", "--resume=--yolo"], 2, "begins with `-`"),
     ] {
         let output = lab.call(args).run().fails_with(code);
         assert!(output.stderr.contains(said), "{output}");

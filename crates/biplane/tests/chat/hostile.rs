@@ -162,3 +162,16 @@ fn what_is_for_a_server_on_this_machine_passes_no_proxy() {
     assert_eq!(call.run().success().stdout, "Hello.\n");
     lab.is_sound();
 }
+
+/// A program that leads has its own server, and nothing that opens another one.
+#[test]
+fn a_program_that_leads_is_handed_no_token() {
+    let table = "[agents.mine]\ndriver = \"claude\"\n\
+                 command = [\"/bin/sh\", \"-c\", \"echo token: ${BIPLANE_MCP_TOKEN-none}, $USER\", \"it\"]\n";
+    let lab = Lab::of("anthropic", table, |_: &Turn| Answer::text("Hello."));
+    let call = lab.call(&["chat", "-p", "Go on.", "--agent", "mine"]);
+    assert_eq!(
+        call.env("BIPLANE_MCP_TOKEN", "0123456789abcdef0123456789abcdef").run().success().stdout,
+        "token: none, ann\n"
+    );
+}

@@ -14,6 +14,7 @@ use super::Service;
 use crate::{
     error::{Error, Result},
     settings::Agent,
+    variables,
 };
 
 /// How a program is to lead.
@@ -98,6 +99,7 @@ impl Service {
         let command = leading::command(agent.driver, &leading)
             .ok_or_else(|| Error::refused(format!("`{name}` can't be started as the lead")))?;
         let set = agent.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Ok((command, EnvChanges { remove: Vec::new(), set }))
+        // It opens a server to whoever has it.
+        Ok((command, EnvChanges { remove: vec![variables::MCP_TOKEN.into()], set }))
     }
 }

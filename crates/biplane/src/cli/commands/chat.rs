@@ -223,6 +223,10 @@ fn request(
     let which = match which(&args) {
         Which::New => LeadConversation::New,
         Which::Newest => LeadConversation::Newest,
+        // The program would take it for an option.
+        Which::Named(id) if id.starts_with('-') => {
+            return Err(Error::usage("no conversation has a name that begins with `-`").into());
+        }
         Which::Named(id) => LeadConversation::Named(id),
     };
     Ok(LeadRequest { role: biplane_mcp::LEAD.to_owned(), free, which, prompt, at })
