@@ -29,9 +29,12 @@ pub(crate) fn board(service: &Service) -> Result<String, Error> {
     if tasks.is_empty() {
         lines.push("no tasks".to_owned());
     }
-    for listed in open.iter().take(bounds::BOARD) {
+    let shown = &open[..open.len().min(bounds::BOARD)];
+    let width = shown.iter().map(|listed| listed.task.id.to_string().len()).max().unwrap_or_default();
+    for listed in shown {
         let task = &listed.task;
-        let mut line = format!("{} {}  {}", task.status.mark(), task.id, text(&task.subject));
+        let id = task.id.to_string();
+        let mut line = format!("{} {id:<width$}  {}", task.status.mark(), text(&task.subject));
         let mut facts = vec![task.status.to_string()];
         facts.extend(
             Some(&task.owner).filter(|o| !o.is_empty()).map(|owner| format!("owner {}", text(owner))),
