@@ -125,8 +125,8 @@ fn help() -> String {
     }
     text.push_str(
         "A line that ends in \\ goes on in the next one. Tab completes commands and names. ^C stops a turn.\n\
-         The lead asks you before it removes or stops something, runs a command, sets a task's gate,\n\
-         starts agents or lands work.",
+         The lead asks you before it removes or stops something, takes a task from an agent at work,\n\
+         runs a command, sets a task's gate, starts agents or has them go on, or lands work.",
     );
     text
 }

@@ -17,7 +17,7 @@ use biplane_agent::{
     transcript::{self, Transcript, TranscriptError},
     tree::Tree,
 };
-use biplane_coordination::{Access, Error, LEAD, RunQuery, Scope, Service};
+use biplane_coordination::{Access, Error, LEAD, Scope, Service};
 use biplane_mcp::{Direct, Setting};
 use biplane_model::{TaskId, clip, sanitize, sanitize_line};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -203,9 +203,7 @@ impl Lead {
 fn is_at_work(setting: &Setting, task: &Value) -> bool {
     // Of what names no task nothing comes.
     let Ok(id) = TaskId::deserialize(task) else { return false };
-    let query = RunQuery { task: Some(id), newest: None };
-    let runs = service(setting, Access::Read).and_then(|service| service.runs(&query));
-    runs.map_or(true, |runs| runs.iter().any(|run| run.kind == "agent" && !run.status.is_over()))
+    service(setting, Access::Read).and_then(|service| service.is_at_work(&id)).unwrap_or(true)
 }
 
 /// The model, fit to be shown.

@@ -54,7 +54,8 @@ pub fn clip(text: &str, most: usize) -> String {
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}'
+            | '\u{fe00}'..='\u{fe0d}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -67,6 +68,9 @@ mod tests {
         assert_eq!(sanitize_line("a\nb\u{202e}c\u{9b}"), "a b\u{fffd}c\u{fffd}");
         // Letters that nobody sees and a model reads, and a mark that turns a line around.
         assert_eq!(sanitize("a\u{e0068}\u{e01ef}b\u{61c}\u{180e}"), "a\u{fffd}\u{fffd}b\u{fffd}\u{fffd}");
+        assert_eq!(sanitize("\u{fe00}\u{fe0d}\u{ad}\u{3164}"), "\u{fffd}".repeat(4));
+        // A sign in its colours.
+        assert_eq!(sanitize("\u{2764}\u{fe0f}"), "\u{2764}\u{fe0f}");
     }
 
     #[test]

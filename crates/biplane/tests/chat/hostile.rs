@@ -132,14 +132,18 @@ fn a_conversation_as_lines_of_json() {
 #[test]
 fn the_key_is_masked_and_handed_to_no_command() {
     const KEY: &str = "open sesame 4711";
-    let lab = Lab::new(|turn: &Turn| match turn.step {
+    let gate = "gate = \"! printenv MINE && printenv OTHER\"\n";
+    let lab = Lab::of("anthropic", gate, |turn: &Turn| match turn.step {
         0 => Answer::call(
             "worktree_run",
             json!({"name": "w", "command": "printenv MINE || echo none; printenv OTHER; cat found"}),
         ),
+        1 => Answer::text(turn.results[0].text.clone()).and_call("merge", json!({"name": "v"})),
         _ => Answer::text(turn.results[0].text.clone()),
     });
     lab.ok(&["wt", "create", "w"]);
+    lab.ok(&["wt", "create", "v"]);
+    lab.ok(&["run", "v", "--", "sh", "-c", "echo v >v && git add v && git commit -qm v"]);
     lab.repo.write(".worktrees/w/found", KEY);
     let call = lab.call(&["chat", "-p", "Run it.", "--yes", "--key", "MINE"]);
     let said = call.env("MINE", KEY).env("OTHER", "is there").run().success().stdout;
@@ -147,7 +151,8 @@ fn the_key_is_masked_and_handed_to_no_command() {
     assert!(
         lab.model.turns().iter().all(|turn| turn.results.iter().all(|result| !result.text.contains(KEY)))
     );
-    assert!(!lab.repo.read(".worktrees/runs/r1/output.log").contains(KEY));
+    assert!(said.contains(r#""status":"landed""#), "{said}");
+    assert!(!lab.repo.read(".worktrees/runs/r2/output.log").contains(KEY));
     lab.is_sound();
 }
 

@@ -85,6 +85,11 @@ fn no_task_is_taken_from_an_agent_at_work_unasked() {
     eventually(DEADLINE, "the agent is at work", || {
         lab.events().iter().any(|event| event == "worktree.run.before")
     });
+    let worktree = lab.json(&["wt", "list"])[0]["name"].as_str().unwrap().to_owned();
+    // More runs than a list of them shows.
+    for _ in 0..55 {
+        lab.ok(&["run", &worktree, "--", "true"]);
+    }
     let output = lab.call(&["chat", "-p", "Take it."]).run().fails_with(3);
     assert_eq!(output.stderr.matches("not permitted").count(), 4, "{output}");
     std::fs::write(lab.repo.path().join(".worktrees/over"), "").unwrap();

@@ -118,6 +118,23 @@ fn a_checkout_with_work_that_the_run_of_a_gate_moved_can_not_put_what_failed_on_
     }
 }
 
+/// Nor one in which git can't work at that moment.
+#[test]
+fn a_locked_checkout_that_the_run_of_a_gate_moved_leaves_the_target() {
+    let lab = Lab::new();
+    lab.work("w", "a.txt", "a\n");
+    let before = lab.repo.head();
+    let gate = format!("{}; touch .git/index.lock; false", MOVES[2].trim_end_matches("; false"));
+    let output = lab.fails(3, &["merge", "w", "--gate", &gate]);
+    assert_eq!(lab.repo.git(&["rev-parse", "main"]), before, "{output}");
+    assert!(output.stderr.contains("off the branch") && output.stderr.contains("index.lock"), "{output}");
+    std::fs::remove_file(lab.repo.path().join(".git/index.lock")).unwrap();
+    lab.repo.write("mine.txt", "mine\n");
+    lab.repo.commit("my own");
+    assert_eq!(lab.repo.git(&["rev-parse", "main"]), before, "{output}");
+    lab.is_sound();
+}
+
 /// Somebody is faster: it is said all the same what the gate did, and nothing goes on.
 #[test]
 fn a_target_that_the_run_of_a_gate_moved_and_somebody_moved_back_waits_for_a_person_all_the_same() {

@@ -80,6 +80,9 @@ impl Shared<'_> {
             self.slow_down(name, limit);
             return Ok(Nothing::limited(limit));
         }
+        if ended_badly(Role::Plan, ran.how).is_none() {
+            self.crew().went_well(name);
+        }
         if before.is_some_and(|before| self.state_of(worktree).map_or(true, |now| now != before)) {
             return Ok(Nothing::Blocked(format!(
                 "`{name}` was to plan the work and has changed it ({}): look at what it left in worktree `{}`",

@@ -2,7 +2,7 @@
 
 use biplane_control::{BoardError, RunFilter};
 use biplane_execution::{
-    agents::{Brief, Conversation, Permissions, Told},
+    agents::{Brief, Conversation, Permissions, Told, ToolServer},
     supervise::{How, RunObserver, StopReason, Tick},
     worktrees,
 };
@@ -60,9 +60,10 @@ impl Shared<'_> {
             let mail = if is_last { Vec::new() } else { there.mail_for_prompt(name, part.role)? };
             let ids: Vec<MailId> = mail.iter().map(|mail| mail.id).collect();
             let server = self.service.tool_server(agent);
-            let reader = prompt::Reader { agent: Some(name.clone()), mail, server };
+            let reader = prompt::Reader { agent: Some(name.clone()), mail, server: server.clone() };
             let prompt = there.prompt(part.task, Some(part.worktree), part.role, progress, &reader)?;
-            match self.run_once(part, (name, agent), (prompt, ids), session.clone(), before.as_ref()) {
+            match self.run_once(part, (name, agent), (prompt, ids, server), session.clone(), before.as_ref())
+            {
                 // Somebody has read it meanwhile, such as another run of the same agent.
                 Err(error) if is_mail_moved(&error) && !is_last => {}
                 ran => return ran,
@@ -74,7 +75,7 @@ impl Shared<'_> {
         &self,
         part: &mut Part<'_>,
         (name, agent): (&AgentName, &Agent),
-        (prompt, mail): (String, Vec<MailId>),
+        (prompt, mail, server): (String, Vec<MailId>, Option<ToolServer>),
         session: Option<String>,
         before: Option<&Before>,
     ) -> Result<Ran> {
@@ -92,7 +93,7 @@ impl Shared<'_> {
             used: self.used_by(task, session.as_deref())?,
             session,
             permissions,
-            server: self.service.tool_server(agent),
+            server,
         };
         let driver = agent.driver();
         let launch = driver.launch(&brief);

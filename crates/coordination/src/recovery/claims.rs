@@ -35,7 +35,7 @@ impl Service {
                     self.give_back_lost(&task.id, &void.why, guard).map(|()| true)
                 }),
             };
-            found.note_if_ours(what, result, || self.is_settled(&task.id))?;
+            found.note_if_ours(what, result, || self.is_settled(&task.id));
         }
         Ok(())
     }

@@ -49,18 +49,13 @@ impl Recovery {
 
     /// As `note`, of what several processes may find at once. Nothing when it was not this one that did it, or when it failed at what is
     /// `settled` by now.
-    fn note_if_ours(
-        &mut self,
-        what: String,
-        result: Result<bool>,
-        settled: impl FnOnce() -> Result<bool>,
-    ) -> Result<()> {
+    fn note_if_ours(&mut self, what: String, result: Result<bool>, settled: impl FnOnce() -> Result<bool>) {
         match result {
             Ok(false) => {}
-            Err(_) if settled()? => {}
+            // Where that can't be told, the failure counts.
+            Err(_) if settled().unwrap_or(false) => {}
             result => self.note(what, result.map(|_| ())),
         }
-        Ok(())
     }
 
     /// Sees the helper commands end that a dead process has left: a git that still is at work would have its effect after

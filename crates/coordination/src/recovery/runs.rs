@@ -28,7 +28,7 @@ impl Service {
                     .end_helpers(&run.supervisor)
                     .and_then(|()| self.end_lost(run, "its supervisor died")),
             };
-            found.note_if_ours(what, result, || self.is_over_by(run.id, Instant::now()))?;
+            found.note_if_ours(what, result, || self.is_over_by(run.id, Instant::now()));
         }
         Ok(())
     }

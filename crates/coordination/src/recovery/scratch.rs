@@ -121,7 +121,7 @@ impl Service {
             let shown = biplane_model::sanitize_line(&self.home().recorded(&path));
             let what = format!("`{shown}` was left behind; deleted");
             let result = if mode == Mode::Fix { self.drop_left(&git, &path) } else { Ok(()) };
-            found.note_if_ours(what, result.map(|()| true), || Ok(is_gone(&path)))?;
+            found.note_if_ours(what, result.map(|()| true), || Ok(is_gone(&path)));
         }
         self.recover_pool(mode, found)?;
         self.recover_copies(mode, found)
@@ -144,7 +144,7 @@ impl Service {
                 Mode::Dry => Ok(()),
                 Mode::Fix => worktrees::delete_aside(&path).map_err(Error::from),
             };
-            found.note_if_ours(what, result.map(|()| true), || Ok(is_gone(&path)))?;
+            found.note_if_ours(what, result.map(|()| true), || Ok(is_gone(&path)));
         }
         Ok(())
     }
@@ -207,7 +207,7 @@ impl Service {
                     Mode::Dry => Ok(()),
                     Mode::Fix => delete(entry.path()),
                 };
-                found.note_if_ours(what, result.map(|()| true), || Ok(is_gone(entry.path())))?;
+                found.note_if_ours(what, result.map(|()| true), || Ok(is_gone(entry.path())));
             }
         }
         Ok(())

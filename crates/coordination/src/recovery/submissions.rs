@@ -44,7 +44,7 @@ impl Service {
             };
             let is_settled = || Ok(!self.is_still(current)?);
             if let Err(error) = ended {
-                found.note_if_ours(format!("{} was being tested", current.id), Err(error), is_settled)?;
+                found.note_if_ours(format!("{} was being tested", current.id), Err(error), is_settled);
                 continue;
             }
             let git = self.home().git()?;
@@ -67,7 +67,9 @@ impl Service {
                         Mode::Dry => Ok(()),
                         Mode::Fix => self.bounce(current.id, &reason, SentTo::Person),
                     };
-                    found.note_if_ours(what, result.map(|()| true), is_settled)?;
+                    // What was done to the target is told, also when another process has sent the work back meanwhile.
+                    let is_settled = result.is_err() && is_settled().unwrap_or(false);
+                    found.note(what, if is_settled { Ok(()) } else { result });
                     continue;
                 }
             }
@@ -84,7 +86,7 @@ impl Service {
                 (Mode::Fix, true) => self.finish_landing(&git, current),
                 (Mode::Fix, false) => self.requeue_left(current),
             };
-            found.note_if_ours(what, result, is_settled)?;
+            found.note_if_ours(what, result, is_settled);
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ impl Service {
                 let now = self.look(|view| record(view, worktree.id))?;
                 Ok(now.operation.as_ref().is_none_or(|o| !is_dead(&o.by)))
             };
-            found.note_if_ours(what, result, is_settled)?;
+            found.note_if_ours(what, result, is_settled);
         }
         Ok(())
     }

@@ -21,20 +21,25 @@ pub(super) fn stays_behind(checkout: &Git, target: &str) -> String {
     )
 }
 
-/// Takes the files and the index of a clean checkout of the target from `onto` to `candidate`. One that is not clean any more
-/// is taken off the branch, as if it had not been before: on it, its next commit would undo what has landed. Says so.
+/// Takes the files and the index of a clean checkout of the target from `onto` to `candidate`. One that is not clean any more, or
+/// where that fails, is taken off the branch, as if it had not been before: on it, its next commit would undo what has landed. Says so.
 pub(crate) fn bring_along(
     checkout: &Git,
     target: &str,
     onto: &CommitId,
     candidate: &CommitId,
 ) -> Result<Option<String>> {
-    if checkout.follow(onto, candidate)? == BroughtAlong::Updated {
-        return Ok(None);
-    }
+    let failure = match checkout.follow(onto, candidate) {
+        Ok(BroughtAlong::Updated) => return Ok(None),
+        Ok(BroughtAlong::LeftAlone) => None,
+        Err(error) => Some(error),
+    };
     let why = "biplane: left behind with uncommitted work";
     match checkout.update_ref(&RefUpdate { name: "HEAD", old: Some(candidate), new: Some(onto), why }) {
-        Ok(()) => Ok(Some(stays_behind(checkout, target))),
+        Ok(()) => Ok(Some(match failure {
+            None => stays_behind(checkout, target),
+            Some(error) => format!("{}; it failed: {error}", stays_behind(checkout, target)),
+        })),
         // Somebody has committed or switched at that moment.
         Err(GitError::RefMoved { .. }) => Ok(Some(not_brought_along(checkout, onto, candidate))),
         Err(error) => Err(error.into()),

@@ -288,9 +288,7 @@ impl Service {
         remove.extend(inherited.filter(|name| name.starts_with(variables::PORT)).map(OsString::from));
         // It opens a server to whoever has it.
         remove.push(variables::MCP_TOKEN.into());
-        if job.kind == RunKind::Command {
-            remove.extend(self.surroundings.secrets.iter().map(OsString::from));
-        }
+        remove.extend(self.surroundings.secrets.iter().map(OsString::from));
         spec.env = EnvChanges { remove, set: set.into_iter().map(|(k, v)| (k.into(), v.into())).collect() };
         spec.input = job.input;
         spec.echo = job.echo;

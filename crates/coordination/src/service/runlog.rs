@@ -42,6 +42,14 @@ impl Service {
         self.look(|view| Ok(view.runs(&filter)?.iter().map(RunView::from).collect()))
     }
 
+    /// Whether a run is under way that works at a task, or makes its worktree ready for that.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    pub fn is_at_work(&self, id: &TaskId) -> Result<bool> {
+        Ok(!self.open_attempts(id)?.is_empty())
+    }
+
     /// The run that `what` names: a run by its id, or the newest one of a task or of a worktree.
     ///
     /// # Errors

@@ -54,7 +54,9 @@ impl Service {
             newest: Some(1),
             ..RunFilter::default()
         };
-        let last = self.look(|view| Ok(view.runs(&filter)?))?.pop();
+        // A gate of another process belongs to another try, which may have landed.
+        let is_of_this_try = |run: &Run| current.worker.as_ref() == Some(&run.supervisor);
+        let last = self.look(|view| Ok(view.runs(&filter)?))?.pop().filter(is_of_this_try);
         let Some((run, candidate)) = last.and_then(|run| run.base.clone().map(|base| (run, base))) else {
             return Ok(None);
         };
@@ -115,6 +117,7 @@ impl Service {
             if git.branch_tip(&kept)?.is_none() {
                 let (name, why) = (format!("refs/heads/{kept}"), "biplane: on top of what had not passed");
                 git.update_ref(&RefUpdate { name: &name, old: None, new: Some(tip), why })?;
+                self.say(format!("{}: what was committed on top of that is on `{kept}`", current.id));
             }
             how.push_str(&format!(", and what was committed on top is on `{kept}`"));
         }

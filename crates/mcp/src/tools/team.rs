@@ -210,15 +210,27 @@ fn read(call: &Call, input: Read) -> Result<Inbox, Error> {
     let count = Some(input.limit.unwrap_or(bounds::MAIL).min(bounds::MAIL));
     let mut share = MailShare { count, bytes: bounds::MAIL_BYTES };
     let of = speaker(call, input.of)?;
-    share.count = Some(fitting(&call.service.mail_peek(of.as_ref(), share)?.mail).max(1));
-    call.service.mail_read(of.as_ref(), share, |read| {
-        // Nobody is told what a call has found that was cancelled.
-        if watch.tick() != Tick::Continue {
-            return Err(Error::failed("the call was cancelled"));
+    loop {
+        let mut fits = None;
+        let read = call.service.mail_read(of.as_ref(), share, |read| {
+            // Nobody is told what a call has found that was cancelled.
+            if watch.tick() != Tick::Continue {
+                return Err(Error::failed("the call was cancelled"));
+            }
+            let count = fitting(&read.mail);
+            if count < read.mail.len() {
+                fits = Some(count);
+                return Err(Error::failed("not all of it fits into an answer"));
+            }
+            inbox = Some(Inbox { of: read.of.clone(), mail: read.mail.clone(), left: read.left });
+            Ok(())
+        });
+        // Fewer each time, and one alone fits.
+        match fits {
+            Some(count) => share.count = Some(count),
+            None => break read.map(|_| ())?,
         }
-        inbox = Some(Inbox { of: read.of.clone(), mail: read.mail.clone(), left: read.left });
-        Ok(())
-    })?;
+    }
     inbox.ok_or_else(|| Error::failed("the inbox was not shown"))
 }
 

@@ -10,8 +10,8 @@ const AFTER: &str = "\
 The lead needs a model: the table `[agents.builtin]` in biplane.toml, or `--model`, `--protocol`, `--endpoint` and `--key`. The key itself stands in a variable of \
 the environment: `ANTHROPIC_API_KEY` or `OPENAI_API_KEY` for their makers' servers, for others the one that `--key` names.
 
-Permission: before the lead removes or stops something, runs a command in a worktree, gives a task a gate of its own, starts agents or lands work, it asks: yes, \
-no, or always for this tool in this conversation. Where nobody can be asked, as in a script, such calls are refused unless `--yes` is given.
+Permission: before the lead removes or stops something, takes a task from an agent at work, runs a command in a worktree, gives a task a gate of its own, starts \
+agents or has them go on, or lands work, it asks: yes, no, or always for this tool in this conversation. Where nobody can be asked, as in a script, such calls are refused unless `--yes` is given.
 
 Exit codes: 0 the turn ended well; 1 the model can't be asked, or does not go on; 3 it ended, and something was refused as nobody was there to permit it; 6 it \
 came to a limit; 130 it was stopped.";
