@@ -256,13 +256,23 @@ impl Bench {
         for round in 0..rounds {
             for side in [round % 2, (round + 1) % 2] {
                 self.settle(spares);
-                let names = (0..AT_ONCE).map(|n| format!("once{spares}-{round}-{n}"));
+                let names: Vec<_> = (0..AT_ONCE).map(|n| format!("once{spares}-{round}-{n}")).collect();
                 let (sum, (took, failed)) = if side == 0 {
-                    (&mut ours, all(names.map(|name| self.biplane(&["wt", "create", &name])).collect()))
+                    (&mut ours, all(names.iter().map(|name| self.biplane(&["wt", "create", name])).collect()))
                 } else {
-                    (&mut theirs, all(names.map(|name| self.git_add(&name)).collect()))
+                    (&mut theirs, all(names.iter().map(|name| self.git_add(name)).collect()))
                 };
                 *sum = (sum.0 + took, sum.1 + failed);
+                // Git looks at every worktree there is for each new one. What failed is not there.
+                for name in &names {
+                    if side == 0 {
+                        let _ = self.biplane(&["wt", "remove", name]).run();
+                    } else {
+                        let path = self.env.dir("git-worktrees").join(name);
+                        let removal = self.repo().git_call(&["worktree", "remove", path.as_str()]);
+                        let _ = removal.patience(PATIENCE).run();
+                    }
+                }
             }
         }
         println!(
