@@ -108,7 +108,7 @@ pub const MAIL_READ_BYTES: usize = 1 << 20;
 pub const MAIL_TOLD: usize = 50;
 /// The most bytes of messages in one prompt: a program may get its prompt as an argument, which the system bounds.
 pub const MAIL_TOLD_BYTES: usize = 32 << 10;
-/// How often a prompt is made because its messages were delivered elsewhere meanwhile; the last one has none.
+/// How often a prompt is made when its messages are delivered elsewhere meanwhile; the last one has none.
 pub const MAIL_TRIES: u32 = 5;
 /// How many characters of an agent's line are shown.
 pub const LINE_SHOWN: usize = 200;

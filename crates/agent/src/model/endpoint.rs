@@ -101,10 +101,8 @@ impl Endpoint {
     pub(super) fn url(&self) -> Result<String, ModelError> {
         let base = self.base.trim_end_matches('/');
         let wrong = |why: &str| Err(ModelError::Endpoint(format!("the endpoint `{}` {why}", self.base)));
-        let (secure, rest) = match (base.strip_prefix("https://"), base.strip_prefix("http://")) {
-            (Some(rest), _) => (true, rest),
-            (_, Some(rest)) => (false, rest),
-            _ => return wrong("begins with neither `https://` nor `http://`"),
+        let Some((secure, rest)) = self.behind_scheme() else {
+            return wrong("begins with neither `https://` nor `http://`");
         };
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         if host.is_empty() || rest.contains(['?', '#', '@', ' ']) || rest.contains(char::is_control) {
@@ -122,11 +120,16 @@ impl Endpoint {
         })
     }
 
+    /// Whether it is protected, and what stands behind that in its address.
+    fn behind_scheme(&self) -> Option<(bool, &str)> {
+        let base = self.base.trim_end_matches('/');
+        let secure = base.strip_prefix("https://").map(|rest| (true, rest));
+        secure.or_else(|| base.strip_prefix("http://").map(|rest| (false, rest)))
+    }
+
     /// Whether its server is on this machine.
     pub(super) fn is_here(&self) -> bool {
-        self.base
-            .split_once("://")
-            .is_some_and(|(_, rest)| is_this_machine(rest.split_once('/').map_or(rest, |(host, _)| host)))
+        self.behind_scheme().is_some_and(|(_, rest)| is_this_machine(rest.split('/').next().unwrap_or(rest)))
     }
 
     /// Whether it is OpenAI's own server, which knows words that others don't.

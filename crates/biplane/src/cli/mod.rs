@@ -62,20 +62,20 @@ impl App {
             narrate: Arc::new(move |Notice(text)| printer.note(&text)),
         })
     }
+}
 
-    /// What tools need that are called from `here` by whoever was started in `started_in`, for a task when one is named.
-    fn setting(
-        &self,
-        here: Surroundings,
-        started_in: &Utf8Path,
-        task: Option<TaskId>,
-    ) -> anyhow::Result<Setting> {
-        let stand = self.service(Access::Read)?.stand(started_in, task)?;
-        let outside = Box::new(move |narrate| Outside {
-            surroundings: here.clone(),
-            now: Box::new(surroundings::now),
-            narrate,
-        });
-        Ok(Setting { outside, stand })
-    }
+/// What tools need that are called from `here` by whoever was started in `started_in`, for a task when one is named.
+fn setting(
+    service: &Service,
+    here: Surroundings,
+    started_in: &Utf8Path,
+    task: Option<TaskId>,
+) -> anyhow::Result<Setting> {
+    let stand = service.stand(started_in, task)?;
+    let outside = Box::new(move |narrate| Outside {
+        surroundings: here.clone(),
+        now: Box::new(surroundings::now),
+        narrate,
+    });
+    Ok(Setting { outside, stand })
 }

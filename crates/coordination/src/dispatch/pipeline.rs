@@ -140,10 +140,10 @@ impl Shared<'_> {
         let ran = self.run_agent(&mut part, (name, &agent), &Progress::default(), None);
         self.crew().leave(name);
         let ran = ran?;
-        let is_bad = ran.fault.is_some() || ended_badly(role, ran.how).is_some();
+        let ended_well = ended_badly(role, ran.how).is_none();
         match &ran.told.rate_limited {
-            Some(limit) if is_bad => self.slow_down(name, limit),
-            None if ended_badly(role, ran.how).is_none() => self.crew().went_well(name),
+            Some(limit) if ran.fault.is_some() || !ended_well => self.slow_down(name, limit),
+            None if ended_well => self.crew().went_well(name),
             _ => {}
         }
         Ok(ran)

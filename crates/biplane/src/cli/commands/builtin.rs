@@ -14,7 +14,7 @@ use biplane_coordination::{Access, Error, Surroundings, variables};
 use biplane_model::AgentName;
 use camino::Utf8PathBuf;
 
-use crate::cli::{App, args::BuiltinArgs, surroundings};
+use crate::cli::{App, args::BuiltinArgs, setting, surroundings};
 
 /// The tools of the board that it has in a run, as far as its scope has room for them: the others are for whoever leads, and every tool
 /// takes room in what the model can hold.
@@ -120,8 +120,7 @@ impl Team {
         if !wants {
             return Ok(Self { role, tools: Toolbox::new() });
         }
-        drop(service);
-        let setting = Arc::new(app.setting(here.clone(), &here.cwd, None)?);
+        let setting = Arc::new(setting(&service, here.clone(), &here.cwd, None)?);
         let told: board::Tell = Arc::new(|_| {});
         let mut tools = Toolbox::new();
         for tool in board::tools(&setting, &told)? {

@@ -27,7 +27,7 @@ use super::builtin;
 use crate::cli::{
     App,
     args::{BuiltinArgs, ChatArgs},
-    exit, surroundings,
+    exit, setting, surroundings,
 };
 
 pub(super) fn run(app: &App, args: ChatArgs) -> anyhow::Result<ExitCode> {
@@ -38,15 +38,16 @@ pub(super) fn run(app: &App, args: ChatArgs) -> anyhow::Result<ExitCode> {
     let own = match service.lead_by(args.agent.as_ref())? {
         LeadBy::Builtin(own) => own,
         LeadBy::Program(name) => {
-            let request = request(app, args, prompt, &Arc::new(app.setting(here, &started_in, None)?))?;
+            let setting = Arc::new(setting(&service, here, &started_in, None)?);
+            let request = request(app, args, prompt, &setting)?;
             return Err(service.become_lead(&name, request).into());
         }
     };
-    drop(service);
     let model = model(&args, &own)?;
     // No command that the lead thinks of is handed what lets it in.
     here.secrets.extend(model.key.clone());
-    let setting = Arc::new(app.setting(here.clone(), &started_in, None)?);
+    let setting = Arc::new(setting(&service, here.clone(), &started_in, None)?);
+    drop(service);
     let options = Options {
         setting: Arc::clone(&setting),
         endpoint: builtin::endpoint(&model, &here)?,

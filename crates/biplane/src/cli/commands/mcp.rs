@@ -6,12 +6,12 @@ use biplane_coordination::{Access, AccessToken, Error, Scope, checked_token, rea
 use biplane_mcp::{Ended, Exposure, HttpOptions, own_words};
 use biplane_model::sanitize_line;
 
-use crate::cli::{App, args::McpArgs, exit, surroundings};
+use crate::cli::{App, args::McpArgs, exit, setting, surroundings};
 
 pub(super) fn run(app: &App, args: McpArgs) -> anyhow::Result<ExitCode> {
     let started_in = surroundings::read(None)?.cwd;
     let here = surroundings::read(app.directory.as_deref())?;
-    let setting = app.setting(here, &started_in, args.task.clone())?;
+    let setting = setting(&app.service(Access::Read)?, here, &started_in, args.task.clone())?;
     if let Scope::Own(own) = setting.scope()? {
         app.printer.note(&format!(
             "this server serves one that works on {} (known by {}): it reads the board, and changes nothing else",
