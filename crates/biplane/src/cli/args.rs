@@ -637,7 +637,7 @@ pub(crate) struct UpArgs {
     /// named first before the others.
     #[arg(long = "agent", value_name = "NAME", value_delimiter = ',')]
     pub(crate) agent: Vec<AgentName>,
-    /// The command that must pass on the merged result; each task's or the settings' one unless given.
+    /// The command that must pass on the merged result; each task's or the settings' one unless given. What is queued already keeps its own.
     #[arg(long, value_name = "CMD", conflicts_with = "no_gate")]
     pub(crate) gate: Option<String>,
     /// Land untested.
